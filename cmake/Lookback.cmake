@@ -1,0 +1,60 @@
+# What every target of the house shares: the standard, the warnings, the sanitizers, and three
+# functions that make a folder's library, its test and its benchmark.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+find_program(LOOKBACK_CCACHE ccache)
+if(LOOKBACK_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${LOOKBACK_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${LOOKBACK_CCACHE})
+endif()
+
+set(LOOKBACK_SANITIZE "" CACHE STRING "Sanitizers for every target: '', 'address,undefined' or 'thread'")
+
+add_library(lookback_options INTERFACE)
+target_include_directories(lookback_options INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_options(lookback_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wformat=2
+  -Wimplicit-fallthrough -Wcast-qual -Wold-style-cast -Werror)
+find_program(LOOKBACK_MOLD mold)
+if(LOOKBACK_MOLD)
+  target_link_options(lookback_options INTERFACE -fuse-ld=mold)
+endif()
+if(LOOKBACK_SANITIZE)
+  target_compile_options(lookback_options INTERFACE
+    -fsanitize=${LOOKBACK_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(lookback_options INTERFACE -fsanitize=${LOOKBACK_SANITIZE})
+endif()
+
+# lookback_library(<folder> SOURCES ... [DEPS targets every includer needs] [PRIVATE_DEPS targets]).
+# The target is lookback_<folder>.
+function(lookback_library folder)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(lookback_${folder} STATIC ${ARG_SOURCES})
+  target_link_libraries(lookback_${folder}
+    PUBLIC lookback_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# lookback_test(<folder> SOURCES ... DEPS ...) makes <folder>_test, run by ctest case by case.
+function(lookback_test folder)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${folder}_test ${ARG_SOURCES})
+  target_link_libraries(${folder}_test PRIVATE lookback_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${folder} COMMAND ${folder}_test)
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 300 LABELS unit)
+endfunction()
+
+# lookback_bench(<name> SOURCES ... DEPS ...) makes bench_<name>.
+function(lookback_bench name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(bench_${name} ${ARG_SOURCES})
+  target_link_libraries(bench_${name} PRIVATE lookback_options ${ARG_DEPS} benchmark::benchmark)
+endfunction()
