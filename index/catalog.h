@@ -1,0 +1,97 @@
+// index/catalog.h: the RocksDB index over what the ledger says. It can be deleted and rebuilt.
+//
+// Invariant: the catalog is a function of the ledger records [0, position()): applying them in
+// order to
+//            an empty catalog gives the same rows. It never names a segment that the ledger does
+//            not.
+// Threads:   Apply() on one thread at a time; everything else on any.
+// Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on
+// failing
+//            until the catalog is opened again); kCorrupt for rows that do not decode.
+//
+// Every overlap query costs O(answer + log n), whatever the length of the longest interval
+// (index/schema.h tells how).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "index/records.h"
+
+namespace lookback::index {
+
+struct NumberedRecord {
+  uint64_t number = 0;  // Its place in the ledger, from 0.
+  TimeUs time_us = 0;   // When it was written.
+  Record record;
+};
+
+// Totals of one stream, kept up to date by Apply.
+struct StreamTotals {
+  StreamId stream;
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+};
+
+class Catalog {
+ public:
+  struct Options {
+    bool read_only = false;  // For fsck beside a running store.
+    bool create = true;
+    uint64_t cache_bytes = 64 << 20;
+  };
+
+  static Result<std::unique_ptr<Catalog>> Open(const std::string& path, const Options& options);
+  ~Catalog();
+
+  // The number of the first ledger record that is not applied yet.
+  uint64_t position() const;
+
+  // Applies records, which must follow one another from position(), as one atomic batch. Durable
+  // only after Flush(): what a crash takes is applied again from the ledger.
+  Status Apply(const std::vector<NumberedRecord>& records);
+  Status Flush();
+
+  // Segments that overlap `range`, by start. `visit` returns false to stop.
+  Status VisitSegments(const StreamId& stream, TimeRange range,
+                       const std::function<bool(const Seal&)>& visit) const;
+  Result<std::vector<Seal>> Segments(const StreamId& stream, TimeRange range) const;
+  Result<std::optional<Seal>> FindSegment(const SegmentKey& key) const;
+  // The one that ends last. Nothing when the stream has none.
+  Result<std::optional<Seal>> LastSegment(const StreamId& stream) const;
+  // Every segment of every stream in key order, from a consistent snapshot.
+  Status VisitAllSegments(const std::function<bool(const Seal&)>& visit) const;
+  Result<std::vector<StreamTotals>> Totals() const;
+
+  Result<std::vector<Gap>> Gaps(const StreamId& stream, TimeRange range) const;  // By start.
+
+  Result<std::vector<Camera>> Cameras() const;  // Removed ones too; by id.
+  Result<std::optional<Camera>> FindCamera(const CameraId& id) const;
+  Result<std::vector<Policy>> Policies() const;  // The newest version of each scope; by scope.
+  Result<std::vector<Person>> Persons() const;   // By name.
+
+  // Markers and holds on `camera` (any camera when empty) that overlap `range`; by start, then id.
+  Result<std::vector<Marker>> Markers(const CameraId& camera, TimeRange range) const;
+  Result<std::optional<Marker>> FindMarker(const Uuid& id) const;
+  // Whether a hold in force at `now_us` touches the segment's range.
+  Result<bool> IsHeld(const CameraId& camera, TimeRange range, TimeUs now_us) const;
+
+  // People's acts, newest first, at most `limit`, older than ledger number `before` (0: from the
+  // end).
+  Result<std::vector<NumberedRecord>> Acts(uint64_t before, size_t limit) const;
+
+  // False after a rebuild, until a PoliciesConfirmed record.
+  Result<bool> PoliciesConfirmed() const;
+
+ private:
+  struct State;
+  explicit Catalog(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lookback::index

@@ -1,0 +1,207 @@
+// index/records.h: everything that can happen to a store, as it stands on the ledger and in the
+// catalog.
+//
+// Invariant: a payload is the protobuf wire form (base/wire.h) of one of these structs; field
+// numbers
+//            are never reused. Equal values have equal bytes. Passwords, tokens and hashes stand in
+//            none of them.
+// Threads:   values.
+// Errors:    decoding gives kCorrupt, with the kind and the field.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/checksum.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace lookback::index {
+
+// Why there is no footage (docs/causes.md). Numbers are on disk; names are on the screen.
+enum class GapCause : uint8_t {
+  kUnknown = 0,
+  kCameraOff = 1,     // Switched off or removed by a person.
+  kNetwork = 2,       // Could not be reached, or the connection broke.
+  kCameraFault = 3,   // Reached, but refused, sent nothing or sent nonsense (detail says).
+  kRecorderDown = 4,  // This program did not run.
+  kDiskTooSlow = 5,
+  kDiskFull = 6,
+  kDiskFailed = 7,
+  kClockStep = 8,      // The wall clock was set; the hour shown twice or never.
+  kRetention = 9,      // Deleted under a policy.
+  kThinned = 10,       // Only sync samples are kept.
+  kStreamChange = 11,  // The camera changed its parameters or its timestamps jumped.
+  kCorrupt = 12,       // Stored, but damaged since.
+  kMissing = 13,       // Stored, but the file is gone.
+};
+std::string_view GapCauseName(GapCause cause);  // "recorder down"
+
+struct Run {
+  StreamId stream;
+  Uuid run;
+  TimeUs start_us = 0;
+  uint32_t epoch = 0;
+  bool clock_unsynchronised = false;
+  std::string tracks;  // "avc1.4d401f 768x576, mp4a.40.2"
+};
+
+// A finished segment. Its path follows from it (storage/layout.h).
+struct Seal {
+  StreamId stream;
+  Uuid run;
+  uint32_t epoch = 0;
+  uint32_t sequence = 0;
+  TimeUs start_us = 0;
+  TimeUs end_us = 0;
+  int64_t media_start_90k = 0;
+  int64_t media_end_90k = 0;
+  Uuid volume;
+  uint64_t bytes = 0;
+  uint32_t fragments = 0;
+  uint64_t lost_packets = 0;
+  bool clock_unsynchronised = false;
+  bool recovered = false;  // Its end was found by recovery.
+  bool suspect = false;    // A write or sync of it failed.
+  std::optional<int64_t> camera_offset_us;
+  Sha256Digest sha256{};
+
+  TimeRange range() const { return {start_us, end_us}; }
+};
+
+struct Gap {
+  StreamId stream;
+  TimeRange range;
+  GapCause cause = GapCause::kUnknown;
+  std::string detail;  // For people: "401 Unauthorized".
+};
+
+// What names a segment among all segments of a store.
+struct SegmentKey {
+  StreamId stream;
+  TimeUs start_us = 0;
+  uint32_t epoch = 0;
+  uint32_t sequence = 0;
+
+  friend auto operator<=>(const SegmentKey&, const SegmentKey&) = default;
+};
+SegmentKey KeyOf(const Seal& seal);
+
+struct Delete {
+  SegmentKey segment;
+  TimeUs end_us = 0;
+  uint64_t bytes = 0;
+  std::string policy;  // Its scope and version: "default/3".
+  std::string reason;  // "older than 30 days", "disk pressure"
+};
+
+// Recovery found a sealed segment's file gone or damaged.
+struct Missing {
+  SegmentKey segment;
+  TimeUs end_us = 0;
+  GapCause cause = GapCause::kMissing;  // kMissing or kCorrupt.
+};
+
+struct Camera {
+  CameraId id;
+  std::string name;
+  std::string url;   // Without credentials.
+  std::string user;  // The password is in the secret store.
+  bool audio = false;
+  bool enabled = true;
+  bool removed = false;  // Its footage stays until retention takes it; the id is never reused.
+};
+
+// What the store does when only footage below the floor is left to delete.
+enum class AtFloor : uint8_t { kUnset = 0, kShorten = 1, kStop = 2 };
+
+struct Policy {
+  std::string scope;  // A camera id, or "default".
+  uint32_t version = 0;
+  uint32_t min_days = 0;  // 0: no floor.
+  uint32_t max_days = 0;  // 0: no ceiling.
+  AtFloor at_floor = AtFloor::kUnset;
+  std::string person;
+};
+
+// A marker; a hold is the same with `hold` set, and forbids deletion of what it touches.
+struct Marker {
+  Uuid id;
+  std::vector<CameraId> cameras;
+  TimeRange range;
+  std::string label;
+  std::string note;
+  bool hold = false;
+  std::string case_name;
+  std::string person;
+  TimeUs created_us = 0;
+  TimeUs expires_us = 0;  // Holds: 0 is never.
+};
+
+struct MarkerRemoved {  // RELEASE, when it was a hold.
+  Uuid id;
+  bool hold = false;
+  std::string person;
+  std::string reason;
+};
+
+struct Person {
+  std::string name;  // [a-z0-9._-]{1,64}
+  std::string display_name;
+  bool admin = false;
+  bool disabled = false;
+};
+
+// A person's act on footage or on the store; refused tries too.
+enum class ActKind : uint8_t { kLogin = 1, kSearch = 2, kView = 3, kExport = 4, kSetting = 5 };
+struct Act {
+  ActKind kind = ActKind::kView;
+  std::string person;
+  std::string client;  // Address.
+  std::vector<CameraId> cameras;
+  TimeRange range;
+  std::string what;  // "clip.mp4", "POST /api/v1/cameras"
+  std::string reason;
+  bool refused = false;
+};
+
+// The catalog was rebuilt: nothing is deleted until somebody confirmed the policies.
+struct Rebuilt {
+  uint64_t segments = 0;
+  bool ledger_lost = false;
+};
+struct PoliciesConfirmed {
+  std::string person;
+};
+
+// The ledger's kinds. Numbers are on disk.
+enum class RecordKind : uint8_t {
+  kRun = 1,
+  kSeal = 2,
+  kGap = 3,
+  kDelete = 6,
+  kMissing = 8,
+  kCamera = 9,
+  kPolicy = 11,
+  kMarker = 12,
+  kMarkerRemoved = 15,
+  kPerson = 16,
+  kAct = 17,
+  kRebuilt = 20,
+  kPoliciesConfirmed = 21,
+};
+std::string_view RecordKindName(RecordKind kind);
+
+using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
+                            Person, Act, Rebuilt, PoliciesConfirmed>;
+
+RecordKind KindOf(const Record& record);
+Bytes EncodeRecord(const Record& record);
+// kUnsupported for a kind of a later version: a reader may pass over it, a writer must not start.
+Result<Record> DecodeRecord(RecordKind kind, ByteSpan payload);
+
+}  // namespace lookback::index

@@ -1,0 +1,84 @@
+// net/http_server.h: HTTP on our loop, handlers on a pool.
+//
+// Invariant: a handler never runs on the loop, and a slow client never holds a worker: a streamed
+// body
+//            is read piece by piece (kBodyPieceBytes), and the next piece only when the last is
+//            sent.
+// Threads:   Start on any; handlers and HttpBody::Read on the server's workers, one at a time for
+// one
+//            request.
+// Errors:    what a client does wrong is answered (4xx) and bounded by the limits below; a failing
+//            body cuts the connection, so that the client sees a short transfer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "net/loop.h"
+
+namespace lookback::net {
+
+inline constexpr size_t kMaxRequestBody = 1 << 20;
+inline constexpr size_t kMaxRequestHeaders = 16 << 10;
+inline constexpr size_t kMaxConnections = 1'024;
+inline constexpr size_t kBodyPieceBytes = 256 << 10;
+inline constexpr int kIdleTimeoutS = 60;
+
+struct HttpRequest {
+  std::string method;  // "GET"
+  std::string path;    // Decoded, starts with "/"; "." and ".." segments are refused before.
+  std::vector<std::pair<std::string, std::string>> query;    // Decoded, in order.
+  std::vector<std::pair<std::string, std::string>> headers;  // Names in lower case.
+  std::string body;
+  std::string client;  // Address and port.
+
+  std::string_view Header(std::string_view lower_name) const;  // Empty when absent.
+  const std::string* Query(std::string_view name) const;  // The first of that name, or nullptr.
+};
+
+// A body that is made while it is sent.
+class HttpBody {
+ public:
+  virtual ~HttpBody() = default;
+  // Fills `into` with the next bytes; 0 only at the end.
+  virtual Result<size_t> Read(std::span<uint8_t> into) = 0;
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;  // Used when `stream` is not set.
+  std::unique_ptr<HttpBody> stream;
+  int64_t stream_bytes = -1;  // Content-Length of `stream`; -1: unknown (chunked).
+};
+
+using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
+
+class HttpServer {
+ public:
+  struct Options {
+    std::string host = "127.0.0.1";
+    uint16_t port = 8686;  // 0: any free one.
+    size_t workers = 4;
+  };
+
+  // Listens; requests are served while `loop` runs. kUnavailable when the address is taken.
+  static Result<std::unique_ptr<HttpServer>> Start(Loop& loop, const Options& options,
+                                                   HttpHandler handler);
+  virtual ~HttpServer() = default;
+
+  virtual uint16_t port() const = 0;
+
+  // Refuses new connections, lets running transfers finish for at most `grace_us`, closes. Call on
+  // the loop's thread or before Run; `done` is called on the loop's thread.
+  virtual void Stop(int64_t grace_us, std::function<void()> done) = 0;
+};
+
+}  // namespace lookback::net

@@ -1,0 +1,55 @@
+// query/clip.h: one camera and range as an MP4 file that exists only while it is read.
+//
+// Invariant: size() and every byte are fixed once planned; samples are the camera's own, copied
+// from the
+//            segment files; `moov` stands first. One edit entry a track hides what precedes the
+//            asked start. No empty edit, ever: a kept gap is the last sample before it, shown
+//            longer.
+// Threads:   Plan on any (it reads files); a Clip is immutable, Read on any.
+// Errors:    kNotFound when the range holds no footage at all (the message names the causes);
+//            kInvalid for a bad range; kUnsupported above kMaxClipUs; Read gives kCorrupt or
+//            kNotFound when a file changed or went, and the reader must cut the transfer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "query/timeline.h"
+#include "storage/footage.h"
+
+namespace lookback::query {
+
+inline constexpr int64_t kMaxClipUs = 2 * kUsPerHour;
+
+enum class GapMode : uint8_t { kKeep, kClose };
+
+struct ClipRequest {
+  StreamId stream;
+  TimeRange range;
+  GapMode gaps = GapMode::kKeep;
+  bool audio = true;  // When there is any.
+};
+
+struct ClipReport {
+  TimeRange shown;                  // From the first to the last shown instant.
+  int64_t duration_us = 0;          // Of the file, as players show it.
+  int64_t missing_us = 0;           // Of the asked range.
+  std::vector<index::Gap> missing;  // Where and why.
+};
+
+class Clip {
+ public:
+  static Result<std::shared_ptr<const Clip>> Plan(storage::Footage& footage,
+                                                  const ClipRequest& request, TimeUs now_us);
+  virtual ~Clip() = default;
+
+  virtual uint64_t size() const = 0;
+  virtual const std::string& etag() const = 0;  // Changes when a byte would. Without quotes.
+  virtual const ClipReport& report() const = 0;
+  // Fills `into` from `offset`; short only at the end.
+  virtual Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const = 0;
+};
+
+}  // namespace lookback::query

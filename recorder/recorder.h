@@ -1,0 +1,76 @@
+// recorder/recorder.h: keeps every camera's stream flowing into the archive.
+//
+// Invariant: one camera's sickness costs that camera alone; every interruption becomes a gap with a
+//            cause; no thread per camera.
+// Threads:   every method on any thread; cameras live on the ingest loops' threads.
+// Errors:    Put refuses (kInvalid) a source that can never work, saying what is allowed. What goes
+// wrong
+//            later is in the status.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "storage/archive.h"
+
+namespace lookback::recorder {
+
+struct CameraSource {
+  CameraId id;
+  std::string url;  // rtsp://host[:port]/path, without credentials.
+  std::string user;
+  std::string password;
+  bool audio = false;
+};
+
+// kInvalid unless `url` is one that the recorder can try: scheme, host, port, no credentials in it.
+Status CheckCameraUrl(const std::string& url);
+
+enum class CameraState : uint8_t { kConnecting, kRecording, kWaiting, kStopped };
+std::string_view CameraStateName(CameraState state);
+
+struct CameraStatus {
+  CameraState state = CameraState::kConnecting;
+  std::string last_error;  // Of the last failed try; empty when none since it recorded.
+  TimeUs since_us = 0;     // When the state began.
+  TimeUs recorded_until_us = 0;
+  TimeUs durable_until_us = 0;
+  double bits_per_second = 0;  // Over the last seconds.
+  double frames_per_second = 0;
+  uint64_t frames = 0;  // Since the recorder started.
+  uint64_t bytes = 0;
+  uint64_t lost_packets = 0;
+  uint32_t reconnects = 0;
+  bool has_camera_offset = false;
+  int64_t camera_offset_us = 0;
+  std::string tracks;  // "avc1.4d401f 768x576"
+};
+
+class Recorder {
+ public:
+  struct Options {
+    size_t loops = 1;               // Ingest threads.
+    int64_t read_tick_us = 50'000;  // Sockets are read this often once a stream plays.
+    int64_t connect_timeout_us = 10 * kUsPerSecond;
+    int64_t silence_timeout_us = 10 * kUsPerSecond;  // No packet for so long: reconnect.
+    int64_t backoff_min_us = kUsPerSecond / 2;
+    int64_t backoff_max_us = 30 * kUsPerSecond;  // Doubles up to here, with ±25 % of jitter.
+  };
+
+  // `archive` and `clock` must outlive the recorder.
+  static std::unique_ptr<Recorder> Start(const Options& options, storage::Archive& archive,
+                                         Clock& clock);
+  virtual ~Recorder() = default;  // Stops.
+
+  // Starts a camera, or restarts it when anything about its source changed.
+  virtual Status Put(const CameraSource& source) = 0;
+  virtual void Remove(const CameraId& id) = 0;
+  virtual Result<CameraStatus> StatusOf(const CameraId& id) = 0;
+  // Ends every session; what was received is in the archive's hands when it returns.
+  virtual void Stop() = 0;
+};
+
+}  // namespace lookback::recorder

@@ -1,0 +1,94 @@
+// storage/archive.h: puts fragments on disk and segments on record, in the one order that survives
+// a power cut: fragments and LKEN written, data and directories synced, SEAL on the synced ledger,
+// row in the catalog.
+//
+// Invariant: the catalog never names bytes that are not synced. A fragment is written whole or not
+// at
+//            all. What is lost on the way gets a GAP with its cause.
+// Threads:   Begin, Recording::Append and Recording::End on the ingest threads, never blocking; a
+//            writer thread per volume writes, another beside it syncs; Footage's methods on any.
+// Errors:    Append says kUnavailable when the volume's queue is full: that fragment and the rest
+// of its
+//            GOP are dropped and the archive records the gap. Disk errors end the segment;
+//            recording goes on in a new file, on another volume if there is one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "media/fragment.h"
+#include "storage/footage.h"
+#include "storage/journal.h"
+#include "storage/volume.h"
+
+namespace lookback::storage {
+
+inline constexpr int64_t kSyncIntervalUs = 5 * kUsPerSecond;
+inline constexpr uint64_t kVolumeQueueBytes = 256 << 20;  // Fragments waiting for one volume.
+inline constexpr size_t kVolumeQueueItems = 16'384;
+
+// What stays the same for a whole run.
+struct RunInfo {
+  StreamId stream;
+  Uuid run;
+  Bytes init;          // `ftyp`+`moov`.
+  std::string tracks;  // For people; index::Run::tracks.
+  ClockState clock = ClockState::kSynchronised;
+  std::optional<int64_t> camera_offset_us;  // As known when the run begins.
+};
+
+// One run on its way to disk. Ending it closes the segment.
+class Recording {
+ public:
+  virtual ~Recording() = default;  // Ends.
+
+  // Takes the next fragment; its number and times go on from the one before.
+  virtual Status Append(media::Fragment fragment) = 0;
+  // Camera's clock minus ours; goes into the next segment's head.
+  virtual void SetCameraOffset(int64_t offset_us) = 0;
+};
+
+struct StreamStatus {
+  StreamId stream;
+  bool recording = false;
+  TimeUs recorded_until_us = 0;  // End of the last fragment in a file; 0: nothing ever.
+  TimeUs durable_until_us = 0;   // Everything before survives a power cut.
+  uint64_t dropped_fragments = 0;
+  std::string volume;  // Root of the one in use.
+};
+
+class Archive : public Footage {
+ public:
+  struct Options {
+    Uuid store;
+    uint32_t epoch = 0;
+    int64_t sync_interval_us = kSyncIntervalUs;
+  };
+
+  // `volumes`, `journal`, `catalog`, `clock` must outlive the archive. Volumes are recovered
+  // already.
+  static Result<std::unique_ptr<Archive>> Start(const Options& options,
+                                                std::vector<Volume*> volumes, Journal& journal,
+                                                index::Catalog& catalog, Clock& clock);
+
+  // kUnavailable when no volume takes recordings; the caller tries again later.
+  virtual Result<std::unique_ptr<Recording>> Begin(RunInfo run) = 0;
+
+  // A gap that has ended. Never blocks; kept and tried again when the ledger's disk is full.
+  virtual void RecordGap(index::Gap gap) = 0;
+  // The gap that is going on (nullopt: footage flows). Shown by Gaps(), not on the ledger yet.
+  virtual void SetOpenGap(const StreamId& stream, std::optional<index::Gap> gap) = 0;
+
+  // Ends of what is recorded and durable; from the catalog for streams not recorded since start.
+  virtual StreamStatus StatusOf(const StreamId& stream) = 0;
+
+  // Writes, syncs and seals everything that was appended, then returns: for stop and for tests.
+  virtual Status Drain() = 0;
+  // Ends all recordings, drains, refuses.
+  virtual void Stop() = 0;
+};
+
+}  // namespace lookback::storage

@@ -1,0 +1,39 @@
+// storage/footage.h: what there is to see of a stream: sealed segments and the one being written.
+//
+// Invariant: a segment's fragments follow one another without a hole (a hole ends a segment), so
+// its
+//            range is covered whole. Segments of one answer are in order of start; two overlap only
+//            when the wall clock was set back between them.
+// Threads:   any.
+// Errors:    kNotFound for a camera that never was; kDiskFailed, kCorrupt from files; kNotFound
+// from
+//            Open when retention took the file meanwhile.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/file_system.h"
+#include "index/records.h"
+#include "storage/segment_format.h"
+
+namespace lookback::storage {
+
+struct FootageSegment {
+  index::Seal row;                           // For an open segment: as far as it is written.
+  std::shared_ptr<const SegmentIndex> open;  // Set while it is not sealed; else nullptr.
+};
+
+class Footage {
+ public:
+  virtual ~Footage() = default;
+
+  virtual Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) = 0;
+  // Gaps on record, and the one that is going on now, cut off at `now`.
+  virtual Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) = 0;
+  // The segment's index: from LKEN, or the open one's snapshot.
+  virtual Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) = 0;
+  virtual Result<std::unique_ptr<File>> Open(const FootageSegment& segment) = 0;
+};
+
+}  // namespace lookback::storage

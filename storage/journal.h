@@ -1,0 +1,54 @@
+// storage/journal.h: the one writer of ledger and catalog.
+//
+// Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog
+// before
+//            its committer hears of it. Groups are committed in the order in which they were
+//            posted.
+// Threads:   Commit and Post on any; the work is done on the journal's own thread, many groups with
+// one
+//            sync.
+// Errors:    kDiskFull, kDiskFailed: the group is not on record. kUnavailable: the queue
+// (kMaxWaiting
+//            records) is full, or the journal stopped. When only the catalog fails, the record
+//            stands, the committer hears Ok, catalog_behind() turns true and the journal keeps
+//            trying to catch up from the ledger.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.h"
+#include "index/catalog.h"
+#include "storage/ledger.h"
+
+namespace lookback::storage {
+
+class Journal {
+ public:
+  static constexpr size_t kMaxWaiting = 65'536;
+  using Done =
+      std::function<void(const Status&)>;  // Called on the journal's thread; must not block.
+
+  // Brings the catalog up to the ledger's end, then starts. Both must outlive the journal.
+  static Result<std::unique_ptr<Journal>> Start(Ledger& ledger, index::Catalog& catalog);
+  ~Journal();  // Stops.
+
+  // Waits until the records are on the synced ledger and in the catalog. Never on a loop's thread.
+  Status Commit(std::vector<index::Record> records);
+
+  // The same without waiting; `done` may be empty.
+  Status Post(std::vector<index::Record> records, Done done);
+
+  // Commits what waits, then refuses.
+  void Stop();
+
+  bool catalog_behind() const;
+
+ private:
+  struct State;
+  explicit Journal(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lookback::storage

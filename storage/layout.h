@@ -1,0 +1,27 @@
+// storage/layout.h: where a segment lives; the only place that knows.
+//
+//   <volume>/volume.json
+//   <volume>/v1/<camera>/<stream>/<YYYYMMDD>/<start UTC ms>_<epoch>_<sequence>.mp4
+//
+// Invariant: the path is a function of the key, and the key (to the millisecond) of the path.
+// Threads:   values.
+// Errors:    kInvalid for a path that we did not make.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "index/records.h"
+
+namespace lookback::storage {
+
+inline constexpr std::string_view kVolumeFile = "volume.json";
+inline constexpr std::string_view kFormatFolder = "v1";
+
+// Relative to the volume: "v1/gate/main/20260504/1777903200000_7_12.mp4".
+std::string SegmentPath(const index::SegmentKey& key);
+
+// The reverse; start_us is a whole millisecond then (the file's LKSG has the microseconds).
+Result<index::SegmentKey> ParseSegmentPath(std::string_view path);
+
+}  // namespace lookback::storage

@@ -1,0 +1,57 @@
+// storage/ledger.h: the append-only record of everything that happened to the store.
+//
+// Invariant: records are numbered from 0 without a hole. Record n's leaf hash (RFC 6962 §2.1)
+// covers its
+//            header and a salted SHA-256 of its payload; leaf hashes stand in a file of their own.
+//            A torn tail (after the last Sync) is cut at open; anything else that is wrong is
+//            reported and never cut.
+// Threads:   Append and Sync on one thread; Read and size() on any.
+// Errors:    kDiskFull, kDiskFailed: nothing of the failed group counts, and the next Append goes
+// to a
+//            new file. kCorrupt at open or read names file and offset.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/ids.h"
+#include "index/catalog.h"
+
+namespace lookback::storage {
+
+inline constexpr uint64_t kLedgerFileBytes = 64 << 20;  // Then a new file is begun.
+inline constexpr uint32_t kMaxLedgerPayload = 1 << 20;  // A larger record is refused.
+
+class Ledger {
+ public:
+  // Opens or creates the ledger in `directory`. `store` is checked against the files.
+  static Result<std::unique_ptr<Ledger>> Open(const std::string& directory, const Uuid& store,
+                                              Clock& clock, FileSystem& files);
+  // For fsck: opens what is there and changes nothing.
+  static Result<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& directory,
+                                                      FileSystem& files);
+  ~Ledger();
+
+  // Appends a group, all or nothing; the records come back with number and time.
+  Result<std::vector<index::NumberedRecord>> Append(const std::vector<index::Record>& records);
+  Status Sync();
+
+  uint64_t size() const;        // Records.
+  uint64_t bytes() const;       // On disk.
+  uint64_t torn_bytes() const;  // What Open cut off.
+
+  // Visits records from `first` on, in order; `visit` returns false to stop.
+  Status Read(uint64_t first, const std::function<bool(const index::NumberedRecord&)>& visit) const;
+
+ private:
+  struct State;
+  explicit Ledger(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lookback::storage

@@ -1,0 +1,74 @@
+// storage/store.h: the whole of a store, opened, recovered and closed in the right order.
+//
+// Invariant: one process at a time (lock on <data>/lock); the epoch in store.json is raised and
+// synced
+//            before the first write of a start.
+// Threads:   Open and Close on one thread; the parts say for themselves.
+// Errors:    kUnavailable: another process has it. kUnsupported: its format is newer than this
+// build.
+//            kInvalid: the directory is another thing. kDiskFull, kDiskFailed. All name the path.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "index/catalog.h"
+#include "storage/archive.h"
+#include "storage/journal.h"
+#include "storage/ledger.h"
+#include "storage/volume.h"
+
+namespace lookback::storage {
+
+inline constexpr uint32_t kStoreFormatVersion = 1;
+
+struct StoreOptions {
+  std::string data;                  // The data directory.
+  std::vector<std::string> volumes;  // Empty: those known already, or <data>/volume at first.
+  int64_t sync_interval_us = kSyncIntervalUs;
+};
+
+// What a start found and did, for the log and for `lookback status`.
+struct RecoveryReport {
+  uint64_t recovered_segments = 0;  // Torn or unsealed, now sealed.
+  uint64_t adopted_segments = 0;    // Whole, but not on the ledger.
+  uint64_t quarantined_files = 0;
+  uint64_t missing_segments = 0;
+  uint64_t ledger_torn_bytes = 0;
+  bool catalog_rebuilt = false;
+  std::vector<std::string> notes;  // One sentence each.
+};
+
+class Store {
+ public:
+  // `clock` and `files` must outlive the store.
+  static Result<std::unique_ptr<Store>> Open(const StoreOptions& options, Clock& clock,
+                                             FileSystem& files);
+  virtual ~Store() = default;  // Closes.
+
+  virtual const Uuid& id() const = 0;
+  virtual uint32_t epoch() const = 0;
+  virtual const std::string& data() const = 0;
+  virtual const RecoveryReport& recovery() const = 0;
+
+  virtual Archive& archive() = 0;
+  virtual index::Catalog& catalog() = 0;
+  virtual Journal& journal() = 0;
+  virtual Ledger& ledger() = 0;
+  virtual std::vector<Volume*> volumes() = 0;
+
+  // Puts a marker or hold on record. A hold is refused (kConflict) where footage of its range was
+  // deleted already, wholly; shares one lock with deletion.
+  virtual Status PutMarker(index::Marker marker) = 0;
+  // Deletes one segment unless a hold touches it (kDenied): DELETE record, synced, then unlink.
+  virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
+                               const std::string& reason) = 0;
+
+  // Seals everything and closes.
+  virtual void Close() = 0;
+};
+
+}  // namespace lookback::storage

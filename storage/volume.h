@@ -1,0 +1,55 @@
+// storage/volume.h: a place that holds segments: a directory on one file system today.
+//
+// Invariant: a volume is used only while its volume.json names our store and its own UUID. A
+// directory
+//            that was a volume and is empty now is not initialised again: its disk is not mounted.
+// Threads:   any.
+// Errors:    of base/file_system.h, with the volume's root in the message.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/file_system.h"
+#include "index/records.h"
+
+namespace lookback::storage {
+
+enum class VolumeState : uint8_t { kOnline, kOffline, kFailed };
+std::string_view VolumeStateName(VolumeState state);
+
+class Volume {
+ public:
+  virtual ~Volume() = default;
+
+  virtual const Uuid& id() const = 0;
+  virtual const std::string& root() const = 0;
+  virtual VolumeState state() const = 0;
+  virtual void SetFailed(const std::string& why) = 0;
+
+  virtual Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) = 0;  // Never exists.
+  virtual Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) = 0;    // To read.
+  virtual Result<std::unique_ptr<File>> OpenToRepair(const index::SegmentKey& key) = 0;
+  virtual Status Remove(const index::SegmentKey& key) = 0;
+
+  // Makes everything written so far durable, directories too.
+  virtual Status Sync() = 0;
+  virtual Result<Space> FreeSpace() = 0;
+
+  // Every file below v1/, by path; one that is no segment of ours is told as `stray`.
+  struct Found {
+    index::SegmentKey key;
+    std::string path;  // Relative to the volume.
+    bool stray = false;
+  };
+  virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
+};
+
+// Opens `root` as a volume of `store`. `known` is its UUID when the store has recorded on it
+// before: then an empty or foreign directory gives an OFFLINE volume. Otherwise an empty or absent
+// directory is initialised; one that holds other things is refused (kInvalid).
+Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const Uuid& store,
+                                                const Uuid* known, FileSystem& files);
+
+}  // namespace lookback::storage
