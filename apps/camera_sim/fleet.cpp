@@ -1,0 +1,223 @@
+#include "apps/camera_sim/fleet.h"
+
+#include <gst/gst.h>
+#include <gst/rtsp-server/rtsp-server.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/camera_sim/gst_feed.h"
+#include "apps/camera_sim/pacer.h"
+
+namespace lookback::camera_sim {
+namespace {
+
+constexpr int kLogVersion = 1;
+constexpr unsigned kSessionCleanupSeconds = 2;
+constexpr const char* kViewerRole = "viewer";
+// Frames of the cameras of a fleet are spread over this time, as those of real ones are.
+constexpr int64_t kPhaseSpreadUs = 40'000;
+// The first frame is captured this long after the start, when every camera stands.
+constexpr int64_t kStartDelayUs = 20'000;
+
+// Runs the default main loop's sources for `duration_ms`.
+void RunLoopFor(unsigned duration_ms) {
+  GMainLoop* loop = g_main_loop_new(nullptr, FALSE);
+  g_timeout_add(
+      duration_ms,
+      [](gpointer data) -> gboolean {
+        g_main_loop_quit(static_cast<GMainLoop*>(data));
+        return G_SOURCE_REMOVE;
+      },
+      loop);
+  g_main_loop_run(loop);
+  g_main_loop_unref(loop);
+}
+
+// What a factory needs to make feeds: one a camera.
+struct Maker {
+  Camera* camera;
+  const Clock* clock;
+};
+
+void OnUnprepared(GstRTSPMedia*, gpointer data) {
+  const auto& context = *static_cast<MediaContext*>(data);
+  context.camera->Detach(context.feed.get());
+}
+
+void OnMediaConfigure(GstRTSPMediaFactory*, GstRTSPMedia* media, gpointer data) {
+  const auto& maker = *static_cast<Maker*>(data);
+  const MediaContext context{maker.camera, GstFeed::Create(media, *maker.camera, *maker.clock)};
+  maker.camera->Attach(context.feed);
+  Audience::SetContext(media, context);
+  g_signal_connect_data(
+      media, "unprepared", G_CALLBACK(&OnUnprepared), new MediaContext(context),
+      [](gpointer copy, GClosure*) { delete static_cast<MediaContext*>(copy); }, GConnectFlags{});
+}
+
+GstRTSPAuth* NewAuth(const FleetOptions& options) {
+  GstRTSPAuth* auth = gst_rtsp_auth_new();
+  GstRTSPToken* token =
+      gst_rtsp_token_new(GST_RTSP_TOKEN_MEDIA_FACTORY_ROLE, G_TYPE_STRING, kViewerRole, nullptr);
+  if (options.auth == AuthMethod::kBasic) {
+    gst_rtsp_auth_set_supported_methods(auth, GST_RTSP_AUTH_BASIC);
+    char* basic = gst_rtsp_auth_make_basic(options.user.c_str(), options.password.c_str());
+    gst_rtsp_auth_add_basic(auth, basic, token);
+    g_free(basic);
+  } else {
+    gst_rtsp_auth_set_supported_methods(auth, GST_RTSP_AUTH_DIGEST);
+    gst_rtsp_auth_add_digest(auth, options.user.c_str(), options.password.c_str(), token);
+  }
+  gst_rtsp_token_unref(token);
+  return auth;
+}
+
+}  // namespace
+
+// Owns the GObjects, so that fleet.h names none.
+class Fleet::Server {
+ public:
+  Server(const FleetOptions& options, FrameLog& log, const Clock& clock)
+      : clock_(clock),
+        server_(gst_rtsp_server_new()),
+        pool_(gst_rtsp_session_pool_new()),
+        audience_(options.audience, pool_, log, clock) {
+    gst_rtsp_server_set_session_pool(server_, pool_);
+    gst_rtsp_server_set_address(server_, options.listen.c_str());
+    gst_rtsp_server_set_service(server_, std::to_string(options.port).c_str());
+    // Clients are served by the main loop itself: one thread owns them and the audience.
+    GstRTSPThreadPool* threads = gst_rtsp_thread_pool_new();
+    gst_rtsp_thread_pool_set_max_threads(threads, 0);
+    gst_rtsp_server_set_thread_pool(server_, threads);
+    g_object_unref(threads);
+    if (!options.user.empty()) {
+      GstRTSPAuth* auth = NewAuth(options);
+      gst_rtsp_server_set_auth(server_, auth);
+      g_object_unref(auth);
+    }
+    g_signal_connect(server_, "client-connected", G_CALLBACK(&Server::OnClient), &audience_);
+  }
+
+  ~Server() {
+    if (source_ != 0) g_source_remove(source_);
+    if (cleanup_ != 0) g_source_remove(cleanup_);
+    gst_rtsp_server_client_filter(
+        server_, [](GstRTSPServer*, GstRTSPClient*, gpointer) { return GST_RTSP_FILTER_REMOVE; },
+        nullptr);
+    gst_rtsp_session_pool_filter(
+        pool_,
+        [](GstRTSPSessionPool*, GstRTSPSession*, gpointer) { return GST_RTSP_FILTER_REMOVE; },
+        nullptr);
+    RunLoopFor(Audience::kDrainMs);
+    g_object_unref(server_);
+    gst_rtsp_thread_pool_cleanup();
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  void Mount(Camera& camera, bool with_auth) {
+    GstRTSPMediaFactory* factory = gst_rtsp_media_factory_new();
+    gst_rtsp_media_factory_set_launch(factory, LaunchLine(camera).c_str());
+    gst_rtsp_media_factory_set_shared(factory, TRUE);
+    if (with_auth) {
+      gst_rtsp_media_factory_add_role(factory, kViewerRole, GST_RTSP_PERM_MEDIA_FACTORY_ACCESS,
+                                      G_TYPE_BOOLEAN, TRUE, GST_RTSP_PERM_MEDIA_FACTORY_CONSTRUCT,
+                                      G_TYPE_BOOLEAN, TRUE, nullptr);
+    }
+    g_signal_connect_data(
+        factory, "media-configure", G_CALLBACK(&OnMediaConfigure), new Maker{&camera, &clock_},
+        [](gpointer maker, GClosure*) { delete static_cast<Maker*>(maker); }, GConnectFlags{});
+    GstRTSPMountPoints* mounts = gst_rtsp_server_get_mount_points(server_);
+    gst_rtsp_mount_points_add_factory(mounts, ("/" + camera.id()).c_str(), factory);
+    g_object_unref(mounts);
+  }
+
+  bool Listen() {
+    source_ = gst_rtsp_server_attach(server_, nullptr);
+    if (source_ == 0) return false;
+    cleanup_ = g_timeout_add_seconds(
+        kSessionCleanupSeconds,
+        [](gpointer pool) -> gboolean {
+          gst_rtsp_session_pool_cleanup(static_cast<GstRTSPSessionPool*>(pool));
+          return G_SOURCE_CONTINUE;
+        },
+        pool_);
+    return true;
+  }
+
+  int port() const { return gst_rtsp_server_get_bound_port(server_); }
+
+ private:
+  static void OnClient(GstRTSPServer*, GstRTSPClient* client, Audience* audience) {
+    audience->Watch(client);
+  }
+
+  const Clock& clock_;
+  GstRTSPServer* const server_;
+  GstRTSPSessionPool* const pool_;
+  Audience audience_;
+  unsigned source_ = 0;
+  unsigned cleanup_ = 0;
+};
+
+Fleet::Fleet(FleetOptions options, FrameLog& log, const Clock& clock)
+    : options_(std::move(options)), log_(log), clock_(clock) {}
+
+Fleet::~Fleet() { Stop(); }
+
+Result<std::unique_ptr<Fleet>> Fleet::Start(
+    const FleetOptions& options, const std::vector<std::shared_ptr<const Footage>>& footage,
+    std::shared_ptr<const AudioTrack> audio, FrameLog& log, const Clock& clock) {
+  LB_CHECK(!footage.empty());
+  std::unique_ptr<Fleet> fleet(new Fleet(options, log, clock));
+  fleet->server_ = std::make_unique<Server>(options, log, clock);
+  const int64_t start_us = clock.MonotonicUs() + kStartDelayUs;
+  std::vector<Camera*> cameras;
+  nlohmann::ordered_json header = {{"event", "start"},
+                                   {"version", kLogVersion},
+                                   {"at_us", clock.NowUs()},
+                                   {"seed", options.audience.seed}};
+  for (int i = 0; i < options.count; ++i) {
+    CameraOptions camera;
+    camera.id = options.prefix + std::to_string(i + 1);
+    camera.start_fraction = static_cast<double>(i) / options.count;
+    camera.start_mono_us = start_us + kPhaseSpreadUs * i / options.count;
+    camera.config_interval_s = options.config_interval_s;
+    header["cameras"].push_back(camera.id);
+    fleet->cameras_.push_back(std::make_unique<Camera>(
+        std::move(camera), footage[static_cast<size_t>(i) % footage.size()], audio, log));
+    cameras.push_back(fleet->cameras_.back().get());
+    fleet->server_->Mount(*cameras.back(), !options.user.empty());
+  }
+  if (!fleet->server_->Listen()) {
+    return Fail(Code::kUnavailable, "cannot listen on " + options.listen + ":" +
+                                        std::to_string(options.port) + " (is it in use?)");
+  }
+  log.AppendLine(header.dump());
+  fleet->pacer_ = std::make_unique<Pacer>(std::move(cameras), clock);
+  return fleet;
+}
+
+std::string Fleet::BaseUrl() const {
+  return "rtsp://" + options_.listen + ":" + std::to_string(server_->port()) + "/";
+}
+
+std::vector<std::string> Fleet::CameraUrls() const {
+  std::vector<std::string> urls;
+  for (const auto& camera : cameras_) urls.push_back(BaseUrl() + camera->id());
+  return urls;
+}
+
+void Fleet::Stop() {
+  if (pacer_) {
+    pacer_->Stop();
+    RunLoopFor(Audience::kDrainMs);
+    nlohmann::ordered_json line;
+    line["event"] = "end";
+    line["at_us"] = clock_.NowUs();
+    log_.AppendLine(line.dump());
+  }
+  pacer_.reset();
+  server_.reset();
+}
+
+}  // namespace lookback::camera_sim
