@@ -6,7 +6,7 @@
 //            except under disk pressure with at_floor = shorten. Nothing is deleted while policies
 //            are unconfirmed, nor by age while the clock is in doubt.
 // Threads:   PlanRetention is pure; the Purger works on a thread of its own.
-// Errors:    a file that cannot be deleted is reported, logged and tried again on the next round.
+// Errors:    a file that cannot be deleted is logged, and planned again on the next round.
 #pragma once
 
 #include <functional>
@@ -21,34 +21,50 @@
 namespace lookback::storage {
 
 inline constexpr int64_t kPurgeIntervalUs = kUsPerMinute;
-// Under pressure when less is free than this share of the disk, or two hours of ingest.
-inline constexpr double kMinFreeShare = 0.02;
-inline constexpr int64_t kMinFreeIngestUs = 2 * kUsPerHour;
-inline constexpr int64_t kDailyDeleteBudgetFactor =
-    4;  // Times a day's ingest, at least one hour's.
+
+// Pressure begins when less is free than two hours of ingest or this share of the disk, whichever
+// is more; one hour of ingest more is then freed, so that rounds are not endless.
+inline constexpr int64_t kPressureIngestUs = 2 * kUsPerHour;
+inline constexpr int64_t kReliefIngestUs = kUsPerHour;
+inline constexpr double kPressureShare = 0.02;
+// Below this share recording stops when nothing may be deleted: ledger and catalog need the rest.
+inline constexpr double kStopShare = 0.002;
+// What expiry may take in 24 hours, in days of ingest: a wrong clock or policy empties no archive.
+inline constexpr int64_t kExpiryBudgetDays = 4;
+// The least of that budget, for stores that hardly record.
+inline constexpr uint64_t kExpiryBudgetMinBytes = uint64_t{64} << 30;
+// The promise of footage whose policy has neither floor nor ceiling.
+inline constexpr uint32_t kDefaultPromiseDays = 30;
+inline constexpr uint32_t kMaxPolicyDays = 36'500;
+inline constexpr std::string_view kDefaultScope = "default";
 
 struct RetentionInput {
-  std::vector<index::Seal> segments;    // In order of end time; open ones are never here.
-  std::vector<index::Policy> policies;  // "default" and cameras'.
+  std::vector<index::Seal> segments;  // Sealed ones; open ones are never here.
+  std::vector<index::Policy> policies;
   std::vector<index::Marker> holds;
   TimeUs now_us = 0;
-  bool clock_trusted = true;  // False freezes expiry by age.
+  bool clock_trusted = true;  // False freezes expiry by age, and with it all that a floor protects.
   bool confirmed = true;      // False freezes everything.
   uint64_t free_bytes = 0;
-  uint64_t target_free_bytes = 0;  // Pressure when free_bytes is below.
+  uint64_t pressure_bytes = 0;  // Pressure while less is free than this;
+  uint64_t relief_bytes = 0;    // then this much is to be free.
+  uint64_t stop_bytes = 0;      // Recording must stop below this, if nothing more may go.
+  uint64_t expiry_budget_bytes = UINT64_MAX;
 };
 
 struct Victim {
   index::Seal segment;
   std::string policy;  // "default/3"
   std::string reason;  // "older than 30 days", "disk pressure"
+  bool below_floor = false;
 };
 
 struct RetentionPlan {
-  std::vector<Victim> victims;
+  std::vector<Victim> victims;  // In the order of deletion.
   uint64_t bytes = 0;
   bool below_floor = false;  // Some victims are below a floor, by at_floor = shorten.
-  bool must_stop = false;    // Pressure stays, and only held or floor-kept footage is left.
+  bool frozen = false;       // Something kept this round from deleting; the sentence says what.
+  bool must_stop = false;    // The disk is nearly full, and nothing more may be deleted.
   std::string sentence;      // What a person should read first.
 };
 
@@ -57,21 +73,44 @@ RetentionPlan PlanRetention(const RetentionInput& input);
 // The policy that governs a camera: its own, else "default", else one that keeps until pressure.
 index::Policy PolicyFor(const std::vector<index::Policy>& policies, const CameraId& camera);
 
-// Checks a policy before it goes on record: kInvalid when a floor comes without at_floor, when
-// min_days > max_days, or days are beyond 36,500.
+// Checks a policy before it goes on record: kInvalid for a scope that is neither a camera id nor
+// "default", a floor without at_floor, min_days > max_days, or days beyond kMaxPolicyDays.
 Status CheckPolicy(const index::Policy& policy);
+
+// Whether ages may be computed from the wall clock. A clock that the kernel holds to be disciplined
+// is believed, unless it runs behind what the ledger has seen. One that is not (many closed
+// networks have no time server) is believed while nothing contradicts it: it must continue from the
+// last start within a day (kMaxUnseenUs), and not step while the store runs.
+class ClockJudge {
+ public:
+  static constexpr int64_t kMaxUnseenUs = kUsPerDay;
+  static constexpr int64_t kMaxStepUs = 10 * kUsPerSecond;
+
+  // `newest_record_us`: of the newest ledger record of earlier starts; 0 when there is none.
+  ClockJudge(const Clock& clock, TimeUs newest_record_us);
+  bool Trusted();
+
+ private:
+  const Clock& clock_;
+  const TimeUs newest_record_us_;
+  TimeUs anchor_us_;  // A pair of readings of both clocks, from a moment of trust.
+  int64_t anchor_monotonic_us_;
+  bool doubted_;
+};
 
 class Purger {
  public:
-  // `on_state` hears after each round (on the purger's thread) whether recording must stop.
-  static std::unique_ptr<Purger> Start(Store& store, Clock& clock,
-                                       std::function<void(const RetentionPlan&)> on_round);
+  using OnRound = std::function<void(const RetentionPlan&)>;
+
+  // `on_round` is called after each round on the purger's thread; it may be empty. `store` and
+  // `clock` must outlive the purger.
+  static std::unique_ptr<Purger> Start(Store& store, Clock& clock, OnRound on_round);
   virtual ~Purger() = default;  // Stops.
 
   // Plans and deletes once, on the caller's thread.
   virtual Result<RetentionPlan> RunOnce() = 0;
-  // Plans and deletes nothing.
-  virtual Result<RetentionPlan> Preview() = 0;
+  // Plans and deletes nothing. `change`: as if this policy were on record already.
+  virtual Result<RetentionPlan> Preview(const index::Policy* change) = 0;
 };
 
 }  // namespace lookback::storage
