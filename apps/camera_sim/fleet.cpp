@@ -166,7 +166,7 @@ Fleet::~Fleet() { Stop(); }
 
 Result<std::unique_ptr<Fleet>> Fleet::Start(
     const FleetOptions& options, const std::vector<std::shared_ptr<const Footage>>& footage,
-    std::shared_ptr<const AudioTrack> audio, FrameLog& log, const Clock& clock) {
+    const std::shared_ptr<const AudioTrack>& audio, FrameLog& log, const Clock& clock) {
   LB_CHECK(!footage.empty());
   std::unique_ptr<Fleet> fleet(new Fleet(options, log, clock));
   fleet->server_ = std::make_unique<Server>(options, log, clock);
@@ -211,10 +211,7 @@ void Fleet::Stop() {
   if (pacer_) {
     pacer_->Stop();
     RunLoopFor(Audience::kDrainMs);
-    nlohmann::ordered_json line;
-    line["event"] = "end";
-    line["at_us"] = clock_.NowUs();
-    log_.AppendLine(line.dump());
+    log_.AppendLine(R"({"event":"end","at_us":)" + std::to_string(clock_.NowUs()) + "}");
   }
   pacer_.reset();
   server_.reset();

@@ -39,7 +39,7 @@ class Fleet {
   // Camera i plays footage i modulo their number. `log` and `clock` outlive the fleet.
   static Result<std::unique_ptr<Fleet>> Start(
       const FleetOptions& options, const std::vector<std::shared_ptr<const Footage>>& footage,
-      std::shared_ptr<const AudioTrack> audio, FrameLog& log, const Clock& clock);
+      const std::shared_ptr<const AudioTrack>& audio, FrameLog& log, const Clock& clock);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;

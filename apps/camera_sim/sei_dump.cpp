@@ -190,11 +190,7 @@ Status Dump(const Arguments& arguments) {
   return arguments.packets ? DumpPackets(video, arguments) : DumpShownFrames(video, arguments);
 }
 
-}  // namespace
-}  // namespace lookback::camera_sim
-
-int main(int argc, char** argv) {
-  using namespace lookback::camera_sim;
+int Run(int argc, char** argv) {
   Arguments arguments;
   CLI::App app("Lists the frames of simulated cameras in a media file.", "sei_dump");
   app.add_option("file", arguments.file, "the media file")->required();
@@ -212,9 +208,19 @@ int main(int argc, char** argv) {
   av_log_set_level(AV_LOG_ERROR);
   const auto dumped = Dump(arguments);
   std::cout.flush();
-  if (!dumped) {
-    std::cerr << "sei_dump: " << dumped.message() << "\n";
+  if (dumped) return 0;
+  std::cerr << "sei_dump: " << dumped.message() << "\n";
+  return 1;
+}
+
+}  // namespace
+}  // namespace lookback::camera_sim
+
+int main(int argc, char** argv) {
+  try {
+    return lookback::camera_sim::Run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "sei_dump: " << error.what() << "\n";
     return 1;
   }
-  return 0;
 }
