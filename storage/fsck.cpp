@@ -1,0 +1,311 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "index/catalog.h"
+#include "storage/check.h"
+#include "storage/layout.h"
+#include "storage/ledger.h"
+#include "storage/local_volume.h"
+#include "storage/segment_reader.h"
+#include "storage/volume_file.h"
+
+namespace lookback::storage {
+namespace {
+
+// How often progress is told, in things looked at.
+constexpr uint64_t kProgressStep = 1'000;
+
+enum class Standing : uint8_t { kSealed, kDeleted, kMissing };
+
+// What ledger and catalog say of one segment. Small, since a store has millions.
+struct Entry {
+  TimeUs end_us = 0;
+  uint64_t bytes = 0;
+  Uuid volume;
+  Standing standing = Standing::kSealed;
+  bool on_ledger = false;
+  bool in_catalog = false;
+  bool file_seen = false;
+  uint64_t number = 0;  // Of the ledger record that gave the standing.
+};
+
+class Checker {
+ public:
+  Checker(std::string data, FileSystem& files, const OnProgress& progress)
+      : data_(std::move(data)), files_(files), progress_(progress) {}
+
+  Result<FsckReport> Run() {
+    LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, "store.json")));
+    auto lock = files_.Lock(JoinPath(data_, "lock"));
+    if (!lock && lock.code() != Code::kUnavailable) return Pass(lock.error());
+    running_ = !lock;
+    // The catalog first, the ledger after: a running store writes them in the other order, so what
+    // the catalog shows must be on the ledger by then.
+    LB_TRY(ReadCatalog());
+    LB_TRY(ReadLedger());
+    CompareRows();
+    for (const StoreFile::KnownVolume& known : store.volumes) {
+      LB_TRY(CheckVolume(store.store, known));
+    }
+    if (running_) LB_TRY(ReadLedger());  // What retention took while the files were walked.
+    NameMissing();
+    report_.segments = static_cast<uint64_t>(
+        std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+          return entry.second.on_ledger && entry.second.standing == Standing::kSealed;
+        }));
+    return std::move(report_);
+  }
+
+ private:
+  void Tell(std::string_view step, uint64_t done, uint64_t total) {
+    if (progress_ && done % kProgressStep == 0) progress_({std::string(step), done, total});
+  }
+
+  Finding& Add(FindingKind kind, std::string sentence) {
+    Finding finding;
+    finding.kind = kind;
+    finding.sentence = std::move(sentence);
+    report_.findings.push_back(std::move(finding));
+    return report_.findings.back();
+  }
+
+  Finding& Add(FindingKind kind, const index::SegmentKey& key, TimeUs end_us,
+               const std::string& what) {
+    Finding& finding = Add(kind, fmt::format("{} {} to {}: {}", key.stream.text(),
+                                             FormatTime(key.start_us), FormatTime(end_us), what));
+    finding.path = SegmentPath(key);
+    finding.camera = key.stream.camera.text();
+    finding.range = {key.start_us, end_us};
+    return finding;
+  }
+
+  Status ReadCatalog() {
+    index::Catalog::Options options;
+    options.read_only = true;
+    options.create = false;
+    const std::string path = JoinPath(data_, "catalog");
+    auto catalog = index::Catalog::Open(path, options);
+    if (!catalog) {
+      Add(FindingKind::kMissingRow, "the catalog cannot be read (" + catalog.message() +
+                                        "); lookback rebuild makes it anew from the ledger");
+      catalog_readable_ = false;
+      return Ok();
+    }
+    catalog_position_ = (*catalog)->position();
+    uint64_t rows = 0;
+    return (*catalog)->VisitAllSegments([&](const index::Seal& seal) {
+      Entry& entry = entries_[index::KeyOf(seal)];
+      entry.in_catalog = true;
+      entry.end_us = seal.end_us;
+      entry.bytes = seal.bytes;
+      entry.volume = seal.volume;
+      Tell("catalog", ++rows, 0);
+      return true;
+    });
+  }
+
+  void Apply(const index::NumberedRecord& numbered) {
+    if (const auto* seal = std::get_if<index::Seal>(&numbered.record)) {
+      Entry& entry = entries_[index::KeyOf(*seal)];
+      if (entry.in_catalog && (entry.bytes != seal->bytes || entry.end_us != seal->end_us)) {
+        Add(FindingKind::kForeignRow, index::KeyOf(*seal), seal->end_us,
+            "its catalog row says otherwise than its seal on the ledger");
+      }
+      entry.on_ledger = true;
+      entry.standing = Standing::kSealed;
+      entry.end_us = seal->end_us;
+      entry.bytes = seal->bytes;
+      entry.volume = seal->volume;
+      entry.number = numbered.number;
+    } else if (const auto* gone = std::get_if<index::Delete>(&numbered.record)) {
+      SetStanding(gone->segment, Standing::kDeleted, numbered.number);
+    } else if (const auto* missing = std::get_if<index::Missing>(&numbered.record)) {
+      SetStanding(missing->segment, Standing::kMissing, numbered.number);
+    }
+  }
+
+  void SetStanding(const index::SegmentKey& key, Standing standing, uint64_t number) {
+    Entry& entry = entries_[key];
+    entry.on_ledger = true;
+    entry.standing = standing;
+    entry.number = number;
+  }
+
+  Status ReadLedger() {
+    auto ledger = Ledger::OpenReadOnly(JoinPath(data_, "ledger"), files_);
+    if (!ledger) {
+      Add(FindingKind::kLedgerDamage, ledger.message());
+      return Ok();
+    }
+    const uint64_t total = (*ledger)->size();
+    const Status read =
+        (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {
+          Apply(numbered);
+          Tell("ledger", ++report_.ledger_records, total);
+          return true;
+        });
+    if (!read) Add(FindingKind::kLedgerDamage, read.message());
+    if (!running_ && (*ledger)->torn_bytes() > 0) {
+      Add(FindingKind::kLedgerDamage,
+          fmt::format("the ledger's last {} bytes are torn; the next start cuts them off",
+                      (*ledger)->torn_bytes()))
+          .fault = false;
+    }
+    return Ok();
+  }
+
+  void CompareRows() {
+    if (!catalog_readable_) return;
+    for (const auto& [key, entry] : entries_) {
+      const bool expected = entry.on_ledger && entry.standing == Standing::kSealed;
+      if (entry.number >= catalog_position_ && entry.on_ledger) continue;  // Not applied yet.
+      if (expected && !entry.in_catalog) {
+        Add(FindingKind::kMissingRow, key, entry.end_us,
+            "it is sealed on the ledger, but the catalog has no row of it; lookback rebuild mends "
+            "that");
+      }
+      if (!expected && entry.in_catalog) {
+        Add(FindingKind::kForeignRow, key, entry.end_us,
+            "the catalog has a row of it, but on the ledger it is not a sealed segment");
+      }
+    }
+    if (catalog_position_ < report_.ledger_records && !running_) {
+      Add(FindingKind::kMissingRow,
+          fmt::format("the catalog is {} records behind the ledger; the next start catches up",
+                      report_.ledger_records - catalog_position_))
+          .fault = false;
+    }
+  }
+
+  Status CheckVolume(const Uuid& store, const StoreFile::KnownVolume& known) {
+    const auto identity = ReadVolumeFile(files_, JoinPath(known.root, kVolumeFile));
+    if (!identity || identity->volume != known.id || identity->store != store) {
+      Add(FindingKind::kVolumeOffline,
+          fmt::format("volume {} is not there ({}); its segments were not checked", known.root,
+                      identity ? "another volume's identity is" : identity.message()));
+      offline_.push_back(known.id);
+      return Ok();
+    }
+    LocalVolume volume(known.root, store, known.id, nullptr, files_);
+    for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
+    uint64_t seen = 0;
+    return volume.VisitFiles([&](const Volume::Found& found) {
+      Tell("files", ++seen, entries_.size());
+      CheckFile(volume, found);
+      return true;
+    });
+  }
+
+  void CheckFile(Volume& volume, const Volume::Found& found) {
+    const std::string path = JoinPath(volume.root(), found.path);
+    if (found.stray) {
+      Add(FindingKind::kStrayFile, path + " is no segment of this store").path = path;
+      return;
+    }
+    const auto known = by_path_.find(found.path);
+    Entry* entry = known == by_path_.end() ? nullptr : &entries_[known->second];
+    if (!entry || !entry->on_ledger) {
+      Finding& finding =
+          Add(FindingKind::kUnsealedFile, found.key, found.key.start_us,
+              running_ ? "it is being written" : "it is not sealed; the next start sees to it");
+      finding.fault = false;
+      finding.path = path;
+      return;
+    }
+    if (entry->volume != volume.id()) return;
+    entry->file_seen = true;
+    if (entry->standing == Standing::kDeleted) {
+      Add(FindingKind::kReappearedFile, known->second, entry->end_us,
+          "it was deleted by policy, but its file is there; the next start removes it")
+          .path = path;
+      return;
+    }
+    CheckBytes(volume, known->second, *entry, path);
+  }
+
+  void CheckBytes(Volume& volume, const index::SegmentKey& key, const Entry& entry,
+                  const std::string& path) {
+    auto file = volume.Open(key);
+    if (!file) return;  // Gone between listing and opening; NameMissing decides.
+    const auto size = (*file)->Size();
+    if (size && *size != entry.bytes) {
+      const bool less = *size < entry.bytes;
+      Add(less ? FindingKind::kTruncatedFile : FindingKind::kDamagedFile, key, entry.end_us,
+          fmt::format("the file has {} bytes, but was sealed with {}", *size, entry.bytes))
+          .path = path;
+      return;
+    }
+    const auto index = ReadClosedSegment(**file);
+    const std::string problem = !index ? index.message()
+                                : index->end_us() != entry.end_us
+                                    ? "its own index ends at " + FormatTime(index->end_us())
+                                    : "";
+    if (!problem.empty()) {
+      Add(FindingKind::kDamagedFile, key, entry.end_us, problem).path = path;
+    }
+  }
+
+  void NameMissing() {
+    for (const auto& [key, entry] : entries_) {
+      if (!entry.on_ledger || entry.file_seen || entry.standing == Standing::kDeleted) continue;
+      if (std::find(offline_.begin(), offline_.end(), entry.volume) != offline_.end()) continue;
+      Add(FindingKind::kMissingFile, key, entry.end_us,
+          entry.standing == Standing::kMissing
+              ? "its file is gone, and has been on record as missing"
+              : "it is sealed on the ledger, but its file is gone");
+    }
+  }
+
+  const std::string data_;
+  FileSystem& files_;
+  const OnProgress& progress_;
+  FsckReport report_;
+  bool running_ = false;
+  bool catalog_readable_ = true;
+  uint64_t catalog_position_ = 0;
+  std::map<index::SegmentKey, Entry> entries_;
+  std::unordered_map<std::string, index::SegmentKey> by_path_;
+  std::vector<Uuid> offline_;
+};
+
+}  // namespace
+
+std::string_view FindingKindName(FindingKind kind) {
+  switch (kind) {
+    case FindingKind::kTruncatedFile:
+      return "truncated-file";
+    case FindingKind::kDamagedFile:
+      return "damaged-file";
+    case FindingKind::kMissingFile:
+      return "missing-file";
+    case FindingKind::kStrayFile:
+      return "stray-file";
+    case FindingKind::kUnsealedFile:
+      return "unsealed-file";
+    case FindingKind::kMissingRow:
+      return "missing-row";
+    case FindingKind::kForeignRow:
+      return "foreign-row";
+    case FindingKind::kLedgerDamage:
+      return "ledger-damage";
+    case FindingKind::kVolumeOffline:
+      return "volume-offline";
+    case FindingKind::kReappearedFile:
+      return "reappeared-file";
+  }
+  return "unknown";
+}
+
+bool FsckReport::clean() const {
+  return std::none_of(findings.begin(), findings.end(),
+                      [](const Finding& finding) { return finding.fault; });
+}
+
+Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress) {
+  return Checker(data, files, progress).Run();
+}
+
+}  // namespace lookback::storage
