@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file_system.h"
 #include "index/records.h"
@@ -28,22 +29,38 @@ class Volume {
   virtual VolumeState state() const = 0;
   virtual void SetFailed(const std::string& why) = 0;
 
+  // A file that comes from here is durable, with its directories, after its own Sync() too.
   virtual Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) = 0;  // Never exists.
   virtual Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) = 0;    // To read.
   virtual Result<std::unique_ptr<File>> OpenToRepair(const index::SegmentKey& key) = 0;
   virtual Status Remove(const index::SegmentKey& key) = 0;
+  // Moves a file without a good fragment to <volume>/quarantine/, for a person to look at.
+  virtual Status Quarantine(const index::SegmentKey& key) = 0;
 
-  // Makes everything written so far durable, directories too.
+  // Makes everything written so far durable, directories too: one syncfs(2) where the volume is a
+  // mount of its own, else one fdatasync(2) for each file written since the last call. After an
+  // error all that was not durable before is in doubt; a further call does not cover it.
   virtual Status Sync() = 0;
+  // Checks the identity again, then writes, syncs and removes a small file.
+  virtual Status Probe() = 0;
   virtual Result<Space> FreeSpace() = 0;
 
-  // Every file below v1/, by path; one that is no segment of ours is told as `stray`.
+  // Every file below v1/, the newest day first; one that is no segment of ours is told as `stray`.
   struct Found {
     index::SegmentKey key;
     std::string path;  // Relative to the volume.
     bool stray = false;
   };
   virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
+
+  // One day of one stream: what VisitFiles lists at once.
+  struct Day {
+    StreamId stream;
+    std::string name;  // "20260504"
+  };
+  // The days that have a directory, newest first.
+  virtual Result<std::vector<Day>> Days() = 0;
+  virtual Result<std::vector<Found>> FilesOf(const Day& day) = 0;
 };
 
 // Opens `root` as a volume of `store`. `known` is its UUID when the store has recorded on it

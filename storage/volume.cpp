@@ -1,0 +1,17 @@
+#include "storage/volume.h"
+
+namespace lookback::storage {
+
+std::string_view VolumeStateName(VolumeState state) {
+  switch (state) {
+    case VolumeState::kOnline:
+      return "online";
+    case VolumeState::kOffline:
+      return "offline";
+    case VolumeState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+}  // namespace lookback::storage
