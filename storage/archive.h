@@ -66,6 +66,7 @@ class Archive : public Footage {
     Uuid store;
     uint32_t epoch = 0;
     int64_t sync_interval_us = kSyncIntervalUs;
+    uint64_t queue_bytes = kVolumeQueueBytes;  // Of each volume.
   };
 
   // `volumes`, `journal`, `catalog`, `clock` must outlive the archive. Volumes are recovered
@@ -85,7 +86,8 @@ class Archive : public Footage {
   // Ends of what is recorded and durable; from the catalog for streams not recorded since start.
   virtual StreamStatus StatusOf(const StreamId& stream) = 0;
 
-  // Writes, syncs and seals everything that was appended, then returns: for stop and for tests.
+  // Writes and syncs everything that was appended, and seals every segment that has ended, then
+  // returns; runs that go on keep their segment open. For stop and for tests.
   virtual Status Drain() = 0;
   // Ends all recordings, drains, refuses.
   virtual void Stop() = 0;

@@ -24,6 +24,8 @@
 namespace lookback::storage {
 
 inline constexpr uint32_t kStoreFormatVersion = 1;
+// How long Open() may work on torn segments before recording begins; the rest goes on behind it.
+inline constexpr int64_t kRecoveryBudgetUs = 3 * kUsPerSecond;
 
 struct StoreOptions {
   std::string data;                  // The data directory.
@@ -39,6 +41,7 @@ struct RecoveryReport {
   uint64_t missing_segments = 0;
   uint64_t ledger_torn_bytes = 0;
   bool catalog_rebuilt = false;
+  bool finished = false;           // The part that goes on behind recording is done too.
   std::vector<std::string> notes;  // One sentence each.
 };
 
@@ -52,7 +55,9 @@ class Store {
   virtual const Uuid& id() const = 0;
   virtual uint32_t epoch() const = 0;
   virtual const std::string& data() const = 0;
-  virtual const RecoveryReport& recovery() const = 0;
+  // As far as it is; WaitForRecovery() for all of it.
+  virtual RecoveryReport recovery() const = 0;
+  virtual void WaitForRecovery() = 0;
 
   virtual Archive& archive() = 0;
   virtual index::Catalog& catalog() = 0;
@@ -63,11 +68,13 @@ class Store {
   // Puts a marker or hold on record. A hold is refused (kConflict) where footage of its range was
   // deleted already, wholly; shares one lock with deletion.
   virtual Status PutMarker(index::Marker marker) = 0;
-  // Deletes one segment unless a hold touches it (kDenied): DELETE record, synced, then unlink.
+  // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
+  // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, or when
+  // the catalog, which knows the holds, is behind.
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) = 0;
 
-  // Seals everything and closes.
+  // Seals everything and closes. The parts above are gone then.
   virtual void Close() = 0;
 };
 

@@ -41,26 +41,25 @@ class Volume {
   // mount of its own, else one fdatasync(2) for each file written since the last call. After an
   // error all that was not durable before is in doubt; a further call does not cover it.
   virtual Status Sync() = 0;
-  // Checks the identity again, then writes, syncs and removes a small file.
+  // Checks the identity again, then writes, syncs and removes a small file. A failed volume is
+  // online again when that works.
   virtual Status Probe() = 0;
   virtual Result<Space> FreeSpace() = 0;
 
-  // Every file below v1/, the newest day first; one that is no segment of ours is told as `stray`.
-  struct Found {
-    index::SegmentKey key;
-    std::string path;  // Relative to the volume.
-    bool stray = false;
-  };
-  virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
-
-  // One day of one stream: what VisitFiles lists at once.
+  // A day of a stream, and the files in its directory: the unit in which a volume is listed.
   struct Day {
     StreamId stream;
     std::string name;  // "20260504"
   };
-  // The days that have a directory, newest first.
-  virtual Result<std::vector<Day>> Days() = 0;
+  struct Found {
+    index::SegmentKey key;
+    std::string path;    // Relative to the volume.
+    bool stray = false;  // No segment of ours, by its name.
+  };
+  virtual Result<std::vector<Day>> Days() = 0;  // Newest first.
   virtual Result<std::vector<Found>> FilesOf(const Day& day) = 0;
+  // Everything below v1/, strays first, then the newest day first, until `visit` says false.
+  virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
 };
 
 // Opens `root` as a volume of `store`. `known` is its UUID when the store has recorded on it

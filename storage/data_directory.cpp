@@ -1,0 +1,66 @@
+#include "storage/data_directory.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+namespace lookback::storage {
+namespace {
+
+// What may stand in a directory that is not a store yet: what a file system, an administrator who
+// prepared keys, or our own interrupted first start puts there.
+bool MayPrecede(const DirEntry& entry) {
+  static constexpr std::array<std::string_view, 4> kNames = {"lock", "lost+found", "secrets",
+                                                             "store.json.new"};
+  return std::find(kNames.begin(), kNames.end(), entry.name) != kNames.end();
+}
+
+}  // namespace
+
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  std::string normal = (error ? std::filesystem::path(path) : absolute).lexically_normal().string();
+  if (normal.size() > 1 && normal.back() == '/') normal.pop_back();
+  return normal;
+}
+
+Status DataDirectory::CheckOurs() const {
+  if (Exists(files_, JoinPath(path_, kStoreFile))) return Ok();
+  LB_TRY_ASSIGN(entries, files_.List(path_));
+  const auto other = std::find_if_not(entries.begin(), entries.end(), MayPrecede);
+  if (other == entries.end()) return Ok();
+  return Fail(Code::kInvalid, path_ + " is not a store: it has no " + std::string(kStoreFile) +
+                                  ", and is not empty (it holds \"" + other->name + "\")");
+}
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& path,
+                                                           FileSystem& files) {
+  LB_TRY(files.MakeDirectories(path));
+  std::unique_ptr<DataDirectory> directory(new DataDirectory(path, files));
+  LB_TRY(directory->CheckOurs());
+  LB_TRY_ASSIGN(lock, files.Lock(JoinPath(path, kLockFile)));
+  directory->lock_ = std::move(lock);
+
+  auto file = ReadStoreFile(files, JoinPath(path, kStoreFile));
+  if (!file && file.code() != Code::kNotFound) return Pass(file.error());
+  if (!file) {
+    StoreFile fresh;
+    fresh.store = Uuid::Random();
+    file = fresh;
+    const auto parent = std::filesystem::path(AbsolutePath(path)).parent_path().string();
+    LB_TRY(files.SyncDirectory(parent));
+  }
+  if (file->epoch == UINT32_MAX) return Fail(Code::kInvalid, path + " has used all its epochs");
+  ++file->epoch;
+  LB_TRY(directory->Write(*file));
+  return directory;
+}
+
+Status DataDirectory::Write(const StoreFile& file) {
+  LB_TRY(WriteStoreFile(files_, JoinPath(path_, kStoreFile), file));
+  file_ = file;
+  return Ok();
+}
+
+}  // namespace lookback::storage

@@ -1,0 +1,41 @@
+// storage/data_directory.h: the data directory, locked, with its store.json.
+//
+// Invariant: while this exists no other process has the store. The epoch was raised and synced
+//            before Open() returned.
+// Threads:   one.
+// Errors:    of storage/store.h.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/file_system.h"
+#include "storage/volume_file.h"
+
+namespace lookback::storage {
+
+inline constexpr std::string_view kStoreFile = "store.json";
+inline constexpr std::string_view kLockFile = "lock";
+
+class DataDirectory {
+ public:
+  // Makes a store where there is nothing; refuses a directory that holds other things.
+  static Result<std::unique_ptr<DataDirectory>> Open(const std::string& path, FileSystem& files);
+
+  const StoreFile& file() const { return file_; }
+  Status Write(const StoreFile& file);
+
+ private:
+  DataDirectory(std::string path, FileSystem& files) : path_(std::move(path)), files_(files) {}
+  Status CheckOurs() const;
+
+  const std::string path_;
+  FileSystem& files_;
+  std::unique_ptr<FileLock> lock_;
+  StoreFile file_;
+};
+
+// Without "." and "..", from the root.
+std::string AbsolutePath(const std::string& path);
+
+}  // namespace lookback::storage

@@ -1,0 +1,115 @@
+#include "storage/live_segment.h"
+
+#include "media/fragmenter.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr int64_t kMediaTimescale = media::kVideoTimescale;
+
+// Ticks a second of the run's leading track. Video has one value; only audio needs a look.
+int64_t LeadingTimescale(const SegmentIndex& segment) {
+  const media::FragmentTrack& leading = segment.fragments.front().info.tracks.front();
+  if (leading.kind == media::TrackKind::kVideo) return kMediaTimescale;
+  const auto tracks = media::ParseInitSection(segment.init);
+  if (!tracks || tracks->empty() || tracks->front().timescale == 0) return kMediaTimescale;
+  return tracks->front().timescale;
+}
+
+// Whole and rest apart, so that a run of years does not overflow.
+int64_t To90k(int64_t ticks, int64_t timescale) {
+  return ticks / timescale * kMediaTimescale + ticks % timescale * kMediaTimescale / timescale;
+}
+
+}  // namespace
+
+index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
+  index::Seal row;
+  const SegmentHeader& header = segment.header;
+  row.stream = header.stream;
+  row.run = header.run;
+  row.epoch = header.epoch;
+  row.sequence = header.sequence;
+  row.start_us = segment.start_us();
+  row.end_us = segment.end_us();
+  row.volume = header.volume;
+  row.bytes = segment.file_bytes;
+  row.fragments = static_cast<uint32_t>(segment.fragments.size());
+  for (const SegmentFragment& fragment : segment.fragments) {
+    row.lost_packets += fragment.info.lost_packets;
+  }
+  row.clock_unsynchronised = header.clock == ClockState::kUnsynchronised;
+  row.recovered = segment.recovered;
+  if (header.has_camera_offset) row.camera_offset_us = header.camera_offset_us;
+  row.sha256 = sha256;
+  if (!segment.fragments.empty() && !segment.fragments.front().info.tracks.empty() &&
+      !segment.fragments.back().info.tracks.empty()) {
+    const int64_t timescale = LeadingTimescale(segment);
+    const media::FragmentTrack& first = segment.fragments.front().info.tracks.front();
+    const media::FragmentTrack& last = segment.fragments.back().info.tracks.front();
+    row.media_start_90k = To90k(first.base_decode_time, timescale);
+    row.media_end_90k = To90k(last.base_decode_time + last.duration(), timescale);
+  }
+  return row;
+}
+
+LiveSegment::LiveSegment(SegmentHeader header, Bytes init)
+    : header_(std::move(header)),
+      key_{header_.stream, header_.start_us, header_.epoch, header_.sequence},
+      end_us_(header_.start_us) {
+  index_.header = header_;
+  index_.init = std::move(init);
+}
+
+void LiveSegment::Add(SegmentFragment fragment, uint64_t file_bytes) {
+  const std::lock_guard lock(mutex_);
+  end_us_ = fragment.info.end_us;
+  index_.fragments.push_back(std::move(fragment));
+  index_.file_bytes = file_bytes;
+  snapshot_.reset();
+}
+
+void LiveSegment::Close(index::Seal row) {
+  const std::lock_guard lock(mutex_);
+  end_us_ = row.end_us;
+  row_ = std::move(row);
+  closed_ = true;
+}
+
+void LiveSegment::Recorded() {
+  const std::lock_guard lock(mutex_);
+  recorded_ = true;
+  index_ = SegmentIndex();
+  snapshot_.reset();
+}
+
+TimeUs LiveSegment::end_us() const {
+  const std::lock_guard lock(mutex_);
+  return end_us_;
+}
+
+TimeUs LiveSegment::durable_end_us() const {
+  const std::lock_guard lock(mutex_);
+  return durable_end_us_;
+}
+
+void LiveSegment::SetDurable(TimeUs end_us) {
+  const std::lock_guard lock(mutex_);
+  durable_end_us_ = end_us;
+}
+
+index::Seal LiveSegment::RowLocked() const { return closed_ ? row_ : SealOf(index_, {}); }
+
+index::Seal LiveSegment::Row() const {
+  const std::lock_guard lock(mutex_);
+  return RowLocked();
+}
+
+FootageSegment LiveSegment::View() const {
+  const std::lock_guard lock(mutex_);
+  if (recorded_) return {row_, nullptr};
+  if (!snapshot_) snapshot_ = std::make_shared<const SegmentIndex>(index_);
+  return {RowLocked(), snapshot_};
+}
+
+}  // namespace lookback::storage

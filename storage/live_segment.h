@@ -1,0 +1,62 @@
+// storage/live_segment.h: what is known of a segment from its first fragment until its row is in
+// the catalog.
+//
+// Invariant: holds only what a write returned from. View() shows row and index of one instant.
+// Threads:   any; one lock each.
+// Errors:    none.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+
+#include "storage/footage.h"
+#include "storage/segment_format.h"
+
+namespace lookback::storage {
+
+// The catalog row of a segment, as its index tells it. `sha256` is of the whole file.
+index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256);
+
+class LiveSegment {
+ public:
+  LiveSegment(SegmentHeader header, Bytes init);
+
+  const index::SegmentKey& key() const { return key_; }
+  const Uuid& volume() const { return header_.volume; }
+
+  void Add(SegmentFragment fragment, uint64_t file_bytes);
+  // It has its LKEN: `row` is what goes on record.
+  void Close(index::Seal row);
+  // The row is on the ledger; the index is read from the file from now on.
+  void Recorded();
+
+  TimeUs end_us() const;
+  // Everything before is durable; 0: nothing of it.
+  TimeUs durable_end_us() const;
+  void SetDurable(TimeUs end_us);
+  // A sync failed that should have made some of it durable: nothing is written to it any more.
+  void Doubt() { doubtful_ = true; }
+  bool doubtful() const { return doubtful_; }
+
+  index::Seal Row() const;
+  FootageSegment View() const;
+
+ private:
+  index::Seal RowLocked() const;
+
+  const SegmentHeader header_;
+  const index::SegmentKey key_;
+  std::atomic<bool> doubtful_{false};
+  mutable std::mutex mutex_;
+  SegmentIndex index_;
+  TimeUs end_us_;
+  TimeUs durable_end_us_ = 0;
+  bool closed_ = false;
+  bool recorded_ = false;
+  index::Seal row_;  // Once closed.
+  // The last one given out; good until the next fragment.
+  mutable std::shared_ptr<const SegmentIndex> snapshot_;
+};
+
+}  // namespace lookback::storage

@@ -1,0 +1,402 @@
+#include "storage/local_volume.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/log.h"
+#include "storage/layout.h"
+#include "storage/volume_file.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr std::string_view kQuarantineFolder = "quarantine";
+constexpr std::string_view kProbeFile = "probe.tmp";
+constexpr size_t kProbeBytes = 4'096;
+// The root, v1, camera, stream: above a day's directory.
+constexpr int kFoldersAboveDay = 4;
+
+std::string Parent(const std::string& path) {
+  const std::string parent = std::filesystem::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+bool IsDay(std::string_view name) {
+  return name.size() == 8 &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
+
+// A file that tells its volume what was written.
+class LocalVolume::TrackedFile : public File {
+ public:
+  TrackedFile(LocalVolume& volume, std::shared_ptr<File> file, std::string directory)
+      : volume_(volume), file_(std::move(file)), directory_(std::move(directory)) {}
+
+  Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
+    LB_TRY(file_->WriteAt(offset, parts));
+    volume_.NoteWritten(file_);
+    return Ok();
+  }
+  Status Truncate(uint64_t size) override {
+    LB_TRY(file_->Truncate(size));
+    volume_.NoteWritten(file_);
+    return Ok();
+  }
+  Status Sync() override {
+    LB_TRY(file_->Sync());
+    return volume_.SyncDirectories(directory_);
+  }
+  Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> into) const override {
+    return file_->ReadAt(offset, into);
+  }
+  Status SyncFileSystem() override { return file_->SyncFileSystem(); }
+  Status Reserve(uint64_t offset, uint64_t length) override {
+    return file_->Reserve(offset, length);
+  }
+  Result<uint64_t> Size() const override { return file_->Size(); }
+
+ private:
+  LocalVolume& volume_;
+  const std::shared_ptr<File> file_;
+  const std::string directory_;
+};
+
+LocalVolume::LocalVolume(std::string root, const Uuid& store, const Uuid& id,
+                         std::unique_ptr<File> own_mount, FileSystem& files)
+    : root_(std::move(root)),
+      store_(store),
+      id_(id),
+      own_mount_(std::move(own_mount)),
+      files_(files) {}
+
+std::unique_ptr<LocalVolume> LocalVolume::Offline(std::string root, const Uuid& store,
+                                                  const Uuid& id, std::string why,
+                                                  FileSystem& files) {
+  auto volume = std::make_unique<LocalVolume>(std::move(root), store, id, nullptr, files);
+  volume->state_ = VolumeState::kOffline;
+  volume->why_ = std::move(why);
+  return volume;
+}
+
+void LocalVolume::SetFailed(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  if (state_ == VolumeState::kOffline) return;
+  state_ = VolumeState::kFailed;
+  why_ = why;
+}
+
+std::string LocalVolume::PathOf(std::string_view relative) const {
+  return JoinPath(root_, relative);
+}
+
+Status LocalVolume::CheckPresent() const {
+  if (state_ != VolumeState::kOffline) return Ok();
+  const std::lock_guard lock(mutex_);
+  return Fail(Code::kUnavailable, "volume " + root_ + " is offline: " + why_);
+}
+
+Status LocalVolume::CheckIdentity() const {
+  LB_TRY(CheckPresent());
+  const std::string path = PathOf(kVolumeFile);
+  auto file = ReadVolumeFile(files_, path);
+  if (!file) return Fail(Code::kDiskFailed, "volume " + root_ + " is gone: " + file.message());
+  if (file->store != store_ || file->volume != id_) {
+    return Fail(Code::kDiskFailed, "volume " + root_ + " was exchanged: " + path + " names volume " +
+                                       file->volume.text() + ", not " + id_.text());
+  }
+  return Ok();
+}
+
+void LocalVolume::NoteWritten(const std::shared_ptr<File>& file) {
+  const std::lock_guard lock(mutex_);
+  dirty_files_.emplace(file.get(), file);
+}
+
+void LocalVolume::NoteDirectory(const std::string& directory) {
+  const std::lock_guard lock(mutex_);
+  dirty_directories_.insert(directory);
+}
+
+Status LocalVolume::EnsureDirectory(const StreamId& stream, const std::string& directory) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = made_.find(stream);
+    if (known != made_.end() && known->second == directory) return Ok();
+  }
+  LB_TRY(CheckIdentity());
+  LB_TRY(files_.MakeDirectories(directory));
+  const std::lock_guard lock(mutex_);
+  std::string above = directory;
+  for (int i = 0; i < kFoldersAboveDay; ++i) {
+    above = Parent(above);
+    dirty_directories_.insert(above);
+  }
+  made_[stream] = directory;
+  return Ok();
+}
+
+Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) {
+  LB_TRY(CheckPresent());
+  const std::string path = PathOf(SegmentPath(key));
+  const std::string directory = Parent(path);
+  LB_TRY(EnsureDirectory(key.stream, directory));
+  auto file = files_.Open(path, OpenMode::kCreateNew);
+  if (!file && file.code() == Code::kNotFound) {
+    // Retention removed the directory when it became empty.
+    {
+      const std::lock_guard lock(mutex_);
+      made_.erase(key.stream);
+    }
+    LB_TRY(EnsureDirectory(key.stream, directory));
+    file = files_.Open(path, OpenMode::kCreateNew);
+  }
+  if (!file) return Pass(file.error());
+  NoteDirectory(directory);
+  return std::unique_ptr<File>(
+      new TrackedFile(*this, std::shared_ptr<File>(std::move(*file)), directory));
+}
+
+Result<std::unique_ptr<File>> LocalVolume::Open(const index::SegmentKey& key) {
+  LB_TRY(CheckPresent());
+  return files_.Open(PathOf(SegmentPath(key)), OpenMode::kRead);
+}
+
+Result<std::unique_ptr<File>> LocalVolume::OpenToRepair(const index::SegmentKey& key) {
+  LB_TRY(CheckPresent());
+  const std::string path = PathOf(SegmentPath(key));
+  LB_TRY_ASSIGN(file, files_.Open(path, OpenMode::kReadWrite));
+  return std::unique_ptr<File>(
+      new TrackedFile(*this, std::shared_ptr<File>(std::move(file)), Parent(path)));
+}
+
+Status LocalVolume::Remove(const index::SegmentKey& key) {
+  LB_TRY(CheckPresent());
+  const std::string path = PathOf(SegmentPath(key));
+  const std::string day = Parent(path);
+  LB_TRY(files_.Remove(path));
+  // A day's directory goes with its last file; while others are in it this fails, and may.
+  const bool emptied = files_.Remove(day).has_value();
+  NoteDirectory(emptied ? Parent(day) : day);
+  return Ok();
+}
+
+Status LocalVolume::Quarantine(const index::SegmentKey& key) {
+  LB_TRY(CheckIdentity());
+  std::string name = SegmentPath(key);
+  const std::string from = PathOf(name);
+  const std::string folder = PathOf(kQuarantineFolder);
+  std::replace(name.begin(), name.end(), '/', '_');
+  LB_TRY(files_.MakeDirectories(folder));
+  LB_TRY(files_.Rename(from, JoinPath(folder, name)));
+  LB_TRY(files_.SyncDirectory(folder));
+  LB_TRY(files_.SyncDirectory(root_));
+  return files_.SyncDirectory(Parent(from));
+}
+
+Status LocalVolume::SyncDirectories(const std::string& directory) {
+  std::string path = directory;
+  for (int i = 0; i <= kFoldersAboveDay; ++i) {
+    LB_TRY(files_.SyncDirectory(path));
+    path = Parent(path);
+  }
+  return Ok();
+}
+
+Status LocalVolume::Sync() {
+  LB_TRY(CheckPresent());
+  const std::lock_guard sync_lock(sync_mutex_);
+  std::map<const File*, std::shared_ptr<File>> written;
+  std::set<std::string> directories;
+  {
+    const std::lock_guard lock(mutex_);
+    written.swap(dirty_files_);
+    directories.swap(dirty_directories_);
+  }
+  if (written.empty() && directories.empty()) return Ok();
+  if (own_mount_) return own_mount_->SyncFileSystem();
+
+  Status first = Ok();
+  for (const auto& [pointer, file] : written) {
+    const Status status = file->Sync();
+    if (!status && first) first = status;
+  }
+  for (const std::string& directory : directories) {
+    const Status status = files_.SyncDirectory(directory);
+    if (status || status.code() == Code::kNotFound) continue;  // Removed meanwhile.
+    NoteDirectory(directory);
+    if (first) first = status;
+  }
+  return first;
+}
+
+Status LocalVolume::Probe() {
+  LB_TRY(CheckIdentity());
+  const std::string path = PathOf(kProbeFile);
+  if (Exists(files_, path)) LB_TRY(files_.Remove(path));
+  Status written = Ok();
+  {
+    LB_TRY_ASSIGN(file, files_.Open(path, OpenMode::kCreateNew));
+    const Bytes bytes(kProbeBytes, 0x5a);
+    const ByteSpan part(bytes);
+    written = file->WriteAt(0, std::span(&part, 1));
+    if (written) written = file->Sync();
+  }
+  const Status removed = files_.Remove(path);
+  if (!written || !removed) return written ? removed : written;
+  const std::lock_guard lock(mutex_);
+  state_ = VolumeState::kOnline;
+  return Ok();
+}
+
+Result<Space> LocalVolume::FreeSpace() {
+  LB_TRY(CheckPresent());
+  return files_.FreeSpace(root_);
+}
+
+Result<std::vector<std::string>> LocalVolume::Folders(
+    const std::string& path, const std::function<bool(const std::string&)>& accept,
+    std::vector<Found>& strays) const {
+  std::vector<std::string> names;
+  auto entries = files_.List(PathOf(path));
+  if (!entries && entries.code() == Code::kNotFound) return names;  // Emptied meanwhile.
+  if (!entries) return Pass(entries.error());
+  for (const DirEntry& entry : *entries) {
+    if (entry.is_directory && accept(entry.name)) {
+      names.push_back(entry.name);
+    } else {
+      strays.push_back({.key = {}, .path = JoinPath(path, entry.name), .stray = true});
+    }
+  }
+  return names;
+}
+
+Result<std::vector<Volume::Day>> LocalVolume::ListDays(std::vector<Found>& strays) const {
+  LB_TRY(CheckPresent());
+  std::vector<Day> days;
+  const std::string top(kFormatFolder);
+  const auto is_camera = [](const std::string& name) { return CameraId::Parse(name).has_value(); };
+  const auto is_stream = [](const std::string& name) { return ParseStream(name).has_value(); };
+  LB_TRY_ASSIGN(cameras, Folders(top, is_camera, strays));
+  for (const std::string& camera : cameras) {
+    LB_TRY_ASSIGN(streams, Folders(JoinPath(top, camera), is_stream, strays));
+    for (const std::string& stream : streams) {
+      const StreamId id{*CameraId::Parse(camera), *ParseStream(stream)};
+      LB_TRY_ASSIGN(names, Folders(JoinPath(top, id.text()), IsDay, strays));
+      for (std::string& name : names) days.push_back({id, std::move(name)});
+    }
+  }
+  std::sort(days.begin(), days.end(), [](const Day& a, const Day& b) {
+    return a.name != b.name ? a.name > b.name : a.stream < b.stream;
+  });
+  return days;
+}
+
+Result<std::vector<Volume::Day>> LocalVolume::Days() {
+  std::vector<Found> strays;
+  return ListDays(strays);
+}
+
+Status LocalVolume::VisitFiles(const std::function<bool(const Found&)>& visit) {
+  std::vector<Found> found;
+  LB_TRY_ASSIGN(days, ListDays(found));
+  for (size_t next = 0;; ++next) {
+    for (const Found& file : found) {
+      if (!visit(file)) return Ok();
+    }
+    if (next == days.size()) return Ok();
+    LB_TRY_ASSIGN(files, FilesOf(days[next]));
+    found = std::move(files);
+  }
+}
+
+Result<std::vector<Volume::Found>> LocalVolume::FilesOf(const Day& day) {
+  LB_TRY(CheckPresent());
+  std::string folder(kFormatFolder);
+  folder.append("/").append(day.stream.text()).append("/").append(day.name);
+  std::vector<Found> found;
+  auto entries = files_.List(PathOf(folder));
+  if (!entries && entries.code() == Code::kNotFound) return found;  // Emptied meanwhile.
+  if (!entries) return Pass(entries.error());
+  found.reserve(entries->size());
+  for (const DirEntry& entry : *entries) {
+    Found file{.key = {}, .path = JoinPath(folder, entry.name), .stray = true};
+    if (!entry.is_directory) {
+      if (auto key = ParseSegmentPath(file.path)) {
+        file.key = *key;
+        file.stray = false;
+      }
+    }
+    found.push_back(std::move(file));
+  }
+  return found;
+}
+
+namespace {
+
+// Whether `root` holds nothing but what a file system or our own interrupted start puts there.
+Result<bool> IsEmpty(FileSystem& files, const std::string& root) {
+  LB_TRY_ASSIGN(entries, files.List(root));
+  return std::all_of(entries.begin(), entries.end(), [](const DirEntry& entry) {
+    return entry.name == "lost+found" || entry.name == std::string(kVolumeFile) + ".new";
+  });
+}
+
+Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, FileSystem& files) {
+  LB_TRY(files.MakeDirectories(root));
+  LB_TRY_ASSIGN(empty, IsEmpty(files, root));
+  if (!empty) {
+    return Fail(Code::kInvalid, root + " is not a volume, and not empty: it has no " +
+                                    std::string(kVolumeFile));
+  }
+  const VolumeFile identity{store, Uuid::Random()};
+  LB_TRY(WriteVolumeFile(files, JoinPath(root, kVolumeFile), identity));
+  LB_TRY(files.SyncDirectory(Parent(root)));
+  LogInfo("volume", root + " is now volume " + identity.volume.text());
+  return identity;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const Uuid& store,
+                                                const Uuid* known, FileSystem& files) {
+  const auto offline = [&](std::string why) {
+    LogError("volume", root + " is offline: " + why);
+    return std::unique_ptr<Volume>(
+        LocalVolume::Offline(root, store, *known, std::move(why), files));
+  };
+  auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
+  if (!identity && identity.code() == Code::kUnsupported) return Pass(identity.error());
+  if (!identity && known) return offline(identity.message());
+  if (!identity && identity.code() == Code::kNotFound) {
+    identity = InitialiseVolume(root, store, files);
+  }
+  if (!identity) return Pass(identity.error());
+  if (identity->store != store) {
+    std::string why = root + " is volume " + identity->volume.text() + " of store " +
+                      identity->store.text() + ", not of this store, " + store.text();
+    if (known) return offline(std::move(why));
+    return Fail(Code::kInvalid, std::move(why));
+  }
+  if (known && *known != identity->volume) {
+    return offline("it holds volume " + identity->volume.text() + ", not " + known->text());
+  }
+
+  LB_TRY_ASSIGN(own, files.Stat(root));
+  LB_TRY_ASSIGN(parent, files.Stat(Parent(root)));
+  std::unique_ptr<File> own_mount;
+  if (own.device != parent.device) {
+    LB_TRY_ASSIGN(directory, files.OpenDirectory(root));
+    own_mount = std::move(directory);
+  }
+  auto volume = std::make_unique<LocalVolume>(root, store, identity->volume, std::move(own_mount),
+                                              files);
+  // A full volume is read and purged as ever, and takes footage again once there is space.
+  const Status probe = volume->Probe();
+  if (!probe) LogError("volume", root + " failed its probe: " + probe.message());
+  if (!probe && probe.code() != Code::kDiskFull) volume->SetFailed(probe.message());
+  return std::unique_ptr<Volume>(std::move(volume));
+}
+
+}  // namespace lookback::storage

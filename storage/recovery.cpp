@@ -1,0 +1,311 @@
+#include "storage/recovery.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <set>
+#include <thread>
+#include <tuple>
+#include <utility>
+
+#include "base/log.h"
+#include "base/worker_pool.h"
+#include "storage/layout.h"
+#include "storage/repair.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr size_t kMaxNotes = 1'000;          // In the report; the log has them all.
+constexpr size_t kCandidatesOfBatch = 4'096;  // Files that one pass over the ledger asks about.
+constexpr size_t kSealsOfGroup = 64;
+
+// A key as a path tells it: to the millisecond.
+using PathKey = std::tuple<StreamId, int64_t, uint32_t, uint32_t>;
+PathKey PathKeyOf(const index::SegmentKey& key) {
+  return {key.stream, key.start_us / kUsPerMs, key.epoch, key.sequence};
+}
+
+struct Candidate {
+  Volume* volume = nullptr;
+  index::SegmentKey key;
+};
+
+class RecoveryImpl : public Recovery {
+ public:
+  RecoveryImpl(Parts parts, RecoveryReport report)
+      : parts_(std::move(parts)), report_(std::move(report)) {}
+  ~RecoveryImpl() override { Stop(); }
+
+  void RunNewest(int64_t budget_us) override;
+  void StartRest() override {
+    thread_ = std::thread([this] {
+      NameThisThread("recovery");
+      RunRest();
+    });
+  }
+  void Wait() override {
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [this] { return report_.finished; });
+  }
+  void Stop() override {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  RecoveryReport report() const override {
+    const std::lock_guard lock(mutex_);
+    return report_;
+  }
+
+ private:
+  void RunRest();
+  Status CheckVolume(Volume& volume);
+  Status CheckDay(Volume& volume, const Volume::Day& day, std::vector<Candidate>& unknown,
+                  bool find_missing);
+  Status CheckLostDays(Volume& volume, const std::vector<Volume::Day>& listed);
+  Status DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows);
+  Status Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on);
+  Result<std::set<PathKey>> DeletedAmong(const std::vector<Candidate>& candidates) const;
+  void SettleOne(const Candidate& candidate, const std::function<bool()>& go_on,
+                 std::vector<index::Record>& seals);
+  std::vector<Volume::Day> NewestDays(Volume& volume) const;
+
+  template <typename Change>
+  void Report(LogLevel level, const std::string& note, Change change) {
+    Log(level, "recovery", note);
+    const std::lock_guard lock(mutex_);
+    change(report_);
+    if (report_.notes.size() < kMaxNotes) report_.notes.push_back(note);
+  }
+
+  const Parts parts_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+  mutable std::mutex mutex_;
+  std::condition_variable finished_;
+  RecoveryReport report_;
+};
+
+// A crash leaves its unsealed files at or after the day of the stream's last sealed one.
+std::vector<Volume::Day> RecoveryImpl::NewestDays(Volume& volume) const {
+  auto days = volume.Days();
+  if (!days) return {};
+  std::map<StreamId, std::string> last_day;
+  std::erase_if(*days, [&](const Volume::Day& day) {
+    auto [known, first] = last_day.try_emplace(day.stream, day.name);
+    if (first) {
+      const auto last = parts_.catalog->LastSegment(day.stream);
+      if (last && *last) known->second = FormatDay((*last)->start_us);
+    }
+    return day.name < known->second;
+  });
+  return *days;
+}
+
+void RecoveryImpl::RunNewest(int64_t budget_us) {
+  const int64_t end_us = parts_.clock->MonotonicUs() + budget_us;
+  const auto go_on = [&] { return parts_.clock->MonotonicUs() < end_us; };
+  for (Volume* volume : parts_.volumes) {
+    if (volume->state() == VolumeState::kOffline) continue;
+    std::vector<Candidate> unknown;
+    for (const Volume::Day& day : NewestDays(*volume)) {
+      if (!go_on()) return;
+      if (!CheckDay(*volume, day, unknown, /*find_missing=*/false)) break;  // RunRest reports.
+    }
+    // What is older than the mark would need the whole ledger read.
+    std::erase_if(unknown, [this](const Candidate& c) { return c.key.epoch < parts_.marked_epoch; });
+    if (!unknown.empty()) (void)Settle(std::move(unknown), go_on);
+  }
+}
+
+void RecoveryImpl::RunRest() {
+  for (Volume* volume : parts_.volumes) {
+    if (stop_ || volume->state() == VolumeState::kOffline) continue;
+    const Status checked = CheckVolume(*volume);
+    if (!checked && !stop_) {
+      Report(LogLevel::kError,
+             "recovery of " + volume->root() + " is not complete: " + checked.message(),
+             [](RecoveryReport&) {});
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    report_.finished = true;
+  }
+  finished_.notify_all();
+}
+
+Status RecoveryImpl::CheckVolume(Volume& volume) {
+  const auto go_on = [this] { return !stop_; };
+  LB_TRY_ASSIGN(days, volume.Days());
+  std::vector<Candidate> unknown;
+  for (const Volume::Day& day : days) {
+    if (stop_) return Ok();
+    LB_TRY(CheckDay(volume, day, unknown, /*find_missing=*/true));
+    if (unknown.size() >= kCandidatesOfBatch) {
+      LB_TRY(Settle(std::exchange(unknown, {}), go_on));
+    }
+  }
+  LB_TRY(Settle(std::move(unknown), go_on));
+  return CheckLostDays(volume, days);
+}
+
+// Compares one directory with the catalog's rows of that day.
+Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
+                              std::vector<Candidate>& unknown, bool find_missing) {
+  LB_TRY_ASSIGN(noon, ParseTime(day.name.substr(0, 4) + "-" + day.name.substr(4, 2) + "-" +
+                                day.name.substr(6, 2) + "T12:00:00Z"));
+  const TimeRange range{noon - kUsPerDay / 2, noon + kUsPerDay / 2};
+  std::map<PathKey, index::Seal> rows;
+  LB_TRY(parts_.catalog->VisitSegments(day.stream, range, [&](const index::Seal& row) {
+    if (range.Contains(row.start_us) && row.volume == volume.id()) {
+      rows.emplace(PathKeyOf(index::KeyOf(row)), row);
+    }
+    return !stop_;
+  }));
+  LB_TRY_ASSIGN(files, volume.FilesOf(day));
+  for (const Volume::Found& file : files) {
+    if (file.stray) {
+      if (find_missing) {
+        Report(LogLevel::kWarning, volume.root() + "/" + file.path + " is no segment; left alone",
+               [](RecoveryReport&) {});
+      }
+      continue;
+    }
+    const bool known = rows.erase(PathKeyOf(file.key)) > 0;
+    if (!known && file.key.epoch < parts_.epoch) unknown.push_back({&volume, file.key});
+  }
+  if (!find_missing || stop_) return Ok();
+  std::vector<index::Seal> missing;
+  for (auto& [key, row] : rows) missing.push_back(std::move(row));
+  return DeclareMissing(volume, missing);
+}
+
+// Days that the catalog has rows of, but the volume no directory.
+Status RecoveryImpl::CheckLostDays(Volume& volume, const std::vector<Volume::Day>& listed) {
+  std::set<std::pair<StreamId, std::string>> present;
+  for (const Volume::Day& day : listed) present.emplace(day.stream, day.name);
+  LB_TRY_ASSIGN(totals, parts_.catalog->Totals());
+  for (const index::StreamTotals& total : totals) {
+    std::vector<index::Seal> missing;
+    LB_TRY(parts_.catalog->VisitSegments(
+        total.stream, {kTimeMinUs, kTimeMaxUs}, [&](const index::Seal& row) {
+          if (row.volume == volume.id() && row.epoch < parts_.epoch &&
+              !present.contains({row.stream, FormatDay(row.start_us)})) {
+            missing.push_back(row);
+          }
+          return !stop_;
+        }));
+    LB_TRY(DeclareMissing(volume, missing));
+  }
+  return Ok();
+}
+
+Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows) {
+  if (rows.empty()) return Ok();
+  // A disk that was pulled must not turn its archive into missing files.
+  const Status present = volume.Probe();
+  if (!present && present.code() != Code::kDiskFull) return present;
+  for (const index::Seal& row : rows) {
+    if (stop_ || row.epoch >= parts_.epoch) continue;
+    const index::SegmentKey key = index::KeyOf(row);
+    // Under the lock, retention cannot be between its record and its unlink.
+    const std::lock_guard lock(*parts_.delete_mutex);
+    LB_TRY_ASSIGN(still, parts_.catalog->FindSegment(key));
+    if (!still) continue;
+    const auto file = volume.Open(key);
+    if (file || file.code() != Code::kNotFound) continue;
+    LB_TRY(parts_.journal->Commit({index::Missing{key, row.end_us, index::GapCause::kMissing}}));
+    Report(LogLevel::kError,
+           "missing: " + JoinPath(volume.root(), SegmentPath(key)) + " is on record, but gone",
+           [](RecoveryReport& report) { ++report.missing_segments; });
+  }
+  return Ok();
+}
+
+// Which of them have a DELETE on the ledger.
+Result<std::set<PathKey>> RecoveryImpl::DeletedAmong(
+    const std::vector<Candidate>& candidates) const {
+  std::set<PathKey> asked;
+  uint64_t first = parts_.ledger_mark;
+  for (const Candidate& candidate : candidates) {
+    asked.insert(PathKeyOf(candidate.key));
+    if (candidate.key.epoch < parts_.marked_epoch) first = 0;
+  }
+  std::set<PathKey> deleted;
+  LB_TRY(parts_.ledger->Read(first, [&](const index::NumberedRecord& numbered) {
+    if (const auto* record = std::get_if<index::Delete>(&numbered.record)) {
+      const PathKey key = PathKeyOf(record->segment);
+      if (asked.contains(key)) deleted.insert(key);
+    }
+    return !stop_;
+  }));
+  return deleted;
+}
+
+Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on) {
+  if (candidates.empty() || stop_) return Ok();
+  // The last epoch's first: its torn ends tell where each camera's footage stopped.
+  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.key.epoch > b.key.epoch;
+  });
+  LB_TRY_ASSIGN(deleted, DeletedAmong(candidates));
+  std::vector<index::Record> seals;
+  Status committed = Ok();
+  const auto commit = [&] {
+    if (!seals.empty() && committed) committed = parts_.journal->Commit(std::exchange(seals, {}));
+  };
+  for (const Candidate& candidate : candidates) {
+    if (stop_ || !go_on() || !committed) break;
+    const std::string path = JoinPath(candidate.volume->root(), SegmentPath(candidate.key));
+    if (deleted.contains(PathKeyOf(candidate.key))) {
+      const Status removed = candidate.volume->Remove(candidate.key);
+      Report(LogLevel::kInfo,
+             path + " was deleted by record, and is now" +
+                 (removed ? std::string() : ", but: " + removed.message()),
+             [](RecoveryReport&) {});
+      continue;
+    }
+    SettleOne(candidate, go_on, seals);
+    if (seals.size() >= kSealsOfGroup) commit();
+  }
+  commit();
+  return committed;
+}
+
+void RecoveryImpl::SettleOne(const Candidate& candidate, const std::function<bool()>& go_on,
+                             std::vector<index::Record>& seals) {
+  const auto still_going = [&] { return !stop_ && go_on(); };
+  const std::string path = JoinPath(candidate.volume->root(), SegmentPath(candidate.key));
+  auto repaired = RepairSegment(*candidate.volume, candidate.key, parts_.store, still_going);
+  if (!repaired) {
+    if (repaired.code() == Code::kUnavailable) return;  // Out of time; taken up again later.
+    Report(LogLevel::kError, path + " could not be recovered: " + repaired.message(),
+           [](RecoveryReport&) {});
+    return;
+  }
+  switch (repaired->outcome) {
+    case Repaired::Outcome::kNothingGood:
+      Report(LogLevel::kError, repaired->note,
+             [](RecoveryReport& report) { ++report.quarantined_files; });
+      return;
+    case Repaired::Outcome::kWhole:
+      Report(LogLevel::kInfo, path + " was whole, and is now on record",
+             [](RecoveryReport& report) { ++report.adopted_segments; });
+      break;
+    case Repaired::Outcome::kCut:
+      Report(LogLevel::kInfo, repaired->note,
+             [](RecoveryReport& report) { ++report.recovered_segments; });
+      break;
+  }
+  seals.emplace_back(std::move(repaired->seal));
+}
+
+}  // namespace
+
+std::unique_ptr<Recovery> Recovery::Make(Parts parts, RecoveryReport report) {
+  return std::make_unique<RecoveryImpl>(std::move(parts), std::move(report));
+}
+
+}  // namespace lookback::storage

@@ -1,0 +1,47 @@
+// storage/recovery.h: brings volumes, ledger and catalog to agree after a start (docs/recovery.md
+// has the steps).
+//
+// Invariant: a file that the ledger does not know is repaired (repair.h), synced, then sealed; it is
+//            unlinked only when its DELETE is on the ledger. Files of the present epoch are not
+//            touched. Doing it twice does no harm.
+// Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own.
+// Errors:    in the report and the log; what could not be done is done by a later start.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "storage/store.h"
+
+namespace lookback::storage {
+
+class Recovery {
+ public:
+  // What it works on; all must outlive it. `delete_mutex` is the one that DeleteSegment holds.
+  struct Parts {
+    Uuid store;
+    uint32_t epoch = 0;         // The present one: its files are the archive's.
+    uint32_t marked_epoch = 0;  // See StoreFile.
+    uint64_t ledger_mark = 0;
+    std::vector<Volume*> volumes;
+    Ledger* ledger = nullptr;
+    Journal* journal = nullptr;
+    index::Catalog* catalog = nullptr;
+    std::mutex* delete_mutex = nullptr;
+    Clock* clock = nullptr;
+  };
+  // `report` as it stands before.
+  static std::unique_ptr<Recovery> Make(Parts parts, RecoveryReport report);
+  virtual ~Recovery() = default;  // Stops.
+
+  // The streams' newest days, where a crash leaves its torn files; gives up after `budget_us`.
+  virtual void RunNewest(int64_t budget_us) = 0;
+  // All the rest, on a thread of its own.
+  virtual void StartRest() = 0;
+  virtual void Wait() = 0;
+  virtual void Stop() = 0;
+  virtual RecoveryReport report() const = 0;
+};
+
+}  // namespace lookback::storage

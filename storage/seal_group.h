@@ -1,0 +1,67 @@
+// storage/seal_group.h: the segments of one volume that are not sealed yet, and the group sync that
+// gets them there.
+//
+// Invariant: a segment's SEAL goes to the record queue, and its durable end moves, only after a
+//            Volume::Sync() that began when what they speak of had been written, and succeeded.
+//            After one that failed, every segment in here is in doubt: none of them is written to
+//            again, and each is walked (repair.h) before it is sealed as suspect.
+// Threads:   Begin, Close, Leave on the volume's writer; Sync and RepairSome on any, one at a time.
+// Errors:    Sync returns the volume's. A repair that fails is tried again with the next group;
+//            after kMaxRepairTries (unless the disk is full) the file is left to the next start.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "storage/record_queue.h"
+#include "storage/volume.h"
+
+namespace lookback::storage {
+
+inline constexpr int kMaxRepairTries = 3;
+inline constexpr size_t kRepairsPerGroup = 8;  // Each reads a file; the sync must not wait long.
+
+class SealGroup {
+ public:
+  SealGroup(const Uuid& store, Volume& volume, RecordQueue& records)
+      : store_(store), volume_(volume), records_(records) {}
+
+  // Before the first write of a segment.
+  void Begin(std::shared_ptr<StreamState> stream, std::shared_ptr<LiveSegment> segment);
+  // Its first write failed: there is nothing of it.
+  void Forget(const std::shared_ptr<LiveSegment>& segment);
+  // It has its LKEN.
+  void Close(const std::shared_ptr<LiveSegment>& segment);
+  // It ended without one, by `why`.
+  void LeaveToRepair(const std::shared_ptr<LiveSegment>& segment, const Error& why);
+
+  Status Sync();
+  // With `all`, however long it takes.
+  void RepairSome(bool all);
+
+  size_t open() const;
+
+ private:
+  enum class Stage : uint8_t { kGrowing, kClosed, kSuspect };
+  struct Entry {
+    std::shared_ptr<StreamState> stream;
+    std::shared_ptr<LiveSegment> segment;
+    Stage stage = Stage::kGrowing;
+    Error why;  // Of a suspect.
+    int tries = 0;
+  };
+
+  Entry* Find(const std::shared_ptr<LiveSegment>& segment);
+  bool Repair(Entry& entry);
+  void DoubtEverything(const Error& why);
+
+  const Uuid store_;
+  Volume& volume_;
+  RecordQueue& records_;
+  std::mutex group_mutex_;  // One group at a time.
+  mutable std::mutex mutex_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace lookback::storage

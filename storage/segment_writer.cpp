@@ -1,0 +1,109 @@
+#include "storage/segment_writer.h"
+
+namespace lookback::storage {
+namespace {
+
+// Upper bounds for LKEN: its frame, a fragment's fixed fields, and a sample's row.
+constexpr uint64_t kEndFrameBytes = 256;
+constexpr uint64_t kEndFragmentBytes = 256;
+constexpr uint64_t kEndSampleBytes = 16;
+
+Bytes Head(const SegmentHeader& header, const Bytes& init) {
+  Bytes head = init;
+  const Bytes box = EncodeSegmentHeader(header);
+  head.insert(head.end(), box.begin(), box.end());
+  return head;
+}
+
+uint64_t TableBytes(const media::FragmentInfo& info) {
+  uint64_t bytes = kEndFragmentBytes;
+  for (const media::FragmentTrack& track : info.tracks) {
+    bytes += track.samples.size() * kEndSampleBytes;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+SegmentWriter::SegmentWriter(Volume& volume, SegmentHeader header, const Bytes& init,
+                             uint64_t expected_bytes)
+    : volume_(volume),
+      header_(std::move(header)),
+      head_(Head(header_, init)),
+      expected_bytes_(expected_bytes),
+      live_(std::make_shared<LiveSegment>(header_, init)),
+      table_bytes_(kEndFrameBytes) {}
+
+uint64_t SegmentWriter::BytesWith(const media::Fragment& fragment) const {
+  return bytes_ + fragment.info.length + kFragmentTrailerBytes + table_bytes_ +
+         TableBytes(fragment.info);
+}
+
+Status SegmentWriter::Write(std::span<const ByteSpan> parts) {
+  const Status written = file_->WriteAt(bytes_, parts);
+  if (!written) {
+    done_ = true;
+    return written;
+  }
+  for (const ByteSpan& part : parts) {
+    xxh_.Update(part);
+    sha_.Update(part);
+    bytes_ += part.size();
+  }
+  return Ok();
+}
+
+Status SegmentWriter::Append(const media::Fragment& fragment) {
+  LB_CHECK(!done_);
+  const bool first = empty();
+  if (first) {
+    auto file = volume_.Create(live_->key());
+    if (!file) {
+      done_ = true;
+      return Pass(file.error());
+    }
+    file_ = std::move(*file);
+    // A help for the file system only: where it cannot, the write tells what matters.
+    if (expected_bytes_ > 0) (void)file_->Reserve(0, expected_bytes_);
+  }
+
+  std::vector<ByteSpan> parts;
+  parts.reserve(fragment.parts.size() + 2);
+  if (first) parts.emplace_back(head_);
+  Xxh64Hasher digest;
+  for (const Bytes& part : fragment.parts) {
+    parts.emplace_back(part);
+    digest.Update(part);
+  }
+  const Bytes trailer = EncodeFragmentTrailer(header_.run, fragment.info, digest.Digest());
+  parts.emplace_back(trailer);
+
+  const uint64_t offset = first ? head_.size() : bytes_;
+  const Status written = Write(parts);
+  if (!written) {
+    file_.reset();
+    if (first) (void)volume_.Remove(live_->key());
+    return written;
+  }
+  table_bytes_ += TableBytes(fragment.info);
+  live_->Add({offset, fragment.info}, bytes_);
+  return Ok();
+}
+
+Status SegmentWriter::Close() {
+  LB_CHECK(!done_ && !empty());
+  SegmentIndex index = *live_->View().open;
+  index.closed = true;
+  const Bytes end = EncodeSegmentEnd(index, xxh_.Digest());
+  const ByteSpan part(end);
+  Status status = Write(std::span(&part, 1));
+  if (status) status = file_->Truncate(bytes_);
+  done_ = true;
+  file_.reset();
+  if (!status) return status;
+  index.file_bytes = bytes_;
+  live_->Close(SealOf(index, sha_.Finish()));
+  return Ok();
+}
+
+}  // namespace lookback::storage

@@ -1,0 +1,295 @@
+#include "storage/store.h"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+#include "base/log.h"
+#include "storage/data_directory.h"
+#include "storage/recovery.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr std::string_view kLedgerFolder = "ledger";
+constexpr std::string_view kCatalogFolder = "catalog";
+constexpr std::string_view kDefaultVolumeFolder = "volume";
+
+class StoreImpl : public Store {
+ public:
+  StoreImpl(StoreOptions options, Clock& clock, FileSystem& files)
+      : options_(std::move(options)), clock_(clock), files_(files) {}
+  ~StoreImpl() override { Close(); }
+
+  Status Start();
+
+  const Uuid& id() const override { return file_.store; }
+  uint32_t epoch() const override { return file_.epoch; }
+  const std::string& data() const override { return options_.data; }
+  RecoveryReport recovery() const override { return recovery_->report(); }
+  void WaitForRecovery() override { recovery_->Wait(); }
+
+  Archive& archive() override { return *archive_; }
+  index::Catalog& catalog() override { return *catalog_; }
+  Journal& journal() override { return *journal_; }
+  Ledger& ledger() override { return *ledger_; }
+  std::vector<Volume*> volumes() override {
+    std::vector<Volume*> all;
+    for (const auto& volume : volumes_) all.push_back(volume.get());
+    return all;
+  }
+
+  Status PutMarker(index::Marker marker) override;
+  Status DeleteSegment(const index::Seal& segment, const std::string& policy,
+                       const std::string& reason) override;
+  void Close() override;
+
+ private:
+  Status OpenVolumes();
+  Status OpenCatalog(RecoveryReport& report);
+  Status MoveCatalogAside(const std::string& why, RecoveryReport& report);
+  Status CommitRebuilt(bool ledger_lost);
+  Result<bool> WhollyDeleted(const index::Marker& marker) const;
+
+  const StoreOptions options_;
+  Clock& clock_;
+  FileSystem& files_;
+  std::unique_ptr<DataDirectory> directory_;
+  StoreFile file_;
+  std::vector<std::unique_ptr<Volume>> volumes_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<index::Catalog> catalog_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Archive> archive_;
+  std::unique_ptr<Recovery> recovery_;
+  // Holds and deletions take turns, from the look at the one to the record of the other.
+  std::mutex hold_mutex_;
+};
+
+Status StoreImpl::Start() {
+  LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
+  directory_ = std::move(directory);
+  file_ = directory_->file();
+  LB_TRY(OpenVolumes());
+
+  LB_TRY_ASSIGN(ledger, Ledger::Open(JoinPath(options_.data, kLedgerFolder), file_.store, clock_,
+                                     files_));
+  ledger_ = std::move(ledger);
+  const uint32_t last_marked_epoch = file_.marked_epoch;
+  const uint64_t last_mark = file_.ledger_mark;
+  file_.marked_epoch = file_.epoch;
+  file_.ledger_mark = ledger_->size();
+
+  RecoveryReport report;
+  report.ledger_torn_bytes = ledger_->torn_bytes();
+  const bool ledger_lost = ledger_->size() == 0 && last_mark > 0;
+  LB_TRY(OpenCatalog(report));
+  LB_TRY_ASSIGN(journal, Journal::Start(*ledger_, *catalog_));
+  journal_ = std::move(journal);
+  if (report.catalog_rebuilt || ledger_lost) LB_TRY(CommitRebuilt(ledger_lost));
+
+  Recovery::Parts parts;
+  parts.store = file_.store;
+  parts.epoch = file_.epoch;
+  parts.marked_epoch = last_marked_epoch;
+  parts.ledger_mark = std::min(last_mark, ledger_->size());
+  parts.volumes = volumes();
+  parts.ledger = ledger_.get();
+  parts.journal = journal_.get();
+  parts.catalog = catalog_.get();
+  parts.delete_mutex = &hold_mutex_;
+  parts.clock = &clock_;
+  recovery_ = Recovery::Make(std::move(parts), std::move(report));
+  recovery_->RunNewest(kRecoveryBudgetUs);
+  // Only now: until the last epoch's segments are settled, its mark is the one to read from.
+  LB_TRY(directory_->Write(file_));
+
+  Archive::Options archiving;
+  archiving.store = file_.store;
+  archiving.epoch = file_.epoch;
+  archiving.sync_interval_us = options_.sync_interval_us;
+  LB_TRY_ASSIGN(archive, Archive::Start(archiving, volumes(), *journal_, *catalog_, clock_));
+  archive_ = std::move(archive);
+  recovery_->StartRest();
+  return Ok();
+}
+
+Status StoreImpl::OpenVolumes() {
+  std::vector<std::string> roots;
+  for (const auto& known : file_.volumes) roots.push_back(known.root);
+  for (const std::string& asked : options_.volumes) roots.push_back(AbsolutePath(asked));
+  if (roots.empty()) roots.push_back(AbsolutePath(JoinPath(options_.data, kDefaultVolumeFolder)));
+
+  std::vector<StoreFile::KnownVolume> now;
+  for (const std::string& root : roots) {
+    const auto same_root = [&root](const StoreFile::KnownVolume& v) { return v.root == root; };
+    if (std::any_of(now.begin(), now.end(), same_root)) continue;
+    const auto known = std::find_if(file_.volumes.begin(), file_.volumes.end(), same_root);
+    const Uuid* const id = known == file_.volumes.end() ? nullptr : &known->id;
+    LB_TRY_ASSIGN(volume, OpenLocalVolume(root, file_.store, id, files_));
+
+    // A volume may have been mounted elsewhere: then its new place stands for the old one.
+    const auto same_id = std::find_if(now.begin(), now.end(), [&](const auto& v) {
+      return v.id == volume->id();
+    });
+    if (same_id == now.end()) {
+      now.push_back({root, volume->id()});
+      volumes_.push_back(std::move(volume));
+      continue;
+    }
+    auto& before = volumes_[static_cast<size_t>(same_id - now.begin())];
+    if (before->state() != VolumeState::kOffline) {
+      return Fail(Code::kInvalid, same_id->root + " and " + root + " both hold volume " +
+                                      volume->id().text() + "; one is a copy of the other");
+    }
+    same_id->root = root;
+    before = std::move(volume);
+  }
+  file_.volumes = std::move(now);
+  // Before anything is recorded on it, a volume is known: if it is absent later, it is missed.
+  return directory_->Write(file_);
+}
+
+Status StoreImpl::MoveCatalogAside(const std::string& why, RecoveryReport& report) {
+  const std::string path = JoinPath(options_.data, kCatalogFolder);
+  report.catalog_rebuilt = true;
+  std::string note = "the catalog is rebuilt from the ledger: " + why;
+  if (Exists(files_, path)) {
+    const std::string aside = path + ".bad-" + std::to_string(file_.epoch);
+    LB_TRY(files_.Rename(path, aside));
+    LB_TRY(files_.SyncDirectory(options_.data));
+    note += "; the old one is " + aside;
+  }
+  LogError("store", note);
+  report.notes.push_back(std::move(note));
+  return Ok();
+}
+
+Status StoreImpl::OpenCatalog(RecoveryReport& report) {
+  const std::string path = JoinPath(options_.data, kCatalogFolder);
+  std::string bad;
+  auto catalog = index::Catalog::Open(path, {});
+  if (!catalog && catalog.code() != Code::kCorrupt) return Pass(catalog.error());
+  if (!catalog) {
+    bad = catalog.message();
+  } else if ((*catalog)->position() > ledger_->size()) {
+    bad = "it has " + std::to_string((*catalog)->position()) + " records, the ledger " +
+          std::to_string(ledger_->size());
+    catalog->reset();
+  } else if ((*catalog)->position() == 0 && ledger_->size() > 0) {
+    report.catalog_rebuilt = true;
+    report.notes.push_back("the catalog was absent, and is rebuilt from the ledger");
+    LogError("store", report.notes.back());
+  }
+  if (!bad.empty()) {
+    LB_TRY(MoveCatalogAside(bad, report));
+    catalog = index::Catalog::Open(path, {});
+    if (!catalog) return Pass(catalog.error());
+  }
+  catalog_ = std::move(*catalog);
+  return Ok();
+}
+
+Status StoreImpl::CommitRebuilt(bool ledger_lost) {
+  index::Rebuilt rebuilt;
+  rebuilt.ledger_lost = ledger_lost;
+  LB_TRY_ASSIGN(totals, catalog_->Totals());
+  for (const index::StreamTotals& total : totals) rebuilt.segments += total.segments;
+  return journal_->Commit({rebuilt});
+}
+
+// Whether nothing of what the marker names is left, and retention took some of it.
+Result<bool> StoreImpl::WhollyDeleted(const index::Marker& marker) const {
+  bool deleted = false;
+  for (const CameraId& camera : marker.cameras) {
+    for (const Stream kind : {Stream::kMain, Stream::kSub}) {
+      const StreamId stream{camera, kind};
+      const auto segments = archive_->Segments(stream, marker.range);
+      if (!segments && segments.code() == Code::kNotFound) continue;
+      if (!segments) return Pass(segments.error());
+      if (!segments->empty()) return false;
+      LB_TRY_ASSIGN(gaps, catalog_->Gaps(stream, marker.range));
+      deleted = deleted || std::any_of(gaps.begin(), gaps.end(), [](const index::Gap& gap) {
+                  return gap.cause == index::GapCause::kRetention;
+                });
+    }
+  }
+  return deleted;
+}
+
+Status StoreImpl::PutMarker(index::Marker marker) {
+  if (marker.range.empty()) return Fail(Code::kInvalid, "a marker must end after it starts");
+  if (marker.cameras.empty()) return Fail(Code::kInvalid, "a marker needs a camera");
+  const std::lock_guard lock(hold_mutex_);
+  if (marker.hold) {
+    LB_TRY_ASSIGN(deleted, WhollyDeleted(marker));
+    if (deleted) {
+      return Fail(Code::kConflict, "the footage from " + FormatTime(marker.range.start_us) +
+                                       " to " + FormatTime(marker.range.end_us) +
+                                       " was deleted already; there is nothing to hold");
+    }
+  }
+  return journal_->Commit({std::move(marker)});
+}
+
+Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,
+                                const std::string& reason) {
+  const index::SegmentKey key = index::KeyOf(segment);
+  const auto volume = std::find_if(volumes_.begin(), volumes_.end(),
+                                   [&](const auto& v) { return v->id() == segment.volume; });
+  if (volume == volumes_.end() || (*volume)->state() == VolumeState::kOffline) {
+    return Fail(Code::kUnavailable, "the volume of " + segment.stream.text() + " at " +
+                                        FormatTime(segment.start_us) + " is offline");
+  }
+  const std::lock_guard lock(hold_mutex_);
+  if (journal_->catalog_behind()) {
+    return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
+  }
+  LB_TRY_ASSIGN(confirmed, catalog_->PoliciesConfirmed());
+  if (!confirmed) {
+    return Fail(Code::kDenied, "the catalog was rebuilt; nothing is deleted until the retention "
+                               "policies are confirmed");
+  }
+  LB_TRY_ASSIGN(held, catalog_->IsHeld(segment.stream.camera, segment.range(), clock_.NowUs()));
+  if (held) {
+    return Fail(Code::kDenied, segment.stream.text() + " from " + FormatTime(segment.start_us) +
+                                   " to " + FormatTime(segment.end_us) + " is held");
+  }
+  LB_TRY_ASSIGN(row, catalog_->FindSegment(key));
+  if (!row) {
+    return Fail(Code::kNotFound, segment.stream.text() + " has no segment at " +
+                                     FormatTime(segment.start_us));
+  }
+  LB_TRY(journal_->Commit({index::Delete{key, row->end_us, row->bytes, policy, reason}}));
+  const Status removed = (*volume)->Remove(key);
+  if (!removed && removed.code() != Code::kNotFound) return removed;
+  return Ok();
+}
+
+void StoreImpl::Close() {
+  if (recovery_) recovery_->Stop();
+  if (archive_) archive_->Stop();
+  recovery_.reset();
+  archive_.reset();
+  if (journal_) journal_->Stop();
+  journal_.reset();
+  if (catalog_) {
+    const Status flushed = catalog_->Flush();
+    if (!flushed) LogWarning("store", "the catalog will catch up: " + flushed.message());
+  }
+  catalog_.reset();
+  ledger_.reset();
+  volumes_.clear();
+  directory_.reset();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::Open(const StoreOptions& options, Clock& clock,
+                                           FileSystem& files) {
+  auto store = std::make_unique<StoreImpl>(options, clock, files);
+  LB_TRY(store->Start());
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace lookback::storage
