@@ -286,7 +286,8 @@ Result<std::vector<index::Gap>> ArchiveImpl::Gaps(const StreamId& stream, TimeRa
     gaps.push_back(std::move(row));
   }
   std::sort(gaps.begin(), gaps.end(), [](const index::Gap& a, const index::Gap& b) {
-    return std::pair(a.range.start_us, a.range.end_us) < std::pair(b.range.start_us, b.range.end_us);
+    return std::pair(a.range.start_us, a.range.end_us) <
+           std::pair(b.range.start_us, b.range.end_us);
   });
   return gaps;
 }

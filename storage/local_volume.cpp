@@ -103,8 +103,9 @@ Status LocalVolume::CheckIdentity() const {
   auto file = ReadVolumeFile(files_, path);
   if (!file) return Fail(Code::kDiskFailed, "volume " + root_ + " is gone: " + file.message());
   if (file->store != store_ || file->volume != id_) {
-    return Fail(Code::kDiskFailed, "volume " + root_ + " was exchanged: " + path + " names volume " +
-                                       file->volume.text() + ", not " + id_.text());
+    return Fail(Code::kDiskFailed, "volume " + root_ + " was exchanged: " + path +
+                                       " names volume " + file->volume.text() + ", not " +
+                                       id_.text());
   }
   return Ok();
 }
@@ -347,8 +348,8 @@ Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, 
   LB_TRY(files.MakeDirectories(root));
   LB_TRY_ASSIGN(empty, IsEmpty(files, root));
   if (!empty) {
-    return Fail(Code::kInvalid, root + " is not a volume, and not empty: it has no " +
-                                    std::string(kVolumeFile));
+    return Fail(Code::kInvalid,
+                root + " is not a volume, and not empty: it has no " + std::string(kVolumeFile));
   }
   const VolumeFile identity{store, Uuid::Random()};
   LB_TRY(WriteVolumeFile(files, JoinPath(root, kVolumeFile), identity));
@@ -390,8 +391,8 @@ Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const U
     LB_TRY_ASSIGN(directory, files.OpenDirectory(root));
     own_mount = std::move(directory);
   }
-  auto volume = std::make_unique<LocalVolume>(root, store, identity->volume, std::move(own_mount),
-                                              files);
+  auto volume =
+      std::make_unique<LocalVolume>(root, store, identity->volume, std::move(own_mount), files);
   // A full volume is read and purged as ever, and takes footage again once there is space.
   const Status probe = volume->Probe();
   if (!probe) LogError("volume", root + " failed its probe: " + probe.message());

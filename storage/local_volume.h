@@ -73,7 +73,7 @@ class LocalVolume : public Volume {
 
   std::mutex sync_mutex_;  // Held through a Sync().
   mutable std::mutex mutex_;
-  std::string why_;  // Not online.
+  std::string why_;                       // Not online.
   std::map<StreamId, std::string> made_;  // The last day's directory, known to exist.
   std::map<const File*, std::shared_ptr<File>> dirty_files_;
   std::set<std::string> dirty_directories_;

@@ -58,10 +58,10 @@ void RecordQueue::Flush() {
   for (const Item& item : group) records.push_back(item.record);
   // Shared, because a refused Post never calls, and the group must come back all the same.
   const auto held = std::make_shared<std::vector<Item>>(std::move(group));
-  const Status taken = journal_.Post(std::move(records),
-                                     [self = shared_from_this(), held](const Status& status) {
-                                       self->Answered(std::move(*held), status);
-                                     });
+  const Status taken =
+      journal_.Post(std::move(records), [self = shared_from_this(), held](const Status& status) {
+        self->Answered(std::move(*held), status);
+      });
   if (!taken) Answered(std::move(*held), taken);
 }
 

@@ -17,7 +17,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr size_t kMaxNotes = 1'000;          // In the report; the log has them all.
+constexpr size_t kMaxNotes = 1'000;           // In the report; the log has them all.
 constexpr size_t kCandidatesOfBatch = 4'096;  // Files that one pass over the ledger asks about.
 constexpr size_t kSealsOfGroup = 64;
 
@@ -114,7 +114,8 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
       if (!CheckDay(*volume, day, unknown, /*find_missing=*/false)) break;  // RunRest reports.
     }
     // What is older than the mark would need the whole ledger read.
-    std::erase_if(unknown, [this](const Candidate& c) { return c.key.epoch < parts_.marked_epoch; });
+    std::erase_if(unknown,
+                  [this](const Candidate& c) { return c.key.epoch < parts_.marked_epoch; });
     if (!unknown.empty()) (void)Settle(std::move(unknown), go_on);
   }
 }
@@ -247,9 +248,9 @@ Result<std::set<PathKey>> RecoveryImpl::DeletedAmong(
 Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on) {
   if (candidates.empty() || stop_) return Ok();
   // The last epoch's first: its torn ends tell where each camera's footage stopped.
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return a.key.epoch > b.key.epoch;
-  });
+  std::stable_sort(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) { return a.key.epoch > b.key.epoch; });
   LB_TRY_ASSIGN(deleted, DeletedAmong(candidates));
   std::vector<index::Record> seals;
   Status committed = Ok();

@@ -1,7 +1,8 @@
 // storage/recovery.h: brings volumes, ledger and catalog to agree after a start (docs/recovery.md
 // has the steps).
 //
-// Invariant: a file that the ledger does not know is repaired (repair.h), synced, then sealed; it is
+// Invariant: a file that the ledger does not know is repaired (repair.h), synced, then sealed; it
+// is
 //            unlinked only when its DELETE is on the ledger. Files of the present epoch are not
 //            touched. Doing it twice does no harm.
 // Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own.

@@ -15,8 +15,8 @@ Result<Repaired> MoveAway(Volume& volume, const index::SegmentKey& key, const st
 }
 
 // Why the file cannot be the segment that its path names; empty when it is.
-std::string Foreign(const SegmentHeader& header, const Volume& volume,
-                    const index::SegmentKey& key, const Uuid& store) {
+std::string Foreign(const SegmentHeader& header, const Volume& volume, const index::SegmentKey& key,
+                    const Uuid& store) {
   if (header.store != store) return "it is of store " + header.store.text();
   if (header.volume != volume.id()) return "it is of volume " + header.volume.text();
   const index::SegmentKey own{header.stream, header.start_us, header.epoch, header.sequence};
@@ -68,8 +68,7 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
     if (!scan) return Pass(scan.error());
     if (!scan->end_valid) {
       return Fail(Code::kDiskFailed, JoinPath(volume.root(), SegmentPath(key)) +
-                                         " does not read back as it was written: " +
-                                         scan->problem);
+                                         " does not read back as it was written: " + scan->problem);
     }
   }
   LB_TRY(file->Sync());

@@ -91,8 +91,9 @@ void SealGroup::RepairSome(bool all) {
   std::vector<Entry> suspects;
   {
     const std::lock_guard lock(mutex_);
-    const auto first = std::stable_partition(
-        entries_.begin(), entries_.end(), [](const Entry& e) { return e.stage != Stage::kSuspect; });
+    const auto first = std::stable_partition(entries_.begin(), entries_.end(), [](const Entry& e) {
+      return e.stage != Stage::kSuspect;
+    });
     size_t count = static_cast<size_t>(entries_.end() - first);
     if (!all) count = std::min(count, kRepairsPerGroup);
     // Copies: while one is repaired it must not be forgotten by a failed sync, nor by a stop.

@@ -43,7 +43,7 @@ class SegmentWriter {
   std::unique_ptr<File> file_;
   uint64_t bytes_ = 0;
   uint64_t table_bytes_ = 0;  // An upper bound of LKEN's size.
-  bool done_ = false;  // Failed or closed.
+  bool done_ = false;         // Failed or closed.
   Xxh128Hasher xxh_;
   Sha256Hasher sha_;
 };

@@ -72,8 +72,8 @@ Status StoreImpl::Start() {
   file_ = directory_->file();
   LB_TRY(OpenVolumes());
 
-  LB_TRY_ASSIGN(ledger, Ledger::Open(JoinPath(options_.data, kLedgerFolder), file_.store, clock_,
-                                     files_));
+  LB_TRY_ASSIGN(ledger,
+                Ledger::Open(JoinPath(options_.data, kLedgerFolder), file_.store, clock_, files_));
   ledger_ = std::move(ledger);
   const uint32_t last_marked_epoch = file_.marked_epoch;
   const uint64_t last_mark = file_.ledger_mark;
@@ -129,9 +129,8 @@ Status StoreImpl::OpenVolumes() {
     LB_TRY_ASSIGN(volume, OpenLocalVolume(root, file_.store, id, files_));
 
     // A volume may have been mounted elsewhere: then its new place stands for the old one.
-    const auto same_id = std::find_if(now.begin(), now.end(), [&](const auto& v) {
-      return v.id == volume->id();
-    });
+    const auto same_id =
+        std::find_if(now.begin(), now.end(), [&](const auto& v) { return v.id == volume->id(); });
     if (same_id == now.end()) {
       now.push_back({root, volume->id()});
       volumes_.push_back(std::move(volume));
@@ -247,8 +246,9 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
   }
   LB_TRY_ASSIGN(confirmed, catalog_->PoliciesConfirmed());
   if (!confirmed) {
-    return Fail(Code::kDenied, "the catalog was rebuilt; nothing is deleted until the retention "
-                               "policies are confirmed");
+    return Fail(Code::kDenied,
+                "the catalog was rebuilt; nothing is deleted until the retention "
+                "policies are confirmed");
   }
   LB_TRY_ASSIGN(held, catalog_->IsHeld(segment.stream.camera, segment.range(), clock_.NowUs()));
   if (held) {
@@ -257,8 +257,8 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
   }
   LB_TRY_ASSIGN(row, catalog_->FindSegment(key));
   if (!row) {
-    return Fail(Code::kNotFound, segment.stream.text() + " has no segment at " +
-                                     FormatTime(segment.start_us));
+    return Fail(Code::kNotFound,
+                segment.stream.text() + " has no segment at " + FormatTime(segment.start_us));
   }
   LB_TRY(journal_->Commit({index::Delete{key, row->end_us, row->bytes, policy, reason}}));
   const Status removed = (*volume)->Remove(key);

@@ -48,8 +48,7 @@ Result<uint64_t> NumberOf(const json& object, const char* key, uint64_t most,
 
 Status WriteJson(FileSystem& files, const std::string& path, const json& object) {
   // Roots are file names, which need not be UTF-8.
-  const std::string text =
-      object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  const std::string text = object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
   return WriteFileDurably(files, path, AsBytes(text));
 }
 

@@ -16,7 +16,7 @@
 
 namespace lookback::storage {
 
-inline constexpr int64_t kProbeWaitUs = kUsPerSecond;           // Doubles while probes fail, up to:
+inline constexpr int64_t kProbeWaitUs = kUsPerSecond;  // Doubles while probes fail, up to:
 inline constexpr int64_t kMaxProbeWaitUs = 8 * kUsPerSecond;
 inline constexpr uint64_t kResumeFreeBytes = 64 << 20;
 inline constexpr uint64_t kResumeFreeShare = 50;  // A small disk: one part of so many.
