@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/log.h"
 #include "storage/layout.h"
 #include "storage/volume_file.h"
 
@@ -332,72 +331,6 @@ Result<std::vector<Volume::Found>> LocalVolume::FilesOf(const Day& day) {
     found.push_back(std::move(file));
   }
   return found;
-}
-
-namespace {
-
-// Whether `root` holds nothing but what a file system or our own interrupted start puts there.
-Result<bool> IsEmpty(FileSystem& files, const std::string& root) {
-  LB_TRY_ASSIGN(entries, files.List(root));
-  return std::all_of(entries.begin(), entries.end(), [](const DirEntry& entry) {
-    return entry.name == "lost+found" || entry.name == std::string(kVolumeFile) + ".new";
-  });
-}
-
-Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, FileSystem& files) {
-  LB_TRY(files.MakeDirectories(root));
-  LB_TRY_ASSIGN(empty, IsEmpty(files, root));
-  if (!empty) {
-    return Fail(Code::kInvalid,
-                root + " is not a volume, and not empty: it has no " + std::string(kVolumeFile));
-  }
-  const VolumeFile identity{store, Uuid::Random()};
-  LB_TRY(WriteVolumeFile(files, JoinPath(root, kVolumeFile), identity));
-  LB_TRY(files.SyncDirectory(Parent(root)));
-  LogInfo("volume", root + " is now volume " + identity.volume.text());
-  return identity;
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const Uuid& store,
-                                                const Uuid* known, FileSystem& files) {
-  const auto offline = [&](std::string why) {
-    LogError("volume", root + " is offline: " + why);
-    return std::unique_ptr<Volume>(
-        LocalVolume::Offline(root, store, *known, std::move(why), files));
-  };
-  auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
-  if (!identity && identity.code() == Code::kUnsupported) return Pass(identity.error());
-  if (!identity && known) return offline(identity.message());
-  if (!identity && identity.code() == Code::kNotFound) {
-    identity = InitialiseVolume(root, store, files);
-  }
-  if (!identity) return Pass(identity.error());
-  if (identity->store != store) {
-    std::string why = root + " is volume " + identity->volume.text() + " of store " +
-                      identity->store.text() + ", not of this store, " + store.text();
-    if (known) return offline(std::move(why));
-    return Fail(Code::kInvalid, std::move(why));
-  }
-  if (known && *known != identity->volume) {
-    return offline("it holds volume " + identity->volume.text() + ", not " + known->text());
-  }
-
-  LB_TRY_ASSIGN(own, files.Stat(root));
-  LB_TRY_ASSIGN(parent, files.Stat(Parent(root)));
-  std::unique_ptr<File> own_mount;
-  if (own.device != parent.device) {
-    LB_TRY_ASSIGN(directory, files.OpenDirectory(root));
-    own_mount = std::move(directory);
-  }
-  auto volume =
-      std::make_unique<LocalVolume>(root, store, identity->volume, std::move(own_mount), files);
-  // A full volume is read and purged as ever, and takes footage again once there is space.
-  const Status probe = volume->Probe();
-  if (!probe) LogError("volume", root + " failed its probe: " + probe.message());
-  if (!probe && probe.code() != Code::kDiskFull) volume->SetFailed(probe.message());
-  return std::unique_ptr<Volume>(std::move(volume));
 }
 
 }  // namespace lookback::storage
