@@ -1,14 +1,12 @@
-// net/http_server.h: HTTP on our loop, handlers on a pool.
+// net/http_server.h: HTTP/1.1 on our loop, handlers on a pool.
 //
 // Invariant: a handler never runs on the loop, and a slow client never holds a worker: a streamed
-// body
-//            is read piece by piece (kBodyPieceBytes), and the next piece only when the last is
-//            sent.
-// Threads:   Start on any; handlers and HttpBody::Read on the server's workers, one at a time for
-// one
-//            request.
+//            body is read piece by piece (kBodyPieceBytes), the next only when the last is sent.
+// Threads:   Start on any; Stop and destruction on the loop's thread, or while it does not run;
+//            handlers and HttpBody::Read on the server's workers, one at a time for one request.
 // Errors:    what a client does wrong is answered (4xx) and bounded by the limits below; a failing
-//            body cuts the connection, so that the client sees a short transfer.
+//            body cuts the connection, so that the client sees a short transfer. SIGPIPE is ignored
+//            in the whole process.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +27,7 @@ inline constexpr size_t kMaxRequestBody = 1 << 20;
 inline constexpr size_t kMaxRequestHeaders = 16 << 10;
 inline constexpr size_t kMaxConnections = 1'024;
 inline constexpr size_t kBodyPieceBytes = 256 << 10;
-inline constexpr int kIdleTimeoutS = 60;
+inline constexpr int kIdleTimeoutS = 60;  // Without a request, or without taking a piece.
 
 struct HttpRequest {
   std::string method;  // "GET"

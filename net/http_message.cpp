@@ -1,0 +1,322 @@
+#include "net/http_message.h"
+
+#include <fmt/format.h>
+#include <http_parser.h>
+
+#include <algorithm>
+#include <cctype>
+#include <mutex>
+
+namespace lookback::net {
+namespace {
+
+constexpr size_t kMaxTargetBytes = 8 << 10;
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return lower;
+}
+
+int HexValue(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+bool HasDotSegment(std::string_view path) {
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    const std::string_view segment = path.substr(0, slash);
+    if (segment == "." || segment == "..") return true;
+    if (slash == std::string_view::npos) return false;
+    path.remove_prefix(slash + 1);
+  }
+  return false;
+}
+
+}  // namespace
+
+struct HttpParser::State {
+  http_parser parser;
+  http_parser_settings settings;
+  std::string target;
+  std::string header_name;
+  bool in_value = false;
+  HttpRequest request;
+  bool started = false;
+  bool complete = false;
+  bool wants_continue = false;
+  bool keep_alive = false;
+  bool http_1_0 = false;
+  std::optional<Refusal> refused;
+
+  State() {
+    static std::once_flag once;
+    std::call_once(once, [] { http_parser_set_max_header_size(kMaxRequestHeaders); });
+    http_parser_init(&parser, HTTP_REQUEST);
+    parser.data = this;
+    http_parser_settings_init(&settings);
+    settings.on_url = OnUrl;
+    settings.on_header_field = OnHeaderField;
+    settings.on_header_value = OnHeaderValue;
+    settings.on_headers_complete = OnHeadersComplete;
+    settings.on_body = OnBody;
+    settings.on_message_complete = OnMessageComplete;
+  }
+
+  static State& Of(http_parser* parser) { return *static_cast<State*>(parser->data); }
+
+  // What a callback returns then; -1, since 1 has a meaning of its own in on_headers_complete.
+  int Refuse(int status, std::string_view type, std::string detail) {
+    refused = Refusal{status, type, std::move(detail)};
+    return -1;
+  }
+
+  static int OnUrl(http_parser* parser, const char* at, size_t length) {
+    State& s = Of(parser);
+    s.target.append(at, length);
+    if (s.target.size() <= kMaxTargetBytes) return 0;
+    return s.Refuse(414, "bad-request",
+                    fmt::format("a request target has at most {} bytes", kMaxTargetBytes));
+  }
+
+  static int OnHeaderField(http_parser* parser, const char* at, size_t length) {
+    State& s = Of(parser);
+    if (s.in_value) {
+      s.header_name.clear();
+      s.in_value = false;
+    }
+    s.header_name.append(at, length);
+    return 0;
+  }
+
+  // Called with a length of zero for an empty value, and again for each further piece.
+  static int OnHeaderValue(http_parser* parser, const char* at, size_t length) {
+    State& s = Of(parser);
+    if (!s.in_value) {
+      s.request.headers.emplace_back(Lower(s.header_name), std::string());
+      s.in_value = true;
+    }
+    s.request.headers.back().second.append(at, length);
+    return 0;
+  }
+
+  static int OnHeadersComplete(http_parser* parser) { return Of(parser).CheckHead(); }
+
+  int CheckHead() {
+    const auto count = [this](std::string_view name) {
+      return std::count_if(request.headers.begin(), request.headers.end(),
+                           [&](const auto& header) { return header.first == name; });
+    };
+    if (parser.http_major != 1) {
+      return Refuse(505, "bad-request", "this server speaks HTTP/1.1 and HTTP/1.0");
+    }
+    // The parser takes a space before the colon, which others read as another header.
+    for (const auto& [name, value] : request.headers) {
+      if (name.empty() || name.find(' ') != std::string::npos) {
+        return Refuse(400, "bad-request", "a header's name has no space in it");
+      }
+    }
+    const auto lengths = count("content-length");
+    const auto encodings = count("transfer-encoding");
+    if (lengths + encodings > 1 || count("host") > 1) {
+      return Refuse(400, "bad-request",
+                    "Content-Length, Transfer-Encoding and Host may stand once, and not the first "
+                    "two together");
+    }
+    if (encodings == 1 && Lower(request.Header("transfer-encoding")) != "chunked") {
+      return Refuse(501, "bad-request", "the only Transfer-Encoding known here is \"chunked\"");
+    }
+    if (lengths == 1 && parser.content_length > kMaxRequestBody) return RefuseBody();
+    wants_continue = Lower(request.Header("expect")) == "100-continue";
+    if (auto refusal = ParseTarget(target, request)) {
+      refused = std::move(refusal);
+      return -1;
+    }
+    request.method = http_method_str(static_cast<http_method>(parser.method));
+    keep_alive = http_should_keep_alive(&parser) != 0;
+    http_1_0 = parser.http_minor == 0;
+    return 0;
+  }
+
+  int RefuseBody() {
+    return Refuse(413, "body-too-large",
+                  fmt::format("a request body has at most {} bytes", kMaxRequestBody));
+  }
+
+  static int OnBody(http_parser* parser, const char* at, size_t length) {
+    State& s = Of(parser);
+    if (s.request.body.size() + length > kMaxRequestBody) return s.RefuseBody();
+    s.request.body.append(at, length);
+    return 0;
+  }
+
+  static int OnMessageComplete(http_parser* parser) {
+    Of(parser).complete = true;
+    http_parser_pause(parser, 1);
+    return 0;
+  }
+};
+
+HttpParser::HttpParser() : state_(std::make_unique<State>()) {}
+HttpParser::~HttpParser() = default;
+
+size_t HttpParser::Feed(ByteSpan bytes) {
+  State& s = *state_;
+  if (s.complete || s.refused || bytes.empty()) return 0;
+  s.started = true;
+  const size_t used = http_parser_execute(
+      &s.parser, &s.settings, reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (s.complete) return used;
+  const http_errno error = HTTP_PARSER_ERRNO(&s.parser);
+  if (error != HPE_OK && !s.refused) {
+    if (error == HPE_HEADER_OVERFLOW) {
+      s.Refuse(431, "headers-too-large",
+               fmt::format("request line and headers have at most {} bytes", kMaxRequestHeaders));
+    } else {
+      s.Refuse(400, "bad-request",
+               fmt::format("not a request of HTTP/1.1: {}", http_errno_description(error)));
+    }
+  }
+  return used;
+}
+
+bool HttpParser::started() const { return state_->started; }
+bool HttpParser::complete() const { return state_->complete; }
+bool HttpParser::wants_continue() const {
+  return state_->wants_continue && !state_->complete && !state_->refused;
+}
+std::optional<Refusal> HttpParser::refused() const { return state_->refused; }
+bool HttpParser::keep_alive() const { return state_->keep_alive; }
+bool HttpParser::http_1_0() const { return state_->http_1_0; }
+
+HttpRequest HttpParser::TakeRequest() {
+  HttpRequest request = std::move(state_->request);
+  const bool keep_alive = state_->keep_alive;
+  const bool http_1_0 = state_->http_1_0;
+  state_ = std::make_unique<State>();
+  state_->keep_alive = keep_alive;
+  state_->http_1_0 = http_1_0;
+  return request;
+}
+
+bool PercentDecode(std::string_view text, std::string& out) {
+  out.clear();
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (i + 2 >= text.size()) return false;
+    const int high = HexValue(text[i + 1]);
+    const int low = HexValue(text[i + 2]);
+    if (high < 0 || low < 0) return false;
+    out.push_back(static_cast<char>(high << 4 | low));
+    i += 2;
+  }
+  return true;
+}
+
+std::optional<Refusal> ParseTarget(std::string_view target, HttpRequest& request) {
+  const auto bad = [](std::string detail) {
+    return Refusal{400, "bad-request", std::move(detail)};
+  };
+  if (target.empty() || target.front() != '/') {
+    return bad("a request target is an absolute path here, such as /api/v1/cameras");
+  }
+  target = target.substr(0, target.find('#'));
+  const size_t mark = target.find('?');
+  if (!PercentDecode(target.substr(0, mark), request.path)) {
+    return bad("the path has a bad percent-encoding");
+  }
+  const std::string& path = request.path;
+  if (std::any_of(path.begin(), path.end(), IsControl) || path.find('\\') != std::string::npos) {
+    return bad("a path has no control characters and no backslash");
+  }
+  if (HasDotSegment(path)) return bad("a path has no \".\" and no \"..\" in it");
+  if (mark == std::string_view::npos) return std::nullopt;
+  std::string_view rest = target.substr(mark + 1);
+  while (!rest.empty()) {
+    const size_t end = rest.find('&');
+    const std::string_view pair = rest.substr(0, end);
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    if (pair.empty()) continue;
+    const size_t equals = pair.find('=');
+    std::string name;
+    std::string value;
+    if (!PercentDecode(pair.substr(0, equals), name) ||
+        (equals != std::string_view::npos && !PercentDecode(pair.substr(equals + 1), value))) {
+      return bad("the query has a bad percent-encoding");
+    }
+    request.query.emplace_back(std::move(name), std::move(value));
+  }
+  return std::nullopt;
+}
+
+std::string FormatHead(const HttpResponse& response, Framing framing, int64_t length, bool keep) {
+  std::string head =
+      fmt::format("HTTP/1.1 {} {}\r\n", response.status, StatusText(response.status));
+  for (const auto& [name, value] : response.headers) {
+    head += name;
+    head += ": ";
+    std::copy_if(value.begin(), value.end(), std::back_inserter(head),
+                 [](char c) { return !IsControl(c); });
+    head += "\r\n";
+  }
+  const bool bodiless = response.status == 204 || response.status == 304;
+  if (framing == Framing::kChunked) head += "Transfer-Encoding: chunked\r\n";
+  if (framing == Framing::kLength && !bodiless)
+    head += fmt::format("Content-Length: {}\r\n", length);
+  head += keep ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
+  return head;
+}
+
+HttpResponse ProblemResponse(const Refusal& refusal) {
+  // Details are our own sentences; the parser's descriptions hold no quotes.
+  HttpResponse response;
+  response.status = refusal.status;
+  response.headers = {{"Content-Type", "application/problem+json"}};
+  if (refusal.status == 503) response.headers.emplace_back("Retry-After", "1");
+  std::string detail;
+  for (const char c : refusal.detail) {
+    if (c == '"' || c == '\\') detail += '\\';
+    detail += c;
+  }
+  response.body =
+      fmt::format(R"({{"type": "/problems/{}", "title": "{}", "status": {}, "detail": "{}"}})",
+                  refusal.type, StatusText(refusal.status), refusal.status, detail);
+  return response;
+}
+
+std::string_view StatusText(int status) {
+  switch (status) {
+#define LB_STATUS(number, name, text) \
+  case number:                        \
+    return #text;
+    HTTP_STATUS_MAP(LB_STATUS)
+#undef LB_STATUS
+    default:
+      return "Unknown";
+  }
+}
+
+std::string_view HttpRequest::Header(std::string_view lower_name) const {
+  for (const auto& [name, value] : headers) {
+    if (name == lower_name) return value;
+  }
+  return {};
+}
+
+const std::string* HttpRequest::Query(std::string_view name) const {
+  for (const auto& [key, value] : query) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+}  // namespace lookback::net
