@@ -1,7 +1,9 @@
 // media/bmff.h: the boxes of ISO/IEC 14496-12: written in one pass, read within bounds.
 //
 // Invariant: a BoxReader never leaves its span; a box whose size contradicts its parent ends the
-// walk. Threads:   values. Errors:    BoxReader::ok() turns false.
+//            walk.
+// Threads:   values.
+// Errors:    BoxReader::ok() turns false.
 #pragma once
 
 #include <cstdint>
@@ -43,10 +45,14 @@ struct Box {
   ByteSpan body;        // After the header (and the extended type).
 };
 
+// What a walk is over: only the last box of a file may have size 0, which means "to the end".
+enum class BoxLevel : uint8_t { kInside, kFile };
+
 // Walks the boxes of a span, one level.
 class BoxReader {
  public:
-  explicit BoxReader(ByteSpan bytes) : bytes_(bytes) {}
+  explicit BoxReader(ByteSpan bytes, BoxLevel level = BoxLevel::kInside)
+      : bytes_(bytes), level_(level) {}
 
   // Steps to the next box; false at the end, or when the bytes are not a box (ok() tells).
   bool Next(Box& box);
@@ -54,6 +60,7 @@ class BoxReader {
 
  private:
   ByteSpan bytes_;
+  BoxLevel level_;
   uint64_t position_ = 0;
   bool ok_ = true;
 };

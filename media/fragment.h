@@ -21,6 +21,12 @@ namespace lookback::media {
 inline constexpr int64_t kMaxFragmentUs = 2 * kUsPerSecond;  // Then a long GOP is continued.
 inline constexpr uint64_t kMaxFragmentBytes = 1 << 20;       // Likewise; one sample may exceed it.
 inline constexpr uint64_t kMaxSampleBytes = 16 << 20;        // A larger sample is refused.
+inline constexpr size_t kMaxFragmentSamples = 4'096;         // Of one track.
+inline constexpr size_t kMaxTracks = 2;
+inline constexpr int64_t kMaxMediaTicks = int64_t{1} << 40;  // Far above any run's length.
+
+// No fragment is longer than this, whatever a camera sends: readers need no larger buffer.
+inline constexpr uint64_t kMaxFragmentLength = 48 << 20;
 
 enum FragmentFlag : uint32_t {
   kContinuation = 1,  // Starts inside a GOP: a decoder needs the fragments before it.
@@ -69,9 +75,9 @@ struct Fragment {
   std::vector<Bytes> parts;
 };
 
-// Reads the boxes of one fragment back into a table. `start_us`, `end_us` and `lost_packets` are
-// not in them (LKFR has them) and stay 0. kCorrupt on anything that our writer would not have
-// written; safe on hostile bytes.
+// Reads the boxes of one fragment back into a table. `start_us`, `end_us`, `lost_packets` and
+// kDamaged are not in them (LKFR has them) and stay 0. kCorrupt on anything that our writer would
+// not have written; safe on hostile bytes.
 Result<FragmentInfo> ParseFragment(ByteSpan bytes);
 
 }  // namespace lookback::media

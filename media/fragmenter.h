@@ -1,12 +1,14 @@
 // media/fragmenter.h: turns the samples of one run into fragments.
 //
 // Invariant: every sample that goes in comes out once, in one fragment, in order; a fragment ends
-// at a
-//            sync sample, or, past kMaxFragmentUs or kMaxFragmentBytes, where no picture awaits
-//            output. Samples before the first sync sample are refused (the caller counts them).
+//            at a sync sample, or, past kMaxFragmentUs, kMaxFragmentBytes or kMaxFragmentSamples,
+//            where no picture awaits output. Samples before the first sync sample are refused (the
+//            caller counts them). Presentation times come out as they went in; only when a camera
+//            breaks the order that it promised do decoding times leave them (kDamaged).
 // Threads:   one fragmenter, one thread.
-// Errors:    kInvalid for a sample that cannot be placed (before the first sync sample, too large,
-//            running back beyond the last fragment); the fragmenter stays usable.
+// Errors:    kInvalid for a sample that cannot be placed (before the first sync sample, empty, too
+//            large, running back beyond the last fragment, an hour ahead, or audio that the video
+//            has left behind by kMaxHeldAudioBytes); the fragmenter stays usable.
 #pragma once
 
 #include <functional>
@@ -20,6 +22,11 @@
 
 namespace lookback::media {
 
+// A fragment is cut short of this even where pictures await output: what a broken stream can hold.
+inline constexpr uint64_t kMaxHeldVideoBytes = 32 << 20;
+inline constexpr uint64_t kMaxHeldAudioBytes = 4 << 20;  // Audio that waits for its video.
+inline constexpr int64_t kMaxJumpUs = kUsPerHour;        // From one sample to the next.
+
 // UTC of a media time of the run's video track (of its audio, when it has no video). Must rise.
 using MapToUtc = std::function<TimeUs(int64_t ticks)>;
 
@@ -30,10 +37,13 @@ class Fragmenter {
   Fragmenter(std::vector<TrackConfig> tracks, MapToUtc map);
   ~Fragmenter();
 
-  // Takes one sample; gives the fragment that it completed, if any.
+  // Takes one sample; gives a fragment that is complete, if there is one. A fragment is complete
+  // once the first presentation time of the next is certain: at once at an IDR picture, else a
+  // sample or two later.
   Result<std::optional<Fragment>> Push(Sample sample);
 
-  // Ends the run: what is still held comes out. The last sample lasts as long as the one before it.
+  // Ends the run: what is still held comes out, a fragment a call; call until it gives none. The
+  // last sample lasts as long as the one before it.
   std::optional<Fragment> Flush();
 
   // Bytes of samples held.

@@ -1,0 +1,91 @@
+#include "media/audio.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "media/bit_reader.h"
+
+namespace lookback::media {
+namespace {
+
+constexpr std::array<uint32_t, 13> kSampleRates = {96'000, 88'200, 64'000, 48'000, 44'100,
+                                                   32'000, 24'000, 22'050, 16'000, 12'000,
+                                                   11'025, 8'000,  7'350};
+constexpr uint32_t kExplicitRate = 15;
+constexpr uint32_t kMinSampleRate = 4'000;
+constexpr uint32_t kMaxSampleRate = 192'000;
+constexpr uint8_t kSbr = 5, kParametricStereo = 29;
+
+// Table 1.19: channels of a channel configuration; 0 is spelled out elsewhere or reserved.
+constexpr std::array<uint16_t, 16> kChannels = {0, 1, 2, 3, 4, 5, 6, 8, 0, 0, 0, 7, 8, 24, 8, 0};
+
+uint8_t ReadObjectType(BitReader& bits) {
+  const uint32_t type = bits.Bits(5);
+  return static_cast<uint8_t>(type == 31 ? 32 + bits.Bits(6) : type);
+}
+
+uint32_t ReadSampleRate(BitReader& bits) {
+  const uint32_t index = bits.Bits(4);
+  if (index == kExplicitRate) return bits.Bits(24);
+  return index < kSampleRates.size() ? kSampleRates[index] : 0;
+}
+
+}  // namespace
+
+Result<AacConfig> ParseAacConfig(ByteSpan audio_specific_config) {
+  BitReader bits(audio_specific_config, BitReader::Source::kPlainBytes);
+  AacConfig config;
+  config.object_type = ReadObjectType(bits);
+  config.sample_rate = ReadSampleRate(bits);
+  const uint32_t channel_configuration = bits.Bits(4);
+  if (config.object_type == kSbr || config.object_type == kParametricStereo) {
+    (void)ReadSampleRate(bits);
+    config.object_type = ReadObjectType(bits);
+  }
+  const bool frame_length_flag = bits.Flag();
+  if (!bits.ok()) return Fail(Code::kCorrupt, "AudioSpecificConfig: cut short");
+  if (config.sample_rate < kMinSampleRate || config.sample_rate > kMaxSampleRate) {
+    return Fail(Code::kCorrupt, "AudioSpecificConfig: a sample rate of " +
+                                    std::to_string(config.sample_rate) +
+                                    " Hz is outside of 4,000 to 192,000");
+  }
+  config.channels = kChannels[channel_configuration];
+  if (config.channels == 0) {
+    return Fail(Code::kUnsupported, "AudioSpecificConfig: channel configuration " +
+                                        std::to_string(channel_configuration));
+  }
+  if (frame_length_flag) config.frame_samples = 960;
+  return config;
+}
+
+Result<TrackConfig> MakeAacTrack(Bytes audio_specific_config) {
+  LB_TRY_ASSIGN(config, ParseAacConfig(audio_specific_config));
+  TrackConfig track;
+  track.kind = TrackKind::kAudio;
+  track.codec = Codec::kAac;
+  track.timescale = config.sample_rate;
+  track.channels = config.channels;
+  track.audio_config = std::move(audio_specific_config);
+  return track;
+}
+
+TrackConfig MakeG711Track(Codec codec, uint32_t sample_rate, uint16_t channels) {
+  TrackConfig track;
+  track.kind = TrackKind::kAudio;
+  track.codec = codec;
+  track.timescale = sample_rate;
+  track.channels = channels;
+  return track;
+}
+
+uint32_t NominalAudioTicks(const TrackConfig& track, size_t bytes) {
+  if (track.codec != Codec::kAac) {
+    const size_t samples = bytes / std::max<uint16_t>(track.channels, 1);
+    return static_cast<uint32_t>(std::clamp<size_t>(samples, 1, kMaxSampleRate));
+  }
+  const Result<AacConfig> config = ParseAacConfig(track.audio_config);
+  return config ? config->frame_samples : 1024;
+}
+
+}  // namespace lookback::media

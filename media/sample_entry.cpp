@@ -1,0 +1,245 @@
+#include "media/sample_entry.h"
+
+#include <algorithm>
+#include <string>
+
+#include "media/h264.h"
+#include "media/h265.h"
+
+namespace lookback::media {
+namespace {
+
+constexpr size_t kMaxParameterSets = 31;         // `avcC` counts SPS in five bits.
+constexpr size_t kMaxParameterSetBytes = 65535;  // And their lengths in sixteen.
+constexpr uint32_t kDpi72 = 0x0048'0000;         // 16.16; what the standard prescribes.
+constexpr uint16_t kColourDepth = 0x0018;
+
+// MPEG-4 descriptor tags (ISO/IEC 14496-1 §7.2.2.1).
+constexpr uint8_t kEsTag = 3, kDecoderConfigTag = 4, kDecoderSpecificTag = 5, kSlConfigTag = 6;
+constexpr uint8_t kObjectTypeAac = 0x40;
+constexpr uint8_t kAudioStream = 5 << 2 | 1;
+
+auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, "sample entry: " + what); }
+
+void WriteParameterSets(const std::vector<Bytes>& sets, ByteWriter& out) {
+  for (const Bytes& set : sets) {
+    out.U16(static_cast<uint16_t>(set.size()));
+    out.Raw(set);
+  }
+}
+
+std::vector<Bytes> ReadParameterSets(ByteReader& in, size_t count) {
+  std::vector<Bytes> sets;
+  for (size_t i = 0; i < count && in.ok(); ++i) {
+    const ByteSpan set = in.Take(in.U16());
+    sets.emplace_back(set.begin(), set.end());
+  }
+  return sets;
+}
+
+// AVCDecoderConfigurationRecord.
+void WriteAvcConfig(const TrackConfig& track, ByteWriter& out) {
+  const BoxScope box(out, "avcC");
+  const Bytes& sps = track.sps[0];
+  out.U8(1);
+  out.Raw(ByteSpan(sps).subspan(1, 3));  // Profile, constraints, level.
+  out.U8(0xfc | 3);                      // Lengths of four bytes.
+  out.U8(static_cast<uint8_t>(0xe0 | track.sps.size()));
+  WriteParameterSets(track.sps, out);
+  out.U8(static_cast<uint8_t>(track.pps.size()));
+  WriteParameterSets(track.pps, out);
+  const uint8_t profile = sps[1];
+  if (profile == 66 || profile == 77 || profile == 88) return;
+  const Result<H264Sps> parsed = ParseH264Sps(sps);
+  if (!parsed) return;
+  out.U8(static_cast<uint8_t>(0xfc | (parsed->chroma_format_idc & 3)));
+  out.U8(static_cast<uint8_t>(0xf8 | ((parsed->bit_depth_luma - 8) & 7)));
+  out.U8(static_cast<uint8_t>(0xf8 | ((parsed->bit_depth_chroma - 8) & 7)));
+  out.U8(0);  // No SPS extensions.
+}
+
+Status ParseAvcConfig(ByteSpan body, TrackConfig& track) {
+  ByteReader in(body);
+  const uint8_t version = in.U8();
+  in.Skip(3);
+  const uint8_t length_size = in.U8() & 3;
+  const size_t sps_count = in.U8() & 31;
+  track.sps = ReadParameterSets(in, sps_count);
+  track.pps = ReadParameterSets(in, in.U8());
+  if (!in.ok() || version != 1 || track.sps.empty() || track.pps.empty()) {
+    return Corrupt("avcC is cut short or empty");
+  }
+  if (length_size != 3) return Fail(Code::kUnsupported, "avcC: NAL lengths are not of four bytes");
+  for (const Bytes& sps : track.sps) {
+    if (sps.size() < 4) return Corrupt("avcC with an SPS of less than four bytes");
+  }
+  return Ok();
+}
+
+void WriteVideoEntry(const TrackConfig& track, ByteWriter& out) {
+  const bool avc = track.codec == Codec::kH264;
+  const BoxScope entry(out, avc ? "avc1" : "hvc1");
+  out.Zeros(6);
+  out.U16(1);  // data_reference_index
+  out.Zeros(16);
+  out.U16(track.width);
+  out.U16(track.height);
+  out.U32(kDpi72);
+  out.U32(kDpi72);
+  out.U32(0);
+  out.U16(1);     // frame_count
+  out.Zeros(32);  // compressorname
+  out.U16(kColourDepth);
+  out.U16(0xffff);
+  if (avc) {
+    WriteAvcConfig(track, out);
+  } else {
+    WriteHevcConfig(track, out);
+  }
+}
+
+void WriteDescriptorHead(ByteWriter& out, uint8_t tag, size_t bytes) {
+  out.U8(tag);
+  out.U8(static_cast<uint8_t>(0x80 | (bytes >> 7 & 127)));  // Two bytes hold up to 16,383.
+  out.U8(static_cast<uint8_t>(bytes & 127));
+}
+
+void WriteEsds(const TrackConfig& track, ByteWriter& out) {
+  const size_t specific = track.audio_config.size();
+  const size_t decoder = 13 + 3 + specific;
+  const BoxScope box(out, "esds", 0, 0);
+  WriteDescriptorHead(out, kEsTag, 3 + 3 + decoder + 3 + 1);
+  out.U16(0);  // ES_ID: taken from the track.
+  out.U8(0);
+  WriteDescriptorHead(out, kDecoderConfigTag, decoder);
+  out.U8(kObjectTypeAac);
+  out.U8(kAudioStream);
+  out.U24(0);  // Buffer size and bit rates are not known ahead.
+  out.U32(0);
+  out.U32(0);
+  WriteDescriptorHead(out, kDecoderSpecificTag, specific);
+  out.Raw(track.audio_config);
+  WriteDescriptorHead(out, kSlConfigTag, 1);
+  out.U8(2);  // Predefined for MP4.
+}
+
+// The content of the next descriptor, which must carry `tag`.
+ByteSpan TakeDescriptor(ByteReader& in, uint8_t tag) {
+  const uint8_t found = in.U8();
+  size_t size = 0;
+  for (int i = 0; i < 4; ++i) {
+    const uint8_t byte = in.U8();
+    size = size << 7 | (byte & 127);
+    if ((byte & 128) == 0) break;
+  }
+  return found == tag ? in.Take(size) : ByteSpan{};
+}
+
+Status ParseEsds(ByteSpan body, TrackConfig& track) {
+  ByteReader in(body);
+  in.Skip(4);
+  ByteReader es(TakeDescriptor(in, kEsTag));
+  es.Skip(2);
+  if (es.U8() != 0) return Fail(Code::kUnsupported, "esds: ES flags");
+  ByteReader decoder(TakeDescriptor(es, kDecoderConfigTag));
+  if (decoder.U8() != kObjectTypeAac) return Corrupt("esds is cut short or is not of AAC");
+  decoder.Skip(12);
+  const ByteSpan specific = TakeDescriptor(decoder, kDecoderSpecificTag);
+  if (specific.empty()) return Corrupt("esds without an AudioSpecificConfig");
+  track.audio_config.assign(specific.begin(), specific.end());
+  return Ok();
+}
+
+void WriteAudioEntry(const TrackConfig& track, ByteWriter& out) {
+  constexpr uint32_t kMaxRateField = 65'535;
+  const bool aac = track.codec == Codec::kAac;
+  const BoxScope entry(out, aac ? "mp4a" : track.codec == Codec::kPcma ? "alaw" : "ulaw");
+  out.Zeros(6);
+  out.U16(1);  // data_reference_index
+  out.Zeros(8);
+  out.U16(track.channels);
+  out.U16(16);
+  out.U32(0);
+  out.U32(track.timescale <= kMaxRateField ? track.timescale << 16 : 0);
+  if (aac) WriteEsds(track, out);
+}
+
+Status ParseVideoEntry(const Box& entry, TrackConfig& track) {
+  constexpr size_t kFieldBytes = 78;
+  ByteReader in(entry.body);
+  in.Skip(24);
+  track.width = in.U16();
+  track.height = in.U16();
+  if (entry.body.size() < kFieldBytes) return Corrupt("video entry is cut short");
+  BoxReader boxes(entry.body.subspan(kFieldBytes));
+  Box box;
+  while (boxes.Next(box)) {
+    if (box.type == MakeFourCc("avcC") && track.codec == Codec::kH264) {
+      return ParseAvcConfig(box.body, track);
+    }
+    if (box.type == MakeFourCc("hvcC") && track.codec == Codec::kH265) {
+      return ParseHevcConfig(box.body, track);
+    }
+  }
+  return Corrupt("video entry without a decoder configuration");
+}
+
+Status ParseAudioEntry(const Box& entry, TrackConfig& track) {
+  constexpr size_t kFieldBytes = 28;
+  ByteReader in(entry.body);
+  in.Skip(16);
+  track.channels = in.U16();
+  if (entry.body.size() < kFieldBytes || track.channels == 0) return Corrupt("audio entry");
+  if (track.codec != Codec::kAac) return Ok();
+  BoxReader boxes(entry.body.subspan(kFieldBytes));
+  Box box;
+  while (boxes.Next(box)) {
+    if (box.type == MakeFourCc("esds")) return ParseEsds(box.body, track);
+  }
+  return Corrupt("mp4a without esds");
+}
+
+bool FitsConfig(const std::vector<Bytes>& sets, size_t min_bytes) {
+  return !sets.empty() && sets.size() <= kMaxParameterSets &&
+         std::all_of(sets.begin(), sets.end(), [min_bytes](const Bytes& set) {
+           return set.size() >= min_bytes && set.size() <= kMaxParameterSetBytes;
+         });
+}
+
+}  // namespace
+
+void WriteSampleEntry(const TrackConfig& track, ByteWriter& out) {
+  if (track.kind == TrackKind::kAudio) {
+    WriteAudioEntry(track, out);
+  } else {
+    LB_CHECK(FitsConfig(track.sps, 4) && FitsConfig(track.pps, 1));
+    WriteVideoEntry(track, out);
+  }
+}
+
+Status ParseSampleEntry(const Box& entry, TrackConfig& track) {
+  switch (entry.type) {
+    case MakeFourCc("avc1"):
+      track.codec = Codec::kH264;
+      break;
+    case MakeFourCc("hvc1"):
+      track.codec = Codec::kH265;
+      break;
+    case MakeFourCc("mp4a"):
+      track.codec = Codec::kAac;
+      break;
+    case MakeFourCc("alaw"):
+      track.codec = Codec::kPcma;
+      break;
+    case MakeFourCc("ulaw"):
+      track.codec = Codec::kPcmu;
+      break;
+    default:
+      return Fail(Code::kUnsupported, "sample entry of an unknown codec");
+  }
+  const bool video = track.codec == Codec::kH264 || track.codec == Codec::kH265;
+  if (video != (track.kind == TrackKind::kVideo)) return Corrupt("codec of another kind of track");
+  return video ? ParseVideoEntry(entry, track) : ParseAudioEntry(entry, track);
+}
+
+}  // namespace lookback::media

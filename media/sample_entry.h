@@ -1,0 +1,19 @@
+// media/sample_entry.h: the `stsd` entries that carry a TrackConfig (ISO/IEC 14496-12 §8.5.2,
+// 14496-15 §5.4.2 and §8.4.1, 14496-14 §5.6).
+//
+// Invariant: parsing what was built gives the TrackConfig again.
+// Threads:   free functions; no state.
+// Errors:    kCorrupt or kUnsupported; safe on hostile bytes.
+#pragma once
+
+#include "media/bmff.h"
+#include "media/track.h"
+
+namespace lookback::media {
+
+void WriteSampleEntry(const TrackConfig& track, ByteWriter& out);
+
+// Fills in what an entry says of its track: codec, size, parameter sets, channels, configuration.
+Status ParseSampleEntry(const Box& entry, TrackConfig& track);
+
+}  // namespace lookback::media
