@@ -30,6 +30,22 @@ inline constexpr int64_t kMaxRunUs = 24 * kUsPerHour;
 // How far the server's wall clock was to be trusted when a run began.
 enum class ClockState : uint8_t { kSynchronised = 0, kUnsynchronised = 1 };
 
+// Limits of what a reader takes from a file.
+inline constexpr uint64_t kMaxInitBytes = 1 << 20;
+inline constexpr uint64_t kMaxSegmentEndBytes = 16 << 20;
+inline constexpr uint32_t kMaxSegmentFragments = 1 << 16;
+inline constexpr uint64_t kMaxSegmentSamples = 1 << 20;  // Of all tracks together.
+
+// The extended types of our boxes: four letters, then twelve bytes that all three share.
+constexpr Uuid SegmentBoxType(const char (&name)[5]) {
+  return Uuid{{static_cast<uint8_t>(name[0]), static_cast<uint8_t>(name[1]),
+               static_cast<uint8_t>(name[2]), static_cast<uint8_t>(name[3]), 0x6c, 0x6f, 0x4f, 0x6b,
+               0x82, 0x61, 0x63, 0x6b, 0x2d, 0x73, 0x65, 0x67}};
+}
+inline constexpr Uuid kSegmentHeaderType = SegmentBoxType("LKSG");
+inline constexpr Uuid kFragmentTrailerType = SegmentBoxType("LKFR");
+inline constexpr Uuid kSegmentEndType = SegmentBoxType("LKEN");
+
 // The `uuid` box LKSG: who, where and when.
 struct SegmentHeader {
   uint32_t format_version = kSegmentFormatVersion;
@@ -99,5 +115,8 @@ struct SegmentEnd {
   Xxh128 preceding{};
 };
 Result<SegmentEnd> ParseSegmentEnd(ByteSpan box);
+
+// The length that the last 8 bytes of a file claim for its LKEN; 0 when they cannot be one.
+uint64_t SegmentEndLength(ByteSpan last_bytes);
 
 }  // namespace lookback::storage
