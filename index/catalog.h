@@ -88,8 +88,9 @@ class Catalog {
   // False after a rebuild, until a PoliciesConfirmed record.
   Result<bool> PoliciesConfirmed() const;
 
+  struct State;  // index/catalog_state.h, for this folder alone.
+
  private:
-  struct State;
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

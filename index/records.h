@@ -2,9 +2,8 @@
 // catalog.
 //
 // Invariant: a payload is the protobuf wire form (base/wire.h) of one of these structs; field
-// numbers
-//            are never reused. Equal values have equal bytes. Passwords, tokens and hashes stand in
-//            none of them.
+//            numbers are never reused. Equal values have equal bytes. Passwords, tokens and hashes
+//            stand in none of them.
 // Threads:   values.
 // Errors:    decoding gives kCorrupt, with the kind and the field.
 #pragma once
@@ -21,6 +20,9 @@
 #include "base/time.h"
 
 namespace lookback::index {
+
+inline constexpr size_t kMaxRecordText = 16 << 10;  // Bytes of one text in a record.
+inline constexpr size_t kMaxRecordCameras = 4'096;  // Cameras of one marker or act.
 
 // Why there is no footage (docs/causes.md). Numbers are on disk; names are on the screen.
 enum class GapCause : uint8_t {
@@ -203,5 +205,9 @@ RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);
 // kUnsupported for a kind of a later version: a reader may pass over it, a writer must not start.
 Result<Record> DecodeRecord(RecordKind kind, ByteSpan payload);
+Result<Seal> DecodeSeal(ByteSpan payload);
+// Whether it would decode again: kInvalid when it breaks a limit, lacks a name or has times out of
+// range. What fails this must not be appended to a ledger.
+Status CheckRecord(const Record& record);
 
 }  // namespace lookback::index

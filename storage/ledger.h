@@ -1,14 +1,14 @@
 // storage/ledger.h: the append-only record of everything that happened to the store.
 //
-// Invariant: records are numbered from 0 without a hole. Record n's leaf hash (RFC 6962 §2.1)
-// covers its
-//            header and a salted SHA-256 of its payload; leaf hashes stand in a file of their own.
-//            A torn tail (after the last Sync) is cut at open; anything else that is wrong is
-//            reported and never cut.
-// Threads:   Append and Sync on one thread; Read and size() on any.
-// Errors:    kDiskFull, kDiskFailed: nothing of the failed group counts, and the next Append goes
-// to a
-//            new file. kCorrupt at open or read names file and offset.
+// Invariant: records are numbered from 0 without a hole. Record n's leaf hash
+// (storage/ledger_format.h)
+//            stands in a file of its own, 32 bytes each. A torn tail of the last file (after the
+//            last Sync) is cut at open; anything else that is wrong is reported and never cut.
+// Threads:   Append and Sync on one thread; Read and the counters on any.
+// Errors:    kDiskFull, kDiskFailed: nothing of the failed group counts, and the next Append begins
+// a
+//            new file, since a file whose write or sync failed is never trusted again. kInvalid: a
+//            record breaks a limit. kCorrupt at open or read names file and offset.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,6 @@
 namespace lookback::storage {
 
 inline constexpr uint64_t kLedgerFileBytes = 64 << 20;  // Then a new file is begun.
-inline constexpr uint32_t kMaxLedgerPayload = 1 << 20;  // A larger record is refused.
 
 class Ledger {
  public:
@@ -37,15 +36,17 @@ class Ledger {
                                                       FileSystem& files);
   ~Ledger();
 
-  // Appends a group, all or nothing; the records come back with number and time.
+  // Appends a group, all or nothing; the records come back with number and time. They count (and
+  // can be read) only after Sync().
   Result<std::vector<index::NumberedRecord>> Append(const std::vector<index::Record>& records);
   Status Sync();
 
-  uint64_t size() const;        // Records.
+  uint64_t size() const;        // Records that are synced.
   uint64_t bytes() const;       // On disk.
-  uint64_t torn_bytes() const;  // What Open cut off.
+  uint64_t torn_bytes() const;  // What Open cut off, or found when read-only.
 
-  // Visits records from `first` on, in order; `visit` returns false to stop.
+  // Visits records from `first` on, in order, as far as they are synced; `visit` returns false to
+  // stop. Kinds of a later version are passed over.
   Status Read(uint64_t first, const std::function<bool(const index::NumberedRecord&)>& visit) const;
 
  private:

@@ -1,0 +1,294 @@
+#include "index/catalog.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "index/catalog_state.h"
+#include "index/schema.h"
+
+namespace lookback::index {
+namespace {
+
+bool StartsWith(const rocksdb::Slice& key, std::string_view prefix) {
+  return AsView(key).starts_with(prefix);
+}
+
+Status Finished(const rocksdb::Iterator& it) {
+  if (!it.status().ok()) return tl::unexpected(Translate(it.status(), "read the catalog"));
+  return Ok();
+}
+
+tl::unexpected<Error> Malformed(std::string_view what) {
+  return Fail(Code::kCorrupt, "the catalog has a malformed row among its " + std::string(what));
+}
+
+// Every value of a small family, decoded.
+template <typename T>
+Result<std::vector<T>> All(const Catalog::State& state, Family family, RecordKind kind) {
+  std::vector<T> all;
+  const auto it = state.Iterate(family);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    LB_TRY_ASSIGN(record, DecodeRecord(kind, AsBytes(AsView(it->value()))));
+    all.push_back(std::move(std::get<T>(record)));
+  }
+  LB_TRY(Finished(*it));
+  return all;
+}
+
+template <typename T>
+Result<std::optional<T>> One(const Catalog::State& state, Family family, RecordKind kind,
+                             std::string_view key) {
+  LB_TRY_ASSIGN(value, state.Get(family, key));
+  if (!value) return std::optional<T>();
+  LB_TRY_ASSIGN(record, DecodeRecord(kind, AsBytes(*value)));
+  return std::optional<T>(std::move(std::get<T>(record)));
+}
+
+// The first start at which an interval of the class could still reach `start_us`.
+TimeUs ScanFrom(TimeUs start_us, uint8_t interval_class) {
+  return std::max<TimeUs>(kTimeMinUs, start_us - schema::ClassLengthUs(interval_class));
+}
+
+// Marker rows of one camera and kind that overlap; `visit` returns false to stop.
+Status VisitMarked(const Catalog::State& state, const CameraId& camera, bool hold, TimeRange range,
+                   const std::function<bool(const schema::Marked&)>& visit) {
+  const auto it = state.Iterate(Family::kMarked);
+  for (uint8_t c = 0; c < schema::kClasses; ++c) {
+    const std::string prefix = schema::MarkedPrefix(camera, hold, c);
+    for (it->Seek(schema::MarkedSeek(camera, hold, c, ScanFrom(range.start_us, c)));
+         it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
+      schema::Marked marked;
+      if (!schema::ParseMarked(AsView(it->key()), AsView(it->value()), marked)) {
+        return Malformed("markers");
+      }
+      if (marked.range.start_us >= range.end_us) break;
+      if (marked.range.Overlaps(range) && !visit(marked)) return Ok();
+    }
+    LB_TRY(Finished(*it));
+  }
+  return Ok();
+}
+
+Status AddGaps(const Catalog::State& state, const StreamId& stream, TimeRange range,
+               std::vector<Gap>& gaps) {
+  const auto it = state.Iterate(Family::kGaps);
+  for (uint8_t c = 0; c < schema::kClasses; ++c) {
+    const std::string prefix = schema::StreamPrefix(stream) + static_cast<char>(c);
+    for (it->Seek(schema::GapSeek(stream, c, ScanFrom(range.start_us, c)));
+         it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
+      Gap gap;
+      if (!schema::ParseGapKey(AsView(it->key()), gap)) return Malformed("gaps");
+      if (gap.range.start_us >= range.end_us) break;
+      if (!gap.range.Overlaps(range)) continue;
+      gap.detail = AsView(it->value());
+      gaps.push_back(std::move(gap));
+    }
+    LB_TRY(Finished(*it));
+  }
+  return Ok();
+}
+
+// Ranges lost for one cause are disjoint, so only the first can begin before `range`.
+Status AddLost(const Catalog::State& state, const StreamId& stream, GapCause cause, TimeRange range,
+               std::vector<Gap>& gaps) {
+  const std::string prefix = schema::StreamPrefix(stream) + static_cast<char>(cause);
+  const auto it = state.Iterate(Family::kLost);
+  it->SeekForPrev(schema::LostKey(stream, cause, range.start_us));
+  if (!it->Valid() || !StartsWith(it->key(), prefix)) it->Seek(prefix);
+  for (; it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
+    Gap gap;
+    uint64_t end = 0;
+    if (!schema::ParseLostKey(AsView(it->key()), gap.stream, gap.cause, gap.range.start_us) ||
+        !schema::ParseU64(AsView(it->value()), end)) {
+      return Malformed("lost ranges");
+    }
+    gap.range.end_us = static_cast<TimeUs>(end);
+    if (gap.range.start_us >= range.end_us) break;
+    if (gap.range.Overlaps(range)) gaps.push_back(std::move(gap));
+  }
+  return Finished(*it);
+}
+
+}  // namespace
+
+Status Catalog::VisitSegments(const StreamId& stream, TimeRange range,
+                              const std::function<bool(const Seal&)>& visit) const {
+  if (range.empty()) return Ok();
+  const std::string prefix = schema::StreamPrefix(stream);
+  const TimeUs from_us = std::max<TimeUs>(kTimeMinUs, range.start_us - schema::kMaxSegmentUs);
+  const auto it = state_->Iterate(Family::kSegments);
+  for (it->Seek(schema::SegmentSeek(stream, from_us)); it->Valid(); it->Next()) {
+    if (!StartsWith(it->key(), prefix)) break;
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
+    if (seal.start_us >= range.end_us) break;
+    if (seal.range().Overlaps(range) && !visit(seal)) return Ok();
+  }
+  return Finished(*it);
+}
+
+Result<std::vector<Seal>> Catalog::Segments(const StreamId& stream, TimeRange range) const {
+  std::vector<Seal> segments;
+  LB_TRY(VisitSegments(stream, range, [&](const Seal& seal) {
+    segments.push_back(seal);
+    return true;
+  }));
+  return segments;
+}
+
+Result<std::optional<Seal>> Catalog::FindSegment(const SegmentKey& key) const {
+  return One<Seal>(*state_, Family::kSegments, RecordKind::kSeal, schema::SegmentKeyBytes(key));
+}
+
+Result<std::optional<Seal>> Catalog::LastSegment(const StreamId& stream) const {
+  const std::string prefix = schema::StreamPrefix(stream);
+  const auto it = state_->Iterate(Family::kSegments);
+  std::optional<Seal> last;
+  TimeUs newest_start_us = 0;
+  // The one that ends last began at most a segment's length before the one that began last.
+  for (it->SeekForPrev(schema::SegmentSeek(stream, kTimeMaxUs)); it->Valid(); it->Prev()) {
+    if (!StartsWith(it->key(), prefix)) break;
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
+    newest_start_us = std::max(newest_start_us, seal.start_us);
+    if (seal.start_us < newest_start_us - schema::kMaxSegmentUs) break;
+    if (!last || seal.end_us > last->end_us) last = std::move(seal);
+  }
+  LB_TRY(Finished(*it));
+  return last;
+}
+
+Status Catalog::VisitAllSegments(const std::function<bool(const Seal&)>& visit) const {
+  const auto it = state_->Iterate(Family::kSegments);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
+    if (!visit(seal)) return Ok();
+  }
+  return Finished(*it);
+}
+
+Result<std::vector<StreamTotals>> Catalog::Totals() const {
+  std::vector<StreamTotals> totals;
+  const auto it = state_->Iterate(Family::kTotals);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    StreamTotals one;
+    if (!schema::ParseStreamPrefix(AsView(it->key()), one.stream) ||
+        !schema::ParseTotalsValue(AsView(it->value()), one.segments, one.bytes)) {
+      return Malformed("totals");
+    }
+    totals.push_back(std::move(one));
+  }
+  LB_TRY(Finished(*it));
+  return totals;
+}
+
+Result<std::vector<Gap>> Catalog::Gaps(const StreamId& stream, TimeRange range) const {
+  std::vector<Gap> gaps;
+  if (range.empty()) return gaps;
+  LB_TRY(AddGaps(*state_, stream, range, gaps));
+  for (const GapCause cause : {GapCause::kRetention, GapCause::kCorrupt, GapCause::kMissing}) {
+    LB_TRY(AddLost(*state_, stream, cause, range, gaps));
+  }
+  std::sort(gaps.begin(), gaps.end(), [](const Gap& a, const Gap& b) {
+    return std::tie(a.range.start_us, a.range.end_us, a.cause) <
+           std::tie(b.range.start_us, b.range.end_us, b.cause);
+  });
+  return gaps;
+}
+
+Result<std::vector<Camera>> Catalog::Cameras() const {
+  return All<Camera>(*state_, Family::kCameras, RecordKind::kCamera);
+}
+
+Result<std::optional<Camera>> Catalog::FindCamera(const CameraId& id) const {
+  return One<Camera>(*state_, Family::kCameras, RecordKind::kCamera, id.text());
+}
+
+Result<std::vector<Policy>> Catalog::Policies() const {
+  return All<Policy>(*state_, Family::kPolicies, RecordKind::kPolicy);
+}
+
+Result<std::vector<Person>> Catalog::Persons() const {
+  return All<Person>(*state_, Family::kPersons, RecordKind::kPerson);
+}
+
+Result<std::vector<Marker>> Catalog::Markers(const CameraId& camera, TimeRange range) const {
+  std::vector<Marker> markers;
+  if (range.empty()) return markers;
+  std::vector<CameraId> cameras{camera};
+  if (camera.empty()) {
+    // Every camera that ever had a marker: one step a camera, over all of its rows.
+    cameras.clear();
+    const auto it = state_->Iterate(Family::kMarked);
+    for (it->SeekToFirst(); it->Valid();) {
+      const std::string_view key = AsView(it->key());
+      auto id = CameraId::Parse(key.substr(0, key.find('\0')));
+      if (!id) return Malformed("markers");
+      it->Seek(id->text() + '\x01');
+      cameras.push_back(*std::move(id));
+    }
+    LB_TRY(Finished(*it));
+  }
+  std::set<Uuid> ids;
+  for (const CameraId& one : cameras) {
+    for (const bool hold : {false, true}) {
+      LB_TRY(VisitMarked(*state_, one, hold, range, [&](const schema::Marked& marked) {
+        ids.insert(marked.id);
+        return true;
+      }));
+    }
+  }
+  for (const Uuid& id : ids) {
+    LB_TRY_ASSIGN(marker, FindMarker(id));
+    if (marker) markers.push_back(*std::move(marker));
+  }
+  std::sort(markers.begin(), markers.end(), [](const Marker& a, const Marker& b) {
+    return std::tie(a.range.start_us, a.id) < std::tie(b.range.start_us, b.id);
+  });
+  return markers;
+}
+
+Result<std::optional<Marker>> Catalog::FindMarker(const Uuid& id) const {
+  return One<Marker>(*state_, Family::kMarkers, RecordKind::kMarker, schema::IdKey(id));
+}
+
+Result<bool> Catalog::IsHeld(const CameraId& camera, TimeRange range, TimeUs now_us) const {
+  bool held = false;
+  LB_TRY(VisitMarked(*state_, camera, true, range, [&](const schema::Marked& marked) {
+    held = marked.expires_us == 0 || marked.expires_us > now_us;
+    return !held;
+  }));
+  return held;
+}
+
+Result<std::vector<NumberedRecord>> Catalog::Acts(uint64_t before, size_t limit) const {
+  std::vector<NumberedRecord> acts;
+  const auto it = state_->Iterate(Family::kActs);
+  if (before == 0) {
+    it->SeekToLast();
+  } else {
+    it->SeekForPrev(schema::U64(before - 1));
+  }
+  for (; it->Valid() && acts.size() < limit; it->Prev()) {
+    NumberedRecord act;
+    RecordKind kind{};
+    std::string_view payload;
+    if (!schema::ParseAct(AsView(it->key()), AsView(it->value()), act.number, act.time_us, kind,
+                          payload)) {
+      return Malformed("acts");
+    }
+    auto record = DecodeRecord(kind, AsBytes(payload));
+    if (!record && record.code() == Code::kUnsupported) continue;
+    if (!record) return Pass(record.error());
+    act.record = *std::move(record);
+    acts.push_back(std::move(act));
+  }
+  LB_TRY(Finished(*it));
+  return acts;
+}
+
+Result<bool> Catalog::PoliciesConfirmed() const {
+  LB_TRY_ASSIGN(value, state_->Get(Family::kDefault, kConfirmedKey));
+  return !value || *value == "1";
+}
+
+}  // namespace lookback::index

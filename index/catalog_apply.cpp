@@ -1,0 +1,219 @@
+// How a ledger record changes the catalog. One batch, which can be read before it is written, so
+// that records of one group see one another.
+
+#include <rocksdb/utilities/write_batch_with_index.h>
+
+#include "index/catalog_state.h"
+#include "index/schema.h"
+
+namespace lookback::index {
+namespace {
+
+class Applier {
+ public:
+  explicit Applier(const Catalog::State& state)
+      : state_(state), batch_(rocksdb::BytewiseComparator(), 0, true) {}
+
+  Status Apply(const NumberedRecord& numbered) {
+    LB_TRY(std::visit([this](const auto& record) { return One(record); }, numbered.record));
+    if (IsAct(numbered.record)) {
+      Put(Family::kActs, schema::U64(numbered.number),
+          schema::ActValue(numbered.time_us, numbered.record));
+    }
+    return Ok();
+  }
+
+  rocksdb::Status Write(uint64_t position) {
+    Put(Family::kDefault, kPositionKey, schema::U64(position));
+    return state_.db->Write(rocksdb::WriteOptions(), batch_.GetWriteBatch());
+  }
+
+ private:
+  // What an auditor reads: everything that a person did, and what befell the store as a whole.
+  static bool IsAct(const Record& record) {
+    switch (KindOf(record)) {
+      case RecordKind::kRun:
+      case RecordKind::kSeal:
+      case RecordKind::kGap:
+      case RecordKind::kDelete:
+      case RecordKind::kMissing:
+        return false;
+      default:
+        return true;
+    }
+  }
+
+  void Put(Family f, std::string_view key, std::string_view value) {
+    batch_.Put(state_.family(f), AsSlice(key), AsSlice(value));
+  }
+  void Erase(Family f, std::string_view key) { batch_.Delete(state_.family(f), AsSlice(key)); }
+
+  Result<std::optional<std::string>> Get(Family f, std::string_view key) {
+    std::string value;
+    const auto status = batch_.GetFromBatchAndDB(state_.db.get(), rocksdb::ReadOptions(),
+                                                 state_.family(f), AsSlice(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>();
+    if (!status.ok()) return tl::unexpected(Translate(status, "read the catalog"));
+    return std::optional<std::string>(std::move(value));
+  }
+
+  Status One(const Run&) { return Ok(); }  // Its segments tell of it.
+
+  Status One(const Seal& seal) {
+    const std::string key = schema::SegmentKeyBytes(KeyOf(seal));
+    LB_TRY_ASSIGN(before, Get(Family::kSegments, key));
+    if (before) LB_TRY(Count(seal.stream, *before, -1));
+    const Bytes payload = EncodeRecord(seal);
+    Put(Family::kSegments, key, AsText(payload));
+    return Count(seal.stream, AsText(payload), 1);
+  }
+
+  Status Count(const StreamId& stream, std::string_view payload, int sign) {
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(payload)));
+    const std::string key = schema::StreamPrefix(stream);
+    LB_TRY_ASSIGN(value, Get(Family::kTotals, key));
+    uint64_t segments = 0, bytes = 0;
+    if (value && !schema::ParseTotalsValue(*value, segments, bytes)) {
+      return Fail(Code::kCorrupt, "the catalog's totals of " + stream.text() + " are malformed");
+    }
+    segments = sign > 0 ? segments + 1 : segments - 1;
+    bytes = sign > 0 ? bytes + seal.bytes : bytes - seal.bytes;
+    Put(Family::kTotals, key, schema::TotalsValue(segments, bytes));
+    return Ok();
+  }
+
+  Status One(const Gap& gap) {
+    if (!gap.range.empty()) Put(Family::kGaps, schema::GapKey(gap), gap.detail);
+    return Ok();
+  }
+
+  Status One(const Delete& gone) { return Lose(gone.segment, gone.end_us, GapCause::kRetention); }
+  Status One(const Missing& missing) {
+    return Lose(missing.segment, missing.end_us, missing.cause);
+  }
+
+  // Takes a segment's row, and puts its range among those that were lost for that cause.
+  Status Lose(const SegmentKey& segment, TimeUs end_us, GapCause cause) {
+    const std::string key = schema::SegmentKeyBytes(segment);
+    LB_TRY_ASSIGN(row, Get(Family::kSegments, key));
+    if (row) {
+      LB_TRY(Count(segment.stream, *row, -1));
+      Erase(Family::kSegments, key);
+    }
+    TimeRange range{segment.start_us, end_us};
+    if (range.empty()) return Ok();
+    LB_TRY(Coalesce(segment.stream, cause, range));
+    Put(Family::kLost, schema::LostKey(segment.stream, cause, range.start_us),
+        schema::U64(static_cast<uint64_t>(range.end_us)));
+    return Ok();
+  }
+
+  // Grows `range` by its neighbours of the same cause, whose rows go.
+  Status Coalesce(const StreamId& stream, GapCause cause, TimeRange& range) {
+    std::unique_ptr<rocksdb::Iterator> it(batch_.NewIteratorWithBase(
+        state_.family(Family::kLost),
+        state_.db->NewIterator(rocksdb::ReadOptions(), state_.family(Family::kLost))));
+    std::vector<std::string> gone;
+    for (it->SeekForPrev(schema::LostKey(stream, cause, range.end_us)); it->Valid(); it->Prev()) {
+      StreamId other;
+      GapCause other_cause{};
+      TimeUs start_us = 0;
+      uint64_t end = 0;
+      if (!schema::ParseLostKey(AsView(it->key()), other, other_cause, start_us) ||
+          !schema::ParseU64(AsView(it->value()), end)) {
+        return Fail(Code::kCorrupt,
+                    "the catalog's lost ranges of " + stream.text() + " are malformed");
+      }
+      const auto end_us = static_cast<TimeUs>(end);
+      if (other != stream || other_cause != cause || end_us < range.start_us) break;
+      range = {std::min(range.start_us, start_us), std::max(range.end_us, end_us)};
+      gone.emplace_back(AsView(it->key()));
+    }
+    if (!it->status().ok()) return tl::unexpected(Translate(it->status(), "read the catalog"));
+    for (const std::string& key : gone) Erase(Family::kLost, key);
+    return Ok();
+  }
+
+  Status One(const Camera& camera) {
+    Put(Family::kCameras, camera.id.text(), AsText(EncodeRecord(camera)));
+    return Ok();
+  }
+  Status One(const Policy& policy) {
+    Put(Family::kPolicies, policy.scope, AsText(EncodeRecord(policy)));
+    return Ok();
+  }
+  Status One(const Person& person) {
+    Put(Family::kPersons, person.name, AsText(EncodeRecord(person)));
+    return Ok();
+  }
+
+  Status One(const Marker& marker) {
+    LB_TRY(RemoveMarker(marker.id));
+    Put(Family::kMarkers, schema::IdKey(marker.id), AsText(EncodeRecord(marker)));
+    for (const schema::Marked& row : RowsOf(marker)) {
+      Put(Family::kMarked, schema::MarkedKey(row), schema::MarkedValue(row));
+    }
+    return Ok();
+  }
+  Status One(const MarkerRemoved& removed) { return RemoveMarker(removed.id); }
+
+  static std::vector<schema::Marked> RowsOf(const Marker& marker) {
+    std::vector<schema::Marked> rows;
+    for (const CameraId& camera : marker.cameras) {
+      rows.push_back({camera, marker.hold, marker.range, marker.expires_us, marker.id});
+    }
+    return rows;
+  }
+
+  Status RemoveMarker(const Uuid& id) {
+    LB_TRY_ASSIGN(value, Get(Family::kMarkers, schema::IdKey(id)));
+    if (!value) return Ok();
+    LB_TRY_ASSIGN(record, DecodeRecord(RecordKind::kMarker, AsBytes(*value)));
+    for (const schema::Marked& row : RowsOf(std::get<Marker>(record))) {
+      Erase(Family::kMarked, schema::MarkedKey(row));
+    }
+    Erase(Family::kMarkers, schema::IdKey(id));
+    return Ok();
+  }
+
+  Status One(const Act&) { return Ok(); }
+  Status One(const Rebuilt&) {
+    Put(Family::kDefault, kConfirmedKey, "0");
+    return Ok();
+  }
+  Status One(const PoliciesConfirmed&) {
+    Put(Family::kDefault, kConfirmedKey, "1");
+    return Ok();
+  }
+
+  const Catalog::State& state_;
+  rocksdb::WriteBatchWithIndex batch_;
+};
+
+}  // namespace
+
+Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
+  if (records.empty()) return Ok();
+  if (state_->failed) return tl::unexpected(*state_->failed);
+  Applier applier(*state_);
+  uint64_t next = state_->position;
+  for (const NumberedRecord& record : records) {
+    if (record.number != next) {
+      return Fail(Code::kInvalid, "ledger record " + std::to_string(record.number) +
+                                      " does not follow the catalog's position " +
+                                      std::to_string(next));
+    }
+    ++next;
+    LB_TRY(applier.Apply(record));
+  }
+  const auto status = applier.Write(next);
+  if (!status.ok()) {
+    // RocksDB may take no more writes until it is opened again, even when space is freed.
+    state_->failed = Translate(status, "write the catalog");
+    return tl::unexpected(*state_->failed);
+  }
+  state_->position = next;
+  return Ok();
+}
+
+}  // namespace lookback::index

@@ -1,0 +1,146 @@
+#include "index/catalog_state.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+#include <algorithm>
+
+#include "index/schema.h"
+
+namespace lookback::index {
+namespace {
+
+constexpr std::array<std::string_view, kFamilies> kFamilyNames{
+    "default", "segments", "gaps",    "lost",   "markers", "marked",
+    "cameras", "policies", "persons", "totals", "acts"};
+
+// Chosen by bench/catalog.cpp: 16 KiB blocks under zstd hold a day of one camera in about six.
+constexpr size_t kBlockBytes = 16 << 10;
+constexpr size_t kWriteBufferBytes = 16 << 20;
+
+rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_size = kBlockBytes;
+  table.block_cache = cache;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  rocksdb::ColumnFamilyOptions options;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  options.compression = rocksdb::kZSTD;
+  options.write_buffer_size = kWriteBufferBytes;
+  return options;
+}
+
+rocksdb::DBOptions DatabaseOptions(bool create) {
+  rocksdb::DBOptions options;
+  options.create_if_missing = create;
+  options.create_missing_column_families = create;
+  options.max_background_jobs = 2;
+  options.keep_log_file_num = 3;
+  options.max_log_file_size = 4 << 20;
+  options.max_open_files = 256;
+  options.max_total_wal_size = 64 << 20;
+  // Rows and position() live in different families: they reach the disk together or not at all.
+  options.atomic_flush = true;
+  return options;
+}
+
+}  // namespace
+
+Error Translate(const rocksdb::Status& status, std::string_view doing) {
+  Code code = Code::kDiskFailed;
+  if (status.IsNoSpace()) code = Code::kDiskFull;
+  if (status.IsCorruption()) code = Code::kCorrupt;
+  if (status.IsIOError() && status.ToString().find("lock") != std::string::npos) {
+    code = Code::kUnavailable;
+  }
+  return {code, std::string(doing) + ": " + status.ToString()};
+}
+
+Catalog::State::~State() {
+  if (!db) return;
+  for (auto* handle : families) {
+    if (handle) db->DestroyColumnFamilyHandle(handle);
+  }
+  for (auto* handle : unknown) db->DestroyColumnFamilyHandle(handle);
+  db->Close();
+}
+
+std::unique_ptr<rocksdb::Iterator> Catalog::State::Iterate(Family f) const {
+  return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), family(f)));
+}
+
+Result<std::optional<std::string>> Catalog::State::Get(Family f, std::string_view key) const {
+  std::string value;
+  const auto status = db->Get(rocksdb::ReadOptions(), family(f), AsSlice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return tl::unexpected(Translate(status, "read the catalog"));
+  return std::optional<std::string>(std::move(value));
+}
+
+Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Options& options) {
+  const rocksdb::DBOptions database = DatabaseOptions(options.create && !options.read_only);
+  const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
+  std::vector<std::string> names;
+  // A new database has no list yet; Open says what is wrong with any other.
+  (void)rocksdb::DB::ListColumnFamilies(database, path, &names);
+  for (const std::string_view name : kFamilyNames) {
+    const bool known = std::find(names.begin(), names.end(), name) != names.end();
+    if (!known && !options.read_only) names.emplace_back(name);
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions(cache));
+
+  auto state = std::make_unique<State>();
+  state->path = path;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const auto status = options.read_only
+                          ? rocksdb::DB::OpenForReadOnly(database, path, descriptors, &handles, &db)
+                          : rocksdb::DB::Open(database, path, descriptors, &handles, &db);
+  if (!status.ok()) return tl::unexpected(Translate(status, "open the catalog " + path));
+  state->db.reset(db);
+  for (auto* handle : handles) {
+    const auto it = std::find(kFamilyNames.begin(), kFamilyNames.end(), handle->GetName());
+    if (it == kFamilyNames.end()) {
+      state->unknown.push_back(handle);
+    } else {
+      state->families[static_cast<size_t>(it - kFamilyNames.begin())] = handle;
+    }
+  }
+  if (std::count(state->families.begin(), state->families.end(), nullptr) > 0) {
+    return Fail(Code::kCorrupt, "the catalog " + path + " lacks a column family");
+  }
+  LB_TRY_ASSIGN(format, state->Get(Family::kDefault, kFormatKey));
+  const std::string ours = schema::U64(schema::kFormatVersion);
+  if (!format && !options.read_only) {
+    const auto put = state->db->Put(rocksdb::WriteOptions(), AsSlice(kFormatKey), ours);
+    if (!put.ok()) return tl::unexpected(Translate(put, "write the catalog " + path));
+  } else if (format && *format != ours) {
+    return Fail(Code::kUnsupported, "the catalog " + path +
+                                        " has another format than this build's; lookback rebuild "
+                                        "makes it anew from the ledger");
+  }
+  LB_TRY_ASSIGN(position, state->Get(Family::kDefault, kPositionKey));
+  uint64_t number = 0;
+  if (position && !schema::ParseU64(*position, number)) {
+    return Fail(Code::kCorrupt, "the catalog " + path + " has a malformed position");
+  }
+  state->position = number;
+  return std::unique_ptr<Catalog>(new Catalog(std::move(state)));
+}
+
+Catalog::Catalog(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Catalog::~Catalog() = default;
+
+uint64_t Catalog::position() const { return state_->position; }
+
+Status Catalog::Flush() {
+  const auto status = state_->db->Flush(
+      rocksdb::FlushOptions(),
+      std::vector<rocksdb::ColumnFamilyHandle*>(state_->families.begin(), state_->families.end()));
+  if (!status.ok()) return tl::unexpected(Translate(status, "flush the catalog"));
+  return Ok();
+}
+
+}  // namespace lookback::index

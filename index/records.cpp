@@ -1,0 +1,425 @@
+#include "index/records.h"
+
+#include <algorithm>
+#include <concepts>
+#include <limits>
+#include <utility>
+
+#include "base/wire.h"
+
+namespace lookback::index {
+namespace {
+
+template <typename S, typename T>
+concept Of = std::same_as<std::remove_const_t<S>, T>;
+
+// Each struct is described once, by a Fields() that names its fields with their numbers, in rising
+// order; FieldWriter and FieldReader both follow it. The numbers stand in docs/format.md.
+
+template <typename A, Of<Run> S>
+void Fields(A& field, S& s) {
+  field(1, s.stream.camera);
+  field(2, s.stream.stream);
+  field(3, s.run);
+  field(4, s.start_us);
+  field(5, s.epoch);
+  field(6, s.clock_unsynchronised);
+  field(7, s.tracks);
+}
+
+template <typename A, Of<Seal> S>
+void Fields(A& field, S& s) {
+  field(1, s.stream.camera);
+  field(2, s.stream.stream);
+  field(3, s.run);
+  field(4, s.epoch);
+  field(5, s.sequence);
+  field(6, s.start_us);
+  field(7, s.end_us);
+  field(8, s.media_start_90k);
+  field(9, s.media_end_90k);
+  field(10, s.volume);
+  field(11, s.bytes);
+  field(12, s.fragments);
+  field(13, s.lost_packets);
+  field(14, s.clock_unsynchronised);
+  field(15, s.recovered);
+  field(16, s.suspect);
+  field.Optional(17, 18, s.camera_offset_us);
+  field(19, s.sha256);
+}
+
+template <typename A, Of<Gap> S>
+void Fields(A& field, S& s) {
+  field(1, s.stream.camera);
+  field(2, s.stream.stream);
+  field(3, s.range.start_us);
+  field(4, s.range.end_us);
+  field(5, s.cause);
+  field(6, s.detail);
+}
+
+template <typename A, Of<Delete> S>
+void Fields(A& field, S& s) {
+  field(1, s.segment.stream.camera);
+  field(2, s.segment.stream.stream);
+  field(3, s.segment.start_us);
+  field(4, s.segment.epoch);
+  field(5, s.segment.sequence);
+  field(6, s.end_us);
+  field(7, s.bytes);
+  field(8, s.policy);
+  field(9, s.reason);
+}
+
+template <typename A, Of<Missing> S>
+void Fields(A& field, S& s) {
+  field(1, s.segment.stream.camera);
+  field(2, s.segment.stream.stream);
+  field(3, s.segment.start_us);
+  field(4, s.segment.epoch);
+  field(5, s.segment.sequence);
+  field(6, s.end_us);
+  field(7, s.cause);
+}
+
+template <typename A, Of<Camera> S>
+void Fields(A& field, S& s) {
+  field(1, s.id);
+  field(2, s.name);
+  field(3, s.url);
+  field(4, s.user);
+  field(5, s.audio);
+  field(6, s.enabled);
+  field(7, s.removed);
+}
+
+template <typename A, Of<Policy> S>
+void Fields(A& field, S& s) {
+  field(1, s.scope);
+  field(2, s.version);
+  field(3, s.min_days);
+  field(4, s.max_days);
+  field(5, s.at_floor);
+  field(6, s.person);
+}
+
+template <typename A, Of<Marker> S>
+void Fields(A& field, S& s) {
+  field(1, s.id);
+  field(2, s.cameras);
+  field(3, s.range.start_us);
+  field(4, s.range.end_us);
+  field(5, s.label);
+  field(6, s.note);
+  field(7, s.hold);
+  field(8, s.case_name);
+  field(9, s.person);
+  field(10, s.created_us);
+  field(11, s.expires_us);
+}
+
+template <typename A, Of<MarkerRemoved> S>
+void Fields(A& field, S& s) {
+  field(1, s.id);
+  field(2, s.hold);
+  field(3, s.person);
+  field(4, s.reason);
+}
+
+template <typename A, Of<Person> S>
+void Fields(A& field, S& s) {
+  field(1, s.name);
+  field(2, s.display_name);
+  field(3, s.admin);
+  field(4, s.disabled);
+}
+
+template <typename A, Of<Act> S>
+void Fields(A& field, S& s) {
+  field(1, s.kind);
+  field(2, s.person);
+  field(3, s.client);
+  field(4, s.cameras);
+  field(5, s.range.start_us);
+  field(6, s.range.end_us);
+  field(7, s.what);
+  field(8, s.reason);
+  field(9, s.refused);
+}
+
+template <typename A, Of<Rebuilt> S>
+void Fields(A& field, S& s) {
+  field(1, s.segments);
+  field(2, s.ledger_lost);
+}
+
+template <typename A, Of<PoliciesConfirmed> S>
+void Fields(A& field, S& s) {
+  field(1, s.person);
+}
+
+class FieldWriter {
+ public:
+  explicit FieldWriter(Bytes& out) : wire_(out) {}
+
+  void operator()(uint32_t field, std::unsigned_integral auto value) {
+    wire_.Unsigned(field, value);
+  }
+  void operator()(uint32_t field, int64_t value) { wire_.Signed(field, value); }
+  void operator()(uint32_t field, const std::string& value) { wire_.Text(field, value); }
+  void operator()(uint32_t field, const CameraId& value) { wire_.Text(field, value.text()); }
+  void operator()(uint32_t field, const Uuid& value) { (*this)(field, value.bytes); }
+  void operator()(uint32_t field, const std::vector<CameraId>& value) {
+    for (const CameraId& camera : value) wire_.Element(field, AsBytes(camera.text()));
+  }
+  template <size_t size>
+  void operator()(uint32_t field, const std::array<uint8_t, size>& value) {
+    if (value != std::array<uint8_t, size>{}) wire_.Blob(field, value);
+  }
+  template <typename E>
+  requires std::is_enum_v<E>
+  void operator()(uint32_t field, E value) { wire_.Unsigned(field, static_cast<uint64_t>(value)); }
+  // A value whose zero differs from its absence: a flag and the value.
+  void Optional(uint32_t present, uint32_t field, const std::optional<int64_t>& value) {
+    wire_.Unsigned(present, value.has_value() ? 1 : 0);
+    wire_.Signed(field, value.value_or(0));
+  }
+
+ private:
+  WireWriter wire_;
+};
+
+// Walks the payload once, beside Fields(): a field of ours that is absent keeps its zero, a field
+// that we do not know is stepped over. Fields that fall in number, or a single one that stands
+// twice, were not written by us.
+class FieldReader {
+ public:
+  explicit FieldReader(ByteSpan payload) : wire_(payload) { Advance(); }
+
+  template <typename T>
+  void operator()(uint32_t field, T& value) {
+    value = T{};
+    if (!At(field)) return;
+    Read(value);
+    Advance();
+    if (At(field)) Reject();
+  }
+  void operator()(uint32_t field, std::vector<CameraId>& value) {
+    value.clear();
+    while (At(field)) {
+      if (value.size() == kMaxRecordCameras) return Reject();
+      Read(value.emplace_back());
+      Advance();
+    }
+  }
+  void Optional(uint32_t present, uint32_t field, std::optional<int64_t>& value) {
+    bool known = false;
+    int64_t read = 0;
+    (*this)(present, known);
+    (*this)(field, read);
+    value = known ? std::optional(read) : std::nullopt;
+  }
+
+  // Steps over what is left. 0 when all was well, else the field at which it was not.
+  uint32_t Finish() {
+    while (more_) Advance();
+    if (bad_field_ == 0 && !wire_.ok()) bad_field_ = std::max<uint32_t>(wire_.field(), 1);
+    return bad_field_;
+  }
+
+ private:
+  bool At(uint32_t field) {
+    while (more_ && wire_.field() < field) Advance();
+    return more_ && wire_.field() == field;
+  }
+  void Advance() {
+    const uint32_t before = wire_.field();
+    more_ = more_ && wire_.Next();
+    if (more_ && wire_.field() < before) Reject();
+  }
+  void Reject() {
+    if (bad_field_ == 0) bad_field_ = std::max<uint32_t>(wire_.field(), 1);
+    more_ = false;
+  }
+
+  template <std::unsigned_integral T>
+  void Read(T& value) {
+    const uint64_t raw = wire_.Unsigned();
+    if (raw > std::numeric_limits<T>::max()) return Reject();
+    value = static_cast<T>(raw);
+  }
+  // A value of a later version stays what it is; only Stream decides what is read where.
+  template <typename E>
+  requires std::is_enum_v<E>
+  void Read(E& value) {
+    uint8_t raw = 0;
+    Read(raw);
+    if (std::same_as<E, Stream> && raw > static_cast<uint8_t>(Stream::kSub)) return Reject();
+    value = static_cast<E>(raw);
+  }
+  void Read(int64_t& value) { value = wire_.Signed(); }
+  void Read(std::string& value) {
+    const std::string_view text = wire_.Text();
+    if (text.size() > kMaxRecordText) return Reject();
+    value = text;
+  }
+  void Read(CameraId& value) {
+    auto parsed = CameraId::Parse(wire_.Text());
+    if (!parsed) return Reject();
+    value = *std::move(parsed);
+  }
+  void Read(Uuid& value) { Read(value.bytes); }
+  template <size_t size>
+  void Read(std::array<uint8_t, size>& value) {
+    const ByteSpan raw = wire_.Blob();
+    if (raw.size() != size) return Reject();
+    std::copy(raw.begin(), raw.end(), value.begin());
+  }
+
+  WireReader wire_;
+  bool more_ = true;
+  uint32_t bad_field_ = 0;
+};
+
+bool GoodTime(TimeUs t) { return t >= kTimeMinUs && t <= kTimeMaxUs; }
+bool GoodRange(TimeUs start, TimeUs end) {
+  return GoodTime(start) && GoodTime(end) && start <= end;
+}
+bool GoodKey(const SegmentKey& key, TimeUs end) {
+  return !key.stream.camera.empty() && GoodRange(key.start_us, end);
+}
+
+// What a record must satisfy as a whole, so that keys can be made of it and sums do not overflow.
+bool Whole(const Run& r) { return !r.stream.camera.empty() && GoodTime(r.start_us); }
+bool Whole(const Seal& s) { return GoodKey(KeyOf(s), s.end_us); }
+bool Whole(const Gap& g) {
+  return !g.stream.camera.empty() && GoodRange(g.range.start_us, g.range.end_us);
+}
+bool Whole(const Delete& d) { return GoodKey(d.segment, d.end_us); }
+bool Whole(const Missing& m) { return GoodKey(m.segment, m.end_us); }
+bool Whole(const Camera& c) { return !c.id.empty(); }
+bool Whole(const Policy& p) { return !p.scope.empty(); }
+bool Whole(const Marker& m) {
+  return !m.id.zero() && !m.cameras.empty() && GoodRange(m.range.start_us, m.range.end_us);
+}
+bool Whole(const MarkerRemoved& m) { return !m.id.zero(); }
+bool Whole(const Person& p) { return !p.name.empty(); }
+bool Whole(const Act& a) { return GoodRange(a.range.start_us, a.range.end_us); }
+bool Whole(const Rebuilt&) { return true; }
+bool Whole(const PoliciesConfirmed&) { return true; }
+
+constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
+constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
+constexpr RecordKind KindFor(const Gap*) { return RecordKind::kGap; }
+constexpr RecordKind KindFor(const Delete*) { return RecordKind::kDelete; }
+constexpr RecordKind KindFor(const Missing*) { return RecordKind::kMissing; }
+constexpr RecordKind KindFor(const Camera*) { return RecordKind::kCamera; }
+constexpr RecordKind KindFor(const Policy*) { return RecordKind::kPolicy; }
+constexpr RecordKind KindFor(const Marker*) { return RecordKind::kMarker; }
+constexpr RecordKind KindFor(const MarkerRemoved*) { return RecordKind::kMarkerRemoved; }
+constexpr RecordKind KindFor(const Person*) { return RecordKind::kPerson; }
+constexpr RecordKind KindFor(const Act*) { return RecordKind::kAct; }
+constexpr RecordKind KindFor(const Rebuilt*) { return RecordKind::kRebuilt; }
+constexpr RecordKind KindFor(const PoliciesConfirmed*) { return RecordKind::kPoliciesConfirmed; }
+
+template <typename T>
+Result<T> DecodeAs(ByteSpan payload) {
+  T value;
+  FieldReader reader(payload);
+  Fields(reader, value);
+  const std::string kind(RecordKindName(KindFor(static_cast<const T*>(nullptr))));
+  if (const uint32_t bad = reader.Finish(); bad != 0) {
+    return Fail(Code::kCorrupt, kind + " record: field " + std::to_string(bad) + " is malformed");
+  }
+  if (!Whole(value)) {
+    return Fail(Code::kCorrupt, kind + " record: a name is missing, or a time is out of range");
+  }
+  return value;
+}
+
+// Tries the alternatives of Record one after another until `kind` matches.
+template <size_t index = 0>
+Result<Record> DecodeKind(RecordKind kind, ByteSpan payload) {
+  if constexpr (index < std::variant_size_v<Record>) {
+    using T = std::variant_alternative_t<index, Record>;
+    if (kind != KindFor(static_cast<const T*>(nullptr))) {
+      return DecodeKind<index + 1>(kind, payload);
+    }
+    LB_TRY_ASSIGN(value, DecodeAs<T>(payload));
+    return Record(std::move(value));
+  } else {
+    return Fail(Code::kUnsupported,
+                "record kind " + std::to_string(static_cast<int>(kind)) + " is of a later version");
+  }
+}
+
+}  // namespace
+
+std::string_view GapCauseName(GapCause cause) {
+  constexpr std::string_view kNames[] = {
+      "unknown",       "camera off",    "network",     "camera fault", "recorder down",
+      "disk too slow", "disk full",     "disk failed", "clock step",   "retention",
+      "thinned",       "stream change", "corrupt",     "missing"};
+  const size_t index = static_cast<size_t>(cause);
+  return index < std::size(kNames) ? kNames[index] : kNames[0];
+}
+
+std::string_view RecordKindName(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::kRun:
+      return "RUN";
+    case RecordKind::kSeal:
+      return "SEAL";
+    case RecordKind::kGap:
+      return "GAP";
+    case RecordKind::kDelete:
+      return "DELETE";
+    case RecordKind::kMissing:
+      return "MISSING";
+    case RecordKind::kCamera:
+      return "CAMERA";
+    case RecordKind::kPolicy:
+      return "POLICY";
+    case RecordKind::kMarker:
+      return "MARKER";
+    case RecordKind::kMarkerRemoved:
+      return "MARKER_REMOVED";
+    case RecordKind::kPerson:
+      return "PERSON";
+    case RecordKind::kAct:
+      return "ACT";
+    case RecordKind::kRebuilt:
+      return "REBUILT";
+    case RecordKind::kPoliciesConfirmed:
+      return "POLICIES_CONFIRMED";
+  }
+  return "UNKNOWN";
+}
+
+SegmentKey KeyOf(const Seal& seal) {
+  return {seal.stream, seal.start_us, seal.epoch, seal.sequence};
+}
+
+RecordKind KindOf(const Record& record) {
+  return std::visit([](const auto& value) { return KindFor(&value); }, record);
+}
+
+Bytes EncodeRecord(const Record& record) {
+  Bytes out;
+  FieldWriter writer(out);
+  std::visit([&writer](const auto& value) { Fields(writer, value); }, record);
+  return out;
+}
+
+Result<Record> DecodeRecord(RecordKind kind, ByteSpan payload) { return DecodeKind(kind, payload); }
+
+Result<Seal> DecodeSeal(ByteSpan payload) { return DecodeAs<Seal>(payload); }
+
+Status CheckRecord(const Record& record) {
+  auto decoded = DecodeRecord(KindOf(record), EncodeRecord(record));
+  if (!decoded) return Fail(Code::kInvalid, "cannot go on record: " + decoded.message());
+  return Ok();
+}
+
+}  // namespace lookback::index

@@ -1,0 +1,227 @@
+#include "index/catalog.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "tests/support/temp_dir.h"
+
+namespace lookback::index {
+namespace {
+
+constexpr TimeUs kStart = 1'777'903'200 * kUsPerSecond;
+
+StreamId Stream1() { return {*CameraId::Parse("gate"), Stream::kMain}; }
+
+Seal Segment(int minute, const std::string& camera = "gate") {
+  Seal seal;
+  seal.stream.camera = *CameraId::Parse(camera);
+  seal.epoch = 1;
+  seal.sequence = static_cast<uint32_t>(minute);
+  seal.start_us = kStart + minute * kUsPerMinute;
+  seal.end_us = seal.start_us + kUsPerMinute;
+  seal.bytes = 1'000;
+  return seal;
+}
+
+Delete Deletion(const Seal& seal) {
+  return {KeyOf(seal), seal.end_us, seal.bytes, "default/1", ""};
+}
+
+class CatalogTest : public testing::Test {
+ protected:
+  CatalogTest() { Reopen(); }
+
+  void Reopen() {
+    catalog_.reset();
+    auto opened = Catalog::Open(dir_.Path("catalog"), {});
+    ASSERT_TRUE(opened) << opened.message();
+    catalog_ = *std::move(opened);
+  }
+
+  void Apply(std::vector<Record> records) {
+    std::vector<NumberedRecord> numbered;
+    uint64_t number = catalog_->position();
+    for (Record& record : records) numbered.push_back({number++, kStart, std::move(record)});
+    const Status applied = catalog_->Apply(numbered);
+    ASSERT_TRUE(applied) << applied.message();
+  }
+
+  test::TempDir dir_;
+  std::unique_ptr<Catalog> catalog_;
+};
+
+TEST_F(CatalogTest, AnOverlapQueryIsHalfOpen) {
+  Apply({Segment(0), Segment(1), Segment(2), Segment(1, "gate-2")});
+  const auto query = [&](TimeUs a, TimeUs b) {
+    return catalog_->Segments(Stream1(), {a, b})->size();
+  };
+  EXPECT_EQ(query(kStart, kStart + kUsPerMinute), 1u);
+  EXPECT_EQ(query(kStart + kUsPerMinute - 1, kStart + kUsPerMinute + 1), 2u);
+  EXPECT_EQ(query(kStart - 5, kStart), 0u);
+  EXPECT_EQ(query(kStart + 3 * kUsPerMinute, kTimeMaxUs), 0u);
+  EXPECT_EQ(query(kTimeMinUs, kTimeMaxUs), 3u);
+}
+
+TEST_F(CatalogTest, TheLastSegmentIsTheOneThatEndsLast) {
+  EXPECT_FALSE(catalog_->LastSegment(Stream1())->has_value());
+  Seal longer = Segment(5);
+  longer.end_us += 50 * kUsPerSecond;
+  Seal later = Segment(5);
+  later.start_us += 10 * kUsPerSecond;
+  later.end_us = later.start_us + 10 * kUsPerSecond;
+  Apply({Segment(0), longer, later, Segment(9, "gate-2")});
+  EXPECT_EQ((*catalog_->LastSegment(Stream1()))->end_us, longer.end_us);
+}
+
+TEST_F(CatalogTest, DeletedFootageLeavesOneGapWithItsCause) {
+  std::vector<Record> records;
+  for (int i = 0; i < 10; ++i) records.push_back(Segment(i));
+  Apply(records);
+  // In one batch and in several, in order and out of it.
+  Apply({Deletion(Segment(2)), Deletion(Segment(3))});
+  Apply({Deletion(Segment(5))});
+  Apply({Deletion(Segment(4)), Deletion(Segment(8))});
+  const auto gaps = catalog_->Gaps(Stream1(), {kTimeMinUs, kTimeMaxUs});
+  ASSERT_TRUE(gaps);
+  ASSERT_EQ(gaps->size(), 2u);
+  EXPECT_EQ((*gaps)[0].range, (TimeRange{Segment(2).start_us, Segment(5).end_us}));
+  EXPECT_EQ((*gaps)[0].cause, GapCause::kRetention);
+  EXPECT_EQ((*gaps)[1].range, Segment(8).range());
+  EXPECT_EQ(catalog_->Segments(Stream1(), {kTimeMinUs, kTimeMaxUs})->size(), 5u);
+  EXPECT_EQ(catalog_->Totals()->front().segments, 5u);
+  EXPECT_EQ(catalog_->Totals()->front().bytes, 5'000u);
+  // A query inside of it finds it too.
+  EXPECT_EQ(catalog_->Gaps(Stream1(), {Segment(4).start_us + 1, Segment(4).start_us + 2})->size(),
+            1u);
+}
+
+TEST_F(CatalogTest, OverlapAgreesWithBruteForceWhateverTheLengths) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937_64 random(seed);
+    const CameraId camera = *CameraId::Parse("c" + std::to_string(seed));
+    const StreamId stream{camera, Stream::kMain};
+    std::vector<Record> records;
+    std::vector<TimeRange> gaps, holds;
+    const auto range = [&] {
+      const TimeUs start = kStart + static_cast<TimeUs>(random() % (1ull << 40));
+      return TimeRange{start,
+                       start + 1 + static_cast<TimeUs>(random() % (1ull << (random() % 42)))};
+    };
+    for (int i = 0; i < 400; ++i) {
+      gaps.push_back(range());
+      records.push_back(Gap{stream, gaps.back(), GapCause::kNetwork, std::to_string(i)});
+      holds.push_back(range());
+      records.push_back(Marker{Uuid::Random(), {camera}, holds.back(), "", "", true, "", "", 0, 0});
+    }
+    Apply(records);
+    for (int i = 0; i < 300; ++i) {
+      const TimeRange asked = range();
+      const auto expect = [&](const std::vector<TimeRange>& all) {
+        return std::count_if(all.begin(), all.end(),
+                             [&](const TimeRange& r) { return r.Overlaps(asked); });
+      };
+      EXPECT_EQ(catalog_->Gaps(stream, asked)->size(), static_cast<size_t>(expect(gaps)));
+      EXPECT_EQ(catalog_->Markers(camera, asked)->size(), static_cast<size_t>(expect(holds)));
+      EXPECT_EQ(*catalog_->IsHeld(camera, asked, kStart), expect(holds) > 0);
+    }
+  }
+}
+
+TEST_F(CatalogTest, AHoldHoldsItsCamerasUntilItExpiresOrIsReleased) {
+  Marker hold{Uuid::Random(),
+              {Stream1().camera, *CameraId::Parse("door")},
+              {100, 200},
+              "",
+              "",
+              true,
+              "case 7",
+              "li",
+              0,
+              5'000};
+  Marker plain = hold;
+  plain.id = Uuid::Random();
+  plain.hold = false;
+  Apply({hold, plain});
+  const auto held = [&](const char* camera, TimeRange range, TimeUs now) {
+    return *catalog_->IsHeld(*CameraId::Parse(camera), range, now);
+  };
+  EXPECT_TRUE(held("gate", {199, 300}, 0));
+  EXPECT_TRUE(held("door", {0, 101}, 4'999));
+  EXPECT_FALSE(held("door", {0, 100}, 0));
+  EXPECT_FALSE(held("gate", {200, 300}, 0));
+  EXPECT_FALSE(held("gate", {100, 200}, 5'000));
+  EXPECT_FALSE(held("other", {100, 200}, 0));
+  EXPECT_EQ(catalog_->Markers(CameraId(), {0, 1'000})->size(), 2u);
+  // Put and released in one batch: as when a catalog is rebuilt.
+  Marker brief = hold;
+  brief.id = Uuid::Random();
+  Apply({MarkerRemoved{hold.id, true, "li", "closed"}, brief,
+         MarkerRemoved{brief.id, true, "li", ""}});
+  EXPECT_FALSE(held("gate", {100, 200}, 0));
+  EXPECT_FALSE(catalog_->FindMarker(hold.id)->has_value());
+  EXPECT_EQ(catalog_->Markers(CameraId(), {0, 1'000})->size(), 1u);
+}
+
+TEST_F(CatalogTest, RecordsMustFollowOneAnother) {
+  Apply({Segment(0)});
+  EXPECT_FALSE(catalog_->Apply({{5, kStart, Segment(1)}}));
+  EXPECT_EQ(catalog_->position(), 1u);
+}
+
+TEST_F(CatalogTest, WhatWasAppliedIsThereAfterReopening) {
+  Apply({Segment(0), Camera{Stream1().camera, "Gate", "rtsp://h/1", "", false, true, false},
+         Policy{"default", 1, 30, 90, AtFloor::kStop, "admin"}, Person{"li", "Li", true, false}});
+  ASSERT_TRUE(catalog_->Flush());
+  Reopen();
+  EXPECT_EQ(catalog_->position(), 4u);
+  EXPECT_TRUE(catalog_->FindSegment(KeyOf(Segment(0)))->has_value());
+  EXPECT_EQ(catalog_->Cameras()->front().name, "Gate");
+  EXPECT_EQ(catalog_->Policies()->front().max_days, 90u);
+  EXPECT_EQ(catalog_->Persons()->front().name, "li");
+}
+
+TEST_F(CatalogTest, ARebuildFreezesDeletionUntilThePoliciesAreConfirmed) {
+  EXPECT_TRUE(*catalog_->PoliciesConfirmed());
+  Apply({Rebuilt{1, false}});
+  EXPECT_FALSE(*catalog_->PoliciesConfirmed());
+  Apply({PoliciesConfirmed{"admin"}});
+  EXPECT_TRUE(*catalog_->PoliciesConfirmed());
+}
+
+TEST_F(CatalogTest, ActsComeNewestFirstPageByPage) {
+  for (int i = 0; i < 5; ++i) {
+    Apply({Segment(i), Act{ActKind::kView, "li", "", {}, {1, 2}, std::to_string(i), "", false}});
+  }
+  const auto newest = catalog_->Acts(0, 2);
+  ASSERT_EQ(newest->size(), 2u);
+  EXPECT_EQ(std::get<Act>((*newest)[0].record).what, "4");
+  const auto next = catalog_->Acts(newest->back().number, 10);
+  ASSERT_EQ(next->size(), 3u);
+  EXPECT_EQ(std::get<Act>(next->back().record).what, "0");
+}
+
+TEST_F(CatalogTest, AReaderBesideTheWriterSeesAConsistentPast) {
+  Apply({Segment(0), Segment(1)});
+  Catalog::Options options;
+  options.read_only = true;
+  const auto reader = Catalog::Open(dir_.Path("catalog"), options);
+  ASSERT_TRUE(reader) << reader.message();
+  Apply({Segment(2)});
+  size_t rows = 0;
+  ASSERT_TRUE((*reader)->VisitAllSegments([&](const Seal&) { return ++rows, true; }));
+  EXPECT_EQ(rows, (*reader)->position());
+}
+
+TEST(Catalog, AReaderDoesNotMakeWhatIsNotThere) {
+  test::TempDir dir;
+  Catalog::Options options;
+  options.read_only = true;
+  EXPECT_FALSE(Catalog::Open(dir.Path("absent"), options));
+  EXPECT_FALSE(std::filesystem::exists(dir.Path("absent")));
+}
+
+}  // namespace
+}  // namespace lookback::index
