@@ -1,0 +1,272 @@
+#include "query/timeline.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+namespace lookback::query {
+namespace {
+
+using index::Gap;
+using index::GapCause;
+using storage::FootageSegment;
+
+constexpr std::string_view kBeforeFirst = "before the first recording";
+constexpr std::string_view kAfterNow = "later than now";
+
+// Whole segments to spans; not yet cut to the range.
+std::vector<Span> ChainSegments(const std::vector<FootageSegment>& segments) {
+  std::vector<Span> spans;
+  std::map<Uuid, size_t> last_of_run;
+  for (const FootageSegment& segment : segments) {
+    const index::Seal& row = segment.row;
+    if (row.range().empty()) continue;
+    const auto known = last_of_run.find(row.run);
+    Span* span = known == last_of_run.end() ? nullptr : &spans[known->second];
+    if (span == nullptr || row.start_us >= span->range.end_us + kSmallestGapUs) {
+      last_of_run[row.run] = spans.size();
+      span = &spans.emplace_back();
+      span->range = row.range();
+      span->run = row.run;
+    }
+    span->range.end_us = std::max(span->range.end_us, row.end_us);
+    span->segments += 1;
+    span->open = segment.open != nullptr;
+    span->clock_unsynchronised |= row.clock_unsynchronised;
+    span->lost_packets += row.lost_packets;
+  }
+  std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return a.range.start_us < b.range.start_us;
+  });
+  return spans;
+}
+
+// Prolongs the span that ends just before the next one starts.
+void CloseSmallHoles(std::vector<Span>& spans) {
+  Span* latest = nullptr;  // Of those so far, the one that ends last.
+  for (Span& span : spans) {
+    if (latest != nullptr && latest->range.end_us < span.range.start_us &&
+        span.range.start_us - latest->range.end_us < kSmallestGapUs) {
+      latest->range.end_us = span.range.start_us;
+    }
+    if (latest == nullptr || span.range.end_us >= latest->range.end_us) latest = &span;
+  }
+}
+
+// The parts of `range` that no span covers.
+std::vector<TimeRange> FindHoles(const std::vector<Span>& spans, TimeRange range) {
+  std::vector<TimeRange> holes;
+  TimeUs covered_to = range.start_us;
+  for (const Span& span : spans) {
+    if (span.range.start_us >= range.end_us) break;
+    if (span.range.start_us > covered_to) holes.push_back({covered_to, span.range.start_us});
+    covered_to = std::max(covered_to, span.range.end_us);
+  }
+  if (covered_to < range.end_us) holes.push_back({covered_to, range.end_us});
+  return holes;
+}
+
+bool MoreSpecific(const Gap& a, const Gap& b) {
+  const bool a_known = a.cause != GapCause::kUnknown;
+  const bool b_known = b.cause != GapCause::kUnknown;
+  if (a_known != b_known) return a_known;
+  if (a.range.duration_us() != b.range.duration_us()) {
+    return a.range.duration_us() < b.range.duration_us();
+  }
+  return a.range.start_us > b.range.start_us;
+}
+
+// Recorded gaps without overlap: at each instant the most specific of those that claim it.
+std::vector<Gap> Flatten(const std::vector<Gap>& recorded) {
+  struct Edge {
+    TimeUs at;
+    bool opens;
+    size_t gap;
+  };
+  std::vector<Edge> edges;
+  for (size_t i = 0; i < recorded.size(); ++i) {
+    if (recorded[i].range.empty()) continue;
+    edges.push_back({recorded[i].range.start_us, true, i});
+    edges.push_back({recorded[i].range.end_us, false, i});
+  }
+  std::sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.at < b.at; });
+
+  const auto before = [&recorded](size_t a, size_t b) {
+    if (MoreSpecific(recorded[a], recorded[b])) return true;
+    if (MoreSpecific(recorded[b], recorded[a])) return false;
+    return a > b;
+  };
+  std::set<size_t, decltype(before)> claims(before);
+  std::vector<Gap> flat;
+  TimeUs from = 0;
+  for (const Edge& edge : edges) {
+    if (!claims.empty() && from < edge.at) {
+      Gap gap = recorded[*claims.begin()];
+      gap.range = {from, edge.at};
+      flat.push_back(std::move(gap));
+    }
+    from = edge.at;
+    if (edge.opens) {
+      claims.insert(edge.gap);
+    } else {
+      claims.erase(edge.gap);
+    }
+  }
+  return flat;
+}
+
+void AppendGap(std::vector<Gap>& gaps, Gap gap) {
+  if (gap.range.empty()) return;
+  if (!gaps.empty() && gaps.back().range.end_us == gap.range.start_us &&
+      gaps.back().cause == gap.cause && gaps.back().detail == gap.detail) {
+    gaps.back().range.end_us = gap.range.end_us;
+    return;
+  }
+  gaps.push_back(std::move(gap));
+}
+
+bool WasFootage(const Gap& gap) {
+  return gap.cause == GapCause::kRetention || gap.cause == GapCause::kMissing ||
+         gap.cause == GapCause::kCorrupt;
+}
+
+// Answers, at most once and only when somebody asks, whether the stream had anything before `at`.
+class Past {
+ public:
+  Past(storage::Footage& footage, const StreamId& stream, TimeUs at)
+      : footage_(footage), stream_(stream), at_(at) {}
+
+  Result<bool> HasFootage() {
+    if (known_) return had_;
+    // The nearest past first: as a rule the answer is there, and all of it would be many rows.
+    constexpr std::array<int64_t, 3> kSteps = {kUsPerHour, kUsPerDay, 30 * kUsPerDay};
+    for (const int64_t step : kSteps) {
+      LB_TRY(Look({std::max(kTimeMinUs, at_ - step), at_}));
+      if (had_) break;
+    }
+    if (!had_) LB_TRY(Look({kTimeMinUs, at_}));
+    known_ = true;
+    return had_;
+  }
+
+ private:
+  Status Look(TimeRange range) {
+    if (range.empty()) return Ok();
+    LB_TRY_ASSIGN(segments, footage_.Segments(stream_, range));
+    had_ = !segments.empty();
+    if (had_) return Ok();
+    LB_TRY_ASSIGN(gaps, footage_.Gaps(stream_, range));
+    had_ = std::any_of(gaps.begin(), gaps.end(), WasFootage);
+    return Ok();
+  }
+
+  storage::Footage& footage_;
+  const StreamId& stream_;
+  const TimeUs at_;
+  bool known_ = false;
+  bool had_ = false;
+};
+
+// Lays recorded gaps into the holes and names what is left over.
+class GapFiller {
+ public:
+  GapFiller(const StreamId& stream, TimeUs first_us, TimeUs now_us, Past& past)
+      : stream_(stream), first_us_(first_us), now_us_(now_us), past_(past) {}
+
+  Result<std::vector<Gap>> Fill(const std::vector<TimeRange>& holes,
+                                const std::vector<Gap>& recorded) {
+    size_t next = 0;  // The first recorded gap that may reach into this hole or a later one.
+    for (const TimeRange& hole : holes) {
+      TimeUs at = hole.start_us;
+      while (next < recorded.size() && recorded[next].range.end_us <= hole.start_us) ++next;
+      for (size_t i = next; i < recorded.size(); ++i) {
+        Gap gap = recorded[i];
+        if (gap.range.start_us >= hole.end_us) break;
+        gap.range = gap.range.Intersect(hole);
+        LB_TRY(FillUnknown({at, gap.range.start_us}));
+        at = gap.range.end_us;
+        lost_footage_ |= WasFootage(gap);
+        AppendGap(gaps_, std::move(gap));
+      }
+      LB_TRY(FillUnknown({at, hole.end_us}));
+    }
+    return std::move(gaps_);
+  }
+
+ private:
+  Status FillUnknown(TimeRange hole) {
+    if (hole.empty()) return Ok();
+    if (hole.start_us < now_us_ && now_us_ < hole.end_us) {
+      LB_TRY(FillUnknown({hole.start_us, now_us_}));
+      return FillUnknown({now_us_, hole.end_us});
+    }
+    Gap gap{stream_, hole, GapCause::kUnknown, {}};
+    if (hole.start_us >= now_us_) {
+      gap.detail = kAfterNow;
+    } else if (hole.start_us < first_us_ && !lost_footage_) {
+      LB_TRY_ASSIGN(had_footage, past_.HasFootage());
+      if (!had_footage) gap.detail = kBeforeFirst;
+    }
+    AppendGap(gaps_, std::move(gap));
+    return Ok();
+  }
+
+  const StreamId& stream_;
+  const TimeUs first_us_;  // Where the first footage in sight starts.
+  const TimeUs now_us_;
+  Past& past_;
+  std::vector<Gap> gaps_;
+  bool lost_footage_ = false;  // Some gap so far was footage once.
+};
+
+// Where the timeline ends: Timeline::range tells the rule.
+TimeUs FindEnd(const std::vector<Span>& spans, const std::vector<Gap>& recorded, TimeRange asked,
+               TimeUs now_us) {
+  TimeUs end_us = std::min(asked.end_us, now_us);
+  TimeUs known_to = kTimeMinUs;
+  for (const Span& span : spans) {
+    end_us = std::max(end_us, std::min(asked.end_us, span.range.end_us));
+    known_to = std::max(known_to, span.range.end_us);
+  }
+  for (const Gap& gap : recorded) known_to = std::max(known_to, gap.range.end_us);
+  if (known_to < now_us && now_us - known_to <= kAssemblyUs) end_us = std::min(end_us, known_to);
+  return std::max(end_us, asked.start_us);
+}
+
+}  // namespace
+
+Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream, TimeRange range,
+                               TimeUs now_us) {
+  if (range.empty()) {
+    return Fail(Code::kInvalid, "a range must start before it ends: " + FormatTime(range.start_us) +
+                                    " is not before " + FormatTime(range.end_us));
+  }
+  // A little more than asked for, so that what ended just before the range is in sight.
+  const TimeRange sight{std::max(kTimeMinUs, range.start_us - kAssemblyUs), range.end_us};
+  LB_TRY_ASSIGN(segments, footage.Segments(stream, sight));
+  LB_TRY_ASSIGN(recorded, footage.Gaps(stream, sight));
+
+  Timeline timeline;
+  timeline.stream = stream;
+  std::vector<Span> spans = ChainSegments(segments);
+  CloseSmallHoles(spans);
+  const TimeUs first_us = spans.empty() ? range.end_us : spans.front().range.start_us;
+  timeline.range = {range.start_us, FindEnd(spans, recorded, range, now_us)};
+  if (timeline.range.empty()) return timeline;
+
+  const std::vector<TimeRange> holes = FindHoles(spans, timeline.range);
+  timeline.covered_us = timeline.range.duration_us();
+  for (const TimeRange& hole : holes) timeline.covered_us -= hole.duration_us();
+  Past past(footage, stream, range.start_us);
+  LB_TRY_ASSIGN(gaps, GapFiller(stream, first_us, now_us, past).Fill(holes, Flatten(recorded)));
+  timeline.gaps = std::move(gaps);
+
+  for (Span& span : spans) {
+    span.range = span.range.Intersect(timeline.range);
+    if (!span.range.empty()) timeline.spans.push_back(span);
+  }
+  return timeline;
+}
+
+}  // namespace lookback::query
