@@ -1,14 +1,21 @@
 // query/clip.h: one camera and range as an MP4 file that exists only while it is read.
 //
 // Invariant: size() and every byte are fixed once planned; samples are the camera's own, copied
-// from the
-//            segment files; `moov` stands first. One edit entry a track hides what precedes the
-//            asked start. No empty edit, ever: a kept gap is the last sample before it, shown
-//            longer.
-// Threads:   Plan on any (it reads files); a Clip is immutable, Read on any.
-// Errors:    kNotFound when the range holds no footage at all (the message names the causes);
-//            kInvalid for a bad range; kUnsupported above kMaxClipUs; Read gives kCorrupt or
-//            kNotFound when a file changed or went, and the reader must cut the transfer.
+//            from the segment files, each fragment verified before a byte of it leaves; `moov`
+//            stands first. One edit entry a track hides what decoding needs before the first
+//            picture. No empty edit, ever: a kept gap is the last sample before it, shown longer.
+// Threads:   Plan on any (it reads files); a Clip is immutable, Read on any. The footage must
+//            outlive the clip.
+// Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a
+//            bad range; kUnsupported above kMaxClipUs, and when a codec changes inside the range
+//            (the message lists the parts that can be had); Read gives kCorrupt or kNotFound when a
+//            file changed or went, and the reader must cut the transfer.
+//
+// The first picture is the one on screen at the asked instant, so the clip starts up to one frame
+// before it; the end is exact. Missing footage at either end makes the clip shorter, in both modes;
+// a gap in the middle is kept or closed as asked. Where the clock was set back, the hour that was
+// recorded twice is shown twice. Sound that starts later than the pictures is heard from its second
+// sample on at the right time (its first one stands at the start, for want of an empty edit).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +40,7 @@ struct ClipRequest {
 };
 
 struct ClipReport {
-  TimeRange shown;                  // From the first to the last shown instant.
+  TimeRange shown;                  // From the first to the last shown instant, UTC.
   int64_t duration_us = 0;          // Of the file, as players show it.
   int64_t missing_us = 0;           // Of the asked range.
   std::vector<index::Gap> missing;  // Where and why.

@@ -1,0 +1,130 @@
+#include "query/clip.h"
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <optional>
+
+#include "query/clip_plan.h"
+
+namespace lookback::query {
+namespace {
+
+// Files of one clip that stay open between reads.
+constexpr size_t kMaxOpenFiles = 4;
+
+// Serves payload fragment by fragment: each is read whole and its digest checked before a byte of
+// it leaves. One buffer and a few open files are all that a clip holds while it is read.
+class PayloadReader {
+ public:
+  PayloadReader(storage::Footage& footage, const ClipParts& parts)
+      : footage_(footage), parts_(parts) {}
+
+  // Fills `into` from `offset` of the payload, which must hold that much.
+  Status Read(uint64_t offset, std::span<uint8_t> into) {
+    const std::lock_guard lock(mutex_);
+    const auto& pieces = parts_.payload.pieces;
+    auto piece = std::upper_bound(pieces.begin(), pieces.end(), offset,
+                                  [](uint64_t at, const PayloadPiece& p) { return at < p.at; });
+    for (--piece; !into.empty(); ++piece) {
+      const auto skip = static_cast<size_t>(offset - piece->at);
+      const size_t count = std::min<size_t>(into.size(), piece->length - skip);
+      LB_TRY(Load(piece->fragment));
+      std::memcpy(into.data(), buffer_.data() + piece->skip + skip, count);
+      into = into.subspan(count);
+      offset += count;
+    }
+    return Ok();
+  }
+
+ private:
+  // Puts a fragment, verified, into the buffer.
+  Status Load(uint32_t number) {
+    if (loaded_ == number) return Ok();
+    loaded_.reset();
+    const SourceFragment& source = parts_.fragments[number];
+    LB_TRY_ASSIGN(file, OpenFile(source.file));
+    const size_t wanted = source.length + storage::kFragmentTrailerBytes;
+    if (buffer_.size() < wanted) buffer_.resize(wanted);
+    const std::span<uint8_t> bytes(buffer_.data(), wanted);
+    LB_TRY_ASSIGN(count, file->ReadAt(source.offset, bytes));
+    if (count < wanted) return Damaged(source, "the file is shorter than its index says");
+    const ByteSpan body = bytes.first(source.length);
+    LB_TRY_ASSIGN(trailer, storage::ParseFragmentTrailer(bytes.subspan(source.length)));
+    if (trailer.run != parts_.files[source.file].run || trailer.number != source.number ||
+        trailer.length != source.length) {
+      return Damaged(source, "another fragment stands there");
+    }
+    if (Xxh3_64(body) != trailer.digest) return Damaged(source, "its checksum does not agree");
+    loaded_ = number;
+    return Ok();
+  }
+
+  tl::unexpected<Error> Damaged(const SourceFragment& source, std::string_view what) const {
+    const index::Seal& row = parts_.files[source.file].segment.row;
+    return Fail(Code::kCorrupt, row.stream.text() + ", segment of " + FormatTime(row.start_us) +
+                                    ", fragment " + std::to_string(source.number) + " at byte " +
+                                    std::to_string(source.offset) + ": " + std::string(what));
+  }
+
+  Result<const File*> OpenFile(uint32_t number) {
+    const auto known = std::find_if(open_.begin(), open_.end(),
+                                    [number](const auto& entry) { return entry.number == number; });
+    if (known != open_.end()) return known->file.get();
+    LB_TRY_ASSIGN(file, footage_.Open(parts_.files[number].segment));
+    if (open_.size() == kMaxOpenFiles) open_.pop_front();
+    open_.push_back({number, std::move(file)});
+    return open_.back().file.get();
+  }
+
+  struct OpenEntry {
+    uint32_t number;
+    std::unique_ptr<File> file;
+  };
+
+  storage::Footage& footage_;
+  const ClipParts& parts_;
+  std::mutex mutex_;  // Over all that follows.
+  std::deque<OpenEntry> open_;
+  Bytes buffer_;
+  std::optional<uint32_t> loaded_;  // The fragment in the buffer.
+};
+
+class VirtualClip : public Clip {
+ public:
+  VirtualClip(storage::Footage& footage, ClipParts parts)
+      : parts_(std::move(parts)), payload_(footage, parts_) {}
+
+  uint64_t size() const override { return parts_.head.size() + parts_.payload.bytes; }
+  const std::string& etag() const override { return parts_.etag; }
+  const ClipReport& report() const override { return parts_.report; }
+
+  Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const override {
+    if (offset >= size()) return size_t{0};
+    const auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), size() - offset));
+    size_t done = 0;
+    if (offset < parts_.head.size()) {
+      done = std::min<size_t>(wanted, parts_.head.size() - offset);
+      std::memcpy(into.data(), parts_.head.data() + offset, done);
+    }
+    if (done < wanted) {
+      LB_TRY(payload_.Read(offset + done - parts_.head.size(), into.subspan(done, wanted - done)));
+    }
+    return wanted;
+  }
+
+ private:
+  const ClipParts parts_;
+  mutable PayloadReader payload_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
+                                               const ClipRequest& request, TimeUs now_us) {
+  LB_TRY_ASSIGN(parts, PlanClip(footage, request, now_us));
+  return std::shared_ptr<const Clip>(std::make_shared<VirtualClip>(footage, std::move(parts)));
+}
+
+}  // namespace lookback::query

@@ -1,0 +1,41 @@
+// query/clip_plan.h: decides every byte of a clip before the first one is read.
+//
+// Invariant: head and payload together are the file; each payload piece lies in a source fragment.
+//            Memory is that of the sample tables: about 3 MB for two hours of pictures and sound.
+// Threads:   any.
+// Errors:    of Clip::Plan.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "query/clip.h"
+#include "query/sample_tables.h"
+
+namespace lookback::query {
+
+// A fragment that payload comes from. It is read whole, so that its digest can be checked.
+struct SourceFragment {
+  uint32_t file = 0;  // In ClipParts::files.
+  uint64_t offset = 0;
+  uint32_t length = 0;
+  uint32_t number = 0;
+};
+
+struct SourceFile {
+  storage::FootageSegment segment;
+  Uuid run;
+};
+
+struct ClipParts {
+  Bytes head;
+  Payload payload;
+  std::vector<SourceFragment> fragments;
+  std::vector<SourceFile> files;
+  ClipReport report;
+  std::string etag;
+};
+
+Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us);
+
+}  // namespace lookback::query

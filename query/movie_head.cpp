@@ -1,0 +1,264 @@
+#include "query/movie_head.h"
+
+#include <array>
+
+#include "media/bmff.h"
+
+namespace lookback::query {
+namespace {
+
+using media::BoxScope;
+using media::TrackKind;
+
+constexpr uint64_t kSecondsFrom1904To1970 = 2'082'844'800;
+constexpr uint32_t kFixedOne = 0x0001'0000;  // 16.16
+constexpr uint16_t kUndeterminedLanguage = 0x55C4;
+constexpr uint64_t kLargestOffset32 = UINT32_MAX;
+// More than head and tables of the longest clip take: decides between `stco` and `co64`.
+constexpr uint64_t kHeadAllowanceBytes = 64 << 20;
+
+// Where the chunk offsets of a track were written, to be completed when the head's size is known.
+struct OffsetTable {
+  size_t at = 0;
+  const ClipTrack* track = nullptr;
+};
+
+void AppendU32Table(ByteWriter& out, const std::vector<uint32_t>& values, Bytes& buffer) {
+  buffer.resize(values.size() * 4);
+  for (size_t i = 0; i < values.size(); ++i) {
+    for (size_t b = 0; b < 4; ++b) {
+      buffer[4 * i + b] = static_cast<uint8_t>(values[i] >> (24 - 8 * b));
+    }
+  }
+  out.Raw(buffer);
+}
+
+void AppendMatrix(ByteWriter& out) {
+  for (const uint32_t value : {kFixedOne, 0U, 0U, 0U, kFixedOne, 0U, 0U, 0U, 0x4000'0000U}) {
+    out.U32(value);
+  }
+}
+
+class HeadWriter {
+ public:
+  HeadWriter(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes, TimeUs created_us)
+      : tracks_(tracks),
+        wide_offsets_(payload_bytes + kHeadAllowanceBytes > kLargestOffset32),
+        created_s_(static_cast<uint64_t>(created_us / kUsPerSecond) + kSecondsFrom1904To1970),
+        out_(bytes_) {}
+
+  Bytes Write(uint64_t payload_bytes) {
+    {
+      BoxScope box(out_, "ftyp");
+      out_.Text("isom");
+      out_.U32(0x200);
+      for (const std::string_view brand : {"isom", "iso4", "mp42"}) out_.Text(brand);
+    }
+    WriteMoov();
+    constexpr uint64_t kHeaderBytes = 8;
+    if (payload_bytes + kHeaderBytes <= kLargestOffset32) {
+      out_.U32(static_cast<uint32_t>(payload_bytes + kHeaderBytes));
+      out_.Text("mdat");
+    } else {
+      out_.U32(1);  // The size follows in 64 bits.
+      out_.Text("mdat");
+      out_.U64(payload_bytes + 2 * kHeaderBytes);
+    }
+    for (const OffsetTable& table : offset_tables_) PatchOffsets(table);
+    return std::move(bytes_);
+  }
+
+ private:
+  static int64_t EditDuration(const ClipTrack& track) {
+    return Rescale(track.edit_duration, track.timescale, kMovieTimescale);
+  }
+
+  void WriteTimes() {
+    out_.U64(created_s_);
+    out_.U64(created_s_);
+  }
+
+  void WriteMoov() {
+    BoxScope moov(out_, "moov");
+    int64_t longest = 0;
+    for (const ClipTrack* track : tracks_) longest = std::max(longest, EditDuration(*track));
+    {
+      BoxScope box(out_, "mvhd", 1, 0);
+      WriteTimes();
+      out_.U32(kMovieTimescale);
+      out_.I64(longest);
+      out_.U32(kFixedOne);  // Rate.
+      out_.U16(0x0100);     // Volume.
+      out_.Zeros(10);
+      AppendMatrix(out_);
+      out_.Zeros(24);
+      out_.U32(static_cast<uint32_t>(tracks_.size() + 1));
+    }
+    uint32_t id = 1;
+    for (const ClipTrack* track : tracks_) WriteTrack(*track, id++);
+  }
+
+  void WriteTrack(const ClipTrack& track, uint32_t id) {
+    const bool video = track.kind == TrackKind::kVideo;
+    BoxScope trak(out_, "trak");
+    {
+      constexpr uint32_t kEnabledAndInMovie = 3;
+      BoxScope box(out_, "tkhd", 1, kEnabledAndInMovie);
+      WriteTimes();
+      out_.U32(id);
+      out_.U32(0);
+      out_.I64(EditDuration(track));
+      out_.Zeros(8 + 2 + 2);  // Reserved, layer, alternate group.
+      out_.U16(video ? 0 : 0x0100);
+      out_.U16(0);
+      AppendMatrix(out_);
+      out_.U32(uint32_t{track.width} << 16);
+      out_.U32(uint32_t{track.height} << 16);
+    }
+    {
+      BoxScope edts(out_, "edts");
+      BoxScope box(out_, "elst", 1, 0);
+      out_.U32(1);
+      out_.I64(EditDuration(track));
+      out_.I64(track.edit_start);
+      out_.U32(kFixedOne);
+    }
+    BoxScope mdia(out_, "mdia");
+    {
+      BoxScope box(out_, "mdhd", 1, 0);
+      WriteTimes();
+      out_.U32(track.timescale);
+      out_.I64(track.duration);
+      out_.U16(kUndeterminedLanguage);
+      out_.U16(0);
+    }
+    {
+      BoxScope box(out_, "hdlr", 0, 0);
+      out_.U32(0);
+      out_.Text(video ? "vide" : "soun");
+      out_.Zeros(12);
+      out_.Text(video ? "VideoHandler" : "SoundHandler");
+      out_.U8(0);
+    }
+    WriteMinf(track, video);
+  }
+
+  void WriteMinf(const ClipTrack& track, bool video) {
+    BoxScope minf(out_, "minf");
+    if (video) {
+      BoxScope box(out_, "vmhd", 0, 1);
+      out_.Zeros(8);
+    } else {
+      BoxScope box(out_, "smhd", 0, 0);
+      out_.Zeros(4);
+    }
+    {
+      BoxScope dinf(out_, "dinf");
+      BoxScope dref(out_, "dref", 0, 0);
+      out_.U32(1);
+      constexpr uint32_t kInThisFile = 1;
+      BoxScope url(out_, "url ", 0, kInThisFile);
+    }
+    BoxScope stbl(out_, "stbl");
+    {
+      BoxScope box(out_, "stsd", 0, 0);
+      out_.U32(static_cast<uint32_t>(track.entries.size()));
+      for (const Bytes& entry : track.entries) out_.Raw(entry);
+    }
+    WriteTimeTables(track, video);
+    WriteChunkTables(track);
+  }
+
+  void WriteCounted(const std::vector<CountedDelta>& table) {
+    out_.U32(static_cast<uint32_t>(table.size()));
+    std::vector<uint32_t> flat;
+    flat.reserve(2 * table.size());
+    for (const CountedDelta& row : table) flat.insert(flat.end(), {row.count, row.delta});
+    AppendU32Table(out_, flat, scratch_);
+  }
+
+  void WriteTimeTables(const ClipTrack& track, bool video) {
+    {
+      BoxScope box(out_, "stts", 0, 0);
+      WriteCounted(track.durations);
+    }
+    const bool reordered =
+        track.offsets.size() > 1 || (!track.offsets.empty() && track.offsets.front().delta != 0);
+    if (reordered) {
+      BoxScope box(out_, "ctts", 1, 0);
+      WriteCounted(track.offsets);
+    }
+    // Without the box every sample is a sync sample.
+    if (video && track.sync_samples.size() != track.sizes.size()) {
+      BoxScope box(out_, "stss", 0, 0);
+      out_.U32(static_cast<uint32_t>(track.sync_samples.size()));
+      AppendU32Table(out_, track.sync_samples, scratch_);
+    }
+    BoxScope box(out_, "stsz", 0, 0);
+    out_.U32(0);  // Sizes differ.
+    out_.U32(static_cast<uint32_t>(track.sizes.size()));
+    AppendU32Table(out_, track.sizes, scratch_);
+  }
+
+  void WriteChunkTables(const ClipTrack& track) {
+    {
+      BoxScope box(out_, "stsc", 0, 0);
+      const size_t count_at = out_.position();
+      out_.U32(0);
+      uint32_t rows = 0;
+      const Chunk* previous = nullptr;
+      uint32_t number = 0;
+      for (const Chunk& chunk : track.chunks) {
+        ++number;
+        if (previous == nullptr || previous->samples != chunk.samples ||
+            previous->entry != chunk.entry) {
+          out_.U32(number);
+          out_.U32(chunk.samples);
+          out_.U32(chunk.entry + 1);
+          ++rows;
+        }
+        previous = &chunk;
+      }
+      out_.PatchU32(count_at, rows);
+    }
+    BoxScope box(out_, wide_offsets_ ? "co64" : "stco", 0, 0);
+    out_.U32(static_cast<uint32_t>(track.chunks.size()));
+    offset_tables_.push_back({out_.position(), &track});
+    out_.Zeros(track.chunks.size() * (wide_offsets_ ? 8 : 4));
+  }
+
+  void PatchOffsets(const OffsetTable& table) {
+    size_t at = table.at;
+    for (const Chunk& chunk : table.track->chunks) {
+      const uint64_t offset = bytes_.size() + chunk.at;
+      if (wide_offsets_) {
+        out_.PatchU32(at, static_cast<uint32_t>(offset >> 32));
+        at += 4;
+      }
+      out_.PatchU32(at, static_cast<uint32_t>(offset));
+      at += 4;
+    }
+  }
+
+  const std::vector<const ClipTrack*>& tracks_;
+  const bool wide_offsets_;
+  const uint64_t created_s_;
+  Bytes bytes_;
+  ByteWriter out_;
+  Bytes scratch_;
+  std::vector<OffsetTable> offset_tables_;
+};
+
+}  // namespace
+
+int64_t Rescale(int64_t value, int64_t from, int64_t to) {
+  const int64_t scaled = value * to;
+  return (scaled >= 0 ? scaled + from / 2 : scaled - from / 2) / from;
+}
+
+Bytes BuildMovieHead(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes,
+                     TimeUs created_us) {
+  return HeadWriter(tracks, payload_bytes, created_us).Write(payload_bytes);
+}
+
+}  // namespace lookback::query
