@@ -1,0 +1,151 @@
+#include "api/metrics.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "api/alarms.h"
+
+namespace lookback::api {
+namespace {
+
+std::string Escaped(std::string_view value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// Series by name, so that those of one name stand together as the format asks.
+class Page {
+ public:
+  void Add(std::string_view name, std::string_view type, std::string_view help, double value,
+           std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+    std::string& text = families_[std::string(name)];
+    if (text.empty()) text = fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
+    text += name;
+    const char* before = "{";
+    for (const auto& [label, content] : labels) {
+      text += fmt::format("{}{}=\"{}\"", before, label, Escaped(content));
+      before = ",";
+    }
+    if (labels.size() > 0) text += "}";
+    text += fmt::format(" {}\n", value);
+  }
+  void Gauge(std::string_view name, std::string_view help, double value,
+             std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+    Add(name, "gauge", help, value, labels);
+  }
+  void Counter(std::string_view name, std::string_view help, uint64_t value,
+               std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+    Add(name, "counter", help, static_cast<double>(value), labels);
+  }
+  std::string text() const {
+    std::string all;
+    for (const auto& [name, text] : families_) all += text;
+    return all;
+  }
+
+ private:
+  std::map<std::string, std::string> families_;
+};
+
+double Seconds(int64_t us) { return static_cast<double>(us) / kUsPerSecond; }
+
+void AddCamera(Context& context, const index::Camera& camera, Page& page) {
+  const std::string& id = camera.id.text();
+  const auto stream = context.store.archive().StatusOf({camera.id, Stream::kMain});
+  const auto status = context.recorder.StatusOf(camera.id);
+  const bool recording = status && status->state == recorder::CameraState::kRecording;
+  page.Gauge("lookback_camera_recording", "1 while footage of the camera is recorded.", recording,
+             {{"camera", id}});
+  if (stream.durable_until_us > 0) {
+    page.Gauge("lookback_camera_durable_lag_seconds",
+               "Age of the newest footage that survives a power cut.",
+               Seconds(context.clock.NowUs() - stream.durable_until_us), {{"camera", id}});
+  }
+  page.Counter("lookback_camera_dropped_fragments_total", "Fragments dropped: disk too slow.",
+               stream.dropped_fragments, {{"camera", id}});
+  if (!status) return;
+  page.Gauge("lookback_camera_bits_per_second", "Received over the last seconds.",
+             status->bits_per_second, {{"camera", id}});
+  page.Counter("lookback_camera_received_bytes_total", "Received since the start.", status->bytes,
+               {{"camera", id}});
+  page.Counter("lookback_camera_frames_total", "Frames since the start.", status->frames,
+               {{"camera", id}});
+  page.Counter("lookback_camera_lost_packets_total", "RTP packets that never came.",
+               status->lost_packets, {{"camera", id}});
+  page.Counter("lookback_camera_reconnects_total", "Times the camera was connected to anew.",
+               status->reconnects, {{"camera", id}});
+}
+
+void AddVolumes(Context& context, Page& page) {
+  for (storage::Volume* volume : context.store.volumes()) {
+    page.Gauge("lookback_volume_online", "1 while the volume takes recordings.",
+               volume->state() == storage::VolumeState::kOnline, {{"volume", volume->root()}});
+    const auto space = volume->FreeSpace();
+    if (!space) continue;
+    page.Gauge("lookback_volume_size_bytes", "Size of the file system.",
+               static_cast<double>(space->total_bytes), {{"volume", volume->root()}});
+    page.Gauge("lookback_volume_free_bytes", "Free space of the file system.",
+               static_cast<double>(space->free_bytes), {{"volume", volume->root()}});
+  }
+}
+
+void AddStore(Context& context, Page& page) {
+  page.Gauge("lookback_build_info", "The version that runs.", 1, {{"version", LOOKBACK_VERSION}});
+  page.Gauge("lookback_uptime_seconds", "Since the start.",
+             Seconds(context.clock.MonotonicUs() - context.started_monotonic_us));
+  page.Gauge("lookback_clock_synchronised", "1 while the clock is disciplined.",
+             context.clock.Synchronised());
+  page.Gauge("lookback_catalog_behind", "1 while the catalog cannot be written.",
+             context.store.journal().catalog_behind());
+  if (const auto totals = context.store.catalog().Totals()) {
+    for (const index::StreamTotals& total : *totals) {
+      page.Gauge(
+          "lookback_stored_segments", "Sealed segments in the archive.",
+          static_cast<double>(total.segments),
+          {{"camera", total.stream.camera.text()}, {"stream", StreamName(total.stream.stream)}});
+      page.Gauge(
+          "lookback_stored_bytes", "Their bytes.", static_cast<double>(total.bytes),
+          {{"camera", total.stream.camera.text()}, {"stream", StreamName(total.stream.stream)}});
+    }
+  }
+  std::map<std::string, int> alarms;
+  for (const Alarm& alarm : CurrentAlarms(context)) ++alarms[alarm.kind];
+  for (const auto& [kind, count] : alarms) {
+    page.Gauge("lookback_alarms", "Alarms that stand, by kind.", count, {{"kind", kind}});
+  }
+  for (size_t digit = 1; digit < std::size(context.answers); ++digit) {
+    page.Counter("lookback_http_answers_total", "Answers by class of status.",
+                 context.answers[digit], {{"status", fmt::format("{}xx", digit)}});
+  }
+  page.Counter("lookback_refused_unrecorded_total", "Refused tries beyond what goes on record.",
+               context.access.refused_unrecorded());
+  const std::lock_guard lock(context.round_mutex);
+  page.Counter("lookback_purged_segments_total", "Segments that retention deleted since the start.",
+               context.purged_segments);
+  page.Counter("lookback_purged_bytes_total", "Their bytes.", context.purged_bytes);
+}
+
+}  // namespace
+
+std::string FormatMetrics(Context& context) {
+  Page page;
+  AddStore(context, page);
+  AddVolumes(context, page);
+  if (const auto cameras = context.store.catalog().Cameras()) {
+    for (const index::Camera& camera : *cameras) {
+      if (!camera.removed) AddCamera(context, camera, page);
+    }
+  }
+  return page.text();
+}
+
+}  // namespace lookback::api

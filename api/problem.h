@@ -1,0 +1,47 @@
+// api/problem.h: what went wrong with a request, as the client hears it (RFC 9457; docs/api.md
+// lists the types).
+//
+// Invariant: a Problem is thrown inside of api/ alone, and caught by the dispatcher (service.cpp):
+//            routes read as what happens when all is well.
+// Threads:   values.
+// Errors:    is one.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+#include "net/http_server.h"
+
+namespace lookback::api {
+
+using Json = nlohmann::ordered_json;  // Fields stand in the order of docs/api.md.
+
+struct Problem {
+  int status = 400;
+  std::string type;    // "time-without-offset"
+  std::string detail;  // Says what, where, and what is allowed.
+  Json more = Json::object();
+};
+
+// A problem with one query parameter or body member.
+Problem FieldProblem(std::string type, std::string field, std::string detail);
+
+// What the store said, where no route knows a better type.
+Problem ProblemOf(const Error& error);
+// The same for a record that could not be put on the ledger.
+Problem NotOnRecord(const Error& error, std::string_view what);
+
+net::HttpResponse ToResponse(const Problem& problem);
+net::HttpResponse JsonResponse(const Json& json, int status = 200);
+net::HttpResponse NoContent();
+
+// The value, or its error thrown as a problem.
+template <typename T>
+T OrThrow(Result<T> result) {
+  if (!result) throw ProblemOf(result.error());
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+}  // namespace lookback::api

@@ -1,0 +1,182 @@
+// Cameras: what is recorded.
+
+#include <fmt/format.h>
+
+#include "api/context.h"
+
+namespace lookback::api {
+namespace {
+
+Json ToJson(Context& context, const index::Camera& camera) {
+  return {{"id", camera.id.text()},
+          {"name", camera.name},
+          {"url", camera.url},
+          {"user", camera.user},
+          {"has_password", !context.secrets->PasswordOf(camera.id).empty()},
+          {"audio", camera.audio},
+          {"enabled", camera.enabled},
+          {"removed", camera.removed}};
+}
+
+// Its message never repeats the URL: it may hold a password.
+std::string CheckUrl(std::string url) {
+  const size_t authority = url.find("://");
+  if (authority != std::string::npos) {
+    const size_t end = url.find('/', authority + 3);
+    if (url.substr(0, end).find('@', authority) != std::string::npos) {
+      throw FieldProblem("bad-camera-url", "url",
+                         "a URL is taken without user and password: they have fields of their own");
+    }
+  }
+  const Status status = recorder::CheckCameraUrl(url);
+  if (!status) throw FieldProblem("bad-camera-url", "url", status.message());
+  return url;
+}
+
+index::Camera FindLiveCamera(Context& context, const Call& call) {
+  index::Camera camera = FindCamera(context, ReadCameraId(call.names[0], "camera"));
+  if (!camera.removed) return camera;
+  throw Problem{404, "unknown-camera",
+                fmt::format("camera {} was removed; its footage stays", camera.id.text())};
+}
+
+// The new password is on disk before the record, and taken back when that fails.
+void Commit(Context& context, const Call& call, const index::Camera& camera,
+            const std::optional<std::string>& password) {
+  const std::string before = context.secrets->PasswordOf(camera.id);
+  if (password) OrThrow(context.secrets->Set(camera.id, *password));
+  try {
+    CommitSetting(context, call, {camera}, {camera.id});
+  } catch (const Problem&) {
+    if (password) (void)context.secrets->Set(camera.id, before);
+    throw;
+  }
+}
+
+std::optional<std::string> PasswordIn(const Body& body) {
+  if (!body.Has("password")) return std::nullopt;
+  return body.Text("password", kMaxLineBytes);
+}
+
+Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
+
+}  // namespace
+
+index::Camera FindCamera(Context& context, const CameraId& id) {
+  auto camera = OrThrow(context.store.catalog().FindCamera(id));
+  if (camera) return std::move(*camera);
+  throw Problem{404, "unknown-camera", fmt::format("there is no camera \"{}\"", id.text())};
+}
+
+Status ApplyCamera(Context& context, const index::Camera& camera) {
+  if (camera.removed || !camera.enabled) {
+    context.recorder.Remove(camera.id);
+    return Ok();
+  }
+  return context.recorder.Put(
+      {camera.id, camera.url, camera.user, context.secrets->PasswordOf(camera.id), camera.audio});
+}
+
+net::HttpResponse ListCameras(Context& context, const Call& call) {
+  const Query query(call.http, {"removed"});
+  const bool removed = query.Flag("removed", false);
+  Json list = Json::array();
+  for (const index::Camera& camera : OrThrow(context.store.catalog().Cameras())) {
+    if (removed || !camera.removed) list.push_back(ToJson(context, camera));
+  }
+  return JsonResponse({{"cameras", std::move(list)}});
+}
+
+net::HttpResponse AddCamera(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {"id", "name", "url", "user", "password", "audio", "enabled"});
+  index::Camera camera;
+  camera.id = ReadCameraId(body.Text("id", kMaxLineBytes), "id");
+  if (camera.id.text() == storage::kDefaultScope) {
+    throw FieldProblem("bad-camera-id", "id",
+                       "\"default\" is the scope of the policy that every camera falls back to, so "
+                       "no camera has that id");
+  }
+  camera.url = CheckUrl(body.Text("url", kMaxUrlBytes));
+  camera.name = body.TextOr("name", kMaxLineBytes, camera.id.text());
+  camera.user = body.TextOr("user", kMaxLineBytes, "");
+  camera.audio = body.FlagOr("audio", false);
+  camera.enabled = body.FlagOr("enabled", true);
+  const std::lock_guard lock(context.settings);
+  if (const auto other = OrThrow(context.store.catalog().FindCamera(camera.id))) {
+    if (!other->removed) {
+      throw Problem{409, "camera-exists", fmt::format("camera {} exists", camera.id.text())};
+    }
+    throw Problem{409, "camera-id-used",
+                  fmt::format("{} was the id of a camera that is removed; ids are never reused, so "
+                              "that footage is never taken for another camera's",
+                              camera.id.text())};
+  }
+  Commit(context, call, camera, PasswordIn(body).value_or(""));
+  OrThrow(ApplyCamera(context, camera));
+  net::HttpResponse response = JsonResponse(ToJson(context, camera), 201);
+  response.headers.emplace_back("Location", "/api/v1/cameras/" + camera.id.text());
+  return response;
+}
+
+net::HttpResponse GetCamera(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const CameraId id = ReadCameraId(call.names[0], "camera");
+  return JsonResponse(ToJson(context, FindCamera(context, id)));
+}
+
+net::HttpResponse ChangeCamera(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {"name", "url", "user", "password", "audio", "enabled"});
+  const std::lock_guard lock(context.settings);
+  index::Camera camera = FindLiveCamera(context, call);
+  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", kMaxUrlBytes));
+  camera.name = body.TextOr("name", kMaxLineBytes, camera.name);
+  camera.user = body.TextOr("user", kMaxLineBytes, camera.user);
+  camera.audio = body.FlagOr("audio", camera.audio);
+  camera.enabled = body.FlagOr("enabled", camera.enabled);
+  Commit(context, call, camera, PasswordIn(body));
+  OrThrow(ApplyCamera(context, camera));
+  return JsonResponse(ToJson(context, camera));
+}
+
+net::HttpResponse RemoveCamera(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  (void)query.Reason();
+  const std::lock_guard lock(context.settings);
+  index::Camera camera = FindLiveCamera(context, call);
+  camera.removed = true;
+  CommitSetting(context, call, {camera}, {camera.id});
+  OrThrow(ApplyCamera(context, camera));
+  // Last, and best effort: the camera is gone either way.
+  (void)context.secrets->Set(camera.id, "");
+  return NoContent();
+}
+
+net::HttpResponse GetCameraStatus(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const index::Camera camera = FindCamera(context, ReadCameraId(call.names[0], "camera"));
+  const auto stream = context.store.archive().StatusOf({camera.id, Stream::kMain});
+  recorder::CameraStatus status;
+  status.state = recorder::CameraState::kStopped;
+  if (auto running = context.recorder.StatusOf(camera.id)) status = std::move(*running);
+  return JsonResponse(
+      {{"camera", camera.id.text()},
+       {"state", recorder::CameraStateName(status.state)},
+       {"since", TimeOrNull(status.since_us)},
+       {"last_error", status.last_error},
+       {"recorded_until", TimeOrNull(stream.recorded_until_us)},
+       {"durable_until", TimeOrNull(stream.durable_until_us)},
+       {"bits_per_second", status.bits_per_second},
+       {"frames_per_second", status.frames_per_second},
+       {"frames", status.frames},
+       {"bytes", status.bytes},
+       {"lost_packets", status.lost_packets},
+       {"reconnects", status.reconnects},
+       {"dropped_fragments", stream.dropped_fragments},
+       {"camera_offset_us", status.has_camera_offset ? Json(status.camera_offset_us) : Json()},
+       {"tracks", status.tracks},
+       {"volume", stream.volume}});
+}
+
+}  // namespace lookback::api

@@ -1,0 +1,298 @@
+// Footage: the timeline and the clip. Each access is on record before anything is looked up.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "api/byte_range.h"
+#include "api/context.h"
+#include "query/clip.h"
+#include "query/timeline.h"
+
+namespace lookback::api {
+namespace {
+
+constexpr int64_t kMaxTimelineUs = 366 * kUsPerDay;
+constexpr size_t kMaxGapsInHeader = 16;
+
+class ClipBody final : public net::HttpBody {
+ public:
+  ClipBody(std::shared_ptr<const query::Clip> clip, const Selection& selection)
+      : clip_(std::move(clip)), at_(selection.offset), end_(at_ + selection.length) {}
+
+  Result<size_t> Read(std::span<uint8_t> into) override {
+    const auto most = static_cast<size_t>(std::min<uint64_t>(into.size(), end_ - at_));
+    if (most == 0) return size_t{0};
+    LB_TRY_ASSIGN(count, clip_->Read(at_, into.first(most)));
+    at_ += count;
+    return count;
+  }
+
+ private:
+  const std::shared_ptr<const query::Clip> clip_;
+  uint64_t at_;
+  const uint64_t end_;
+};
+
+Json GapsToJson(const std::vector<index::Gap>& gaps) {
+  Json list = Json::array();
+  for (const index::Gap& gap : gaps) {
+    list.push_back({{"start", FormatTime(gap.range.start_us)},
+                    {"end", FormatTime(gap.range.end_us)},
+                    {"cause", index::GapCauseName(gap.cause)},
+                    {"detail", gap.detail}});
+  }
+  return list;
+}
+
+Json ToJson(const query::Timeline& timeline) {
+  Json spans = Json::array();
+  for (const query::Span& span : timeline.spans) {
+    spans.push_back({{"start", FormatTime(span.range.start_us)},
+                     {"end", FormatTime(span.range.end_us)},
+                     {"run", span.run.text()},
+                     {"segments", span.segments},
+                     {"open", span.open},
+                     {"clock_unsynchronised", span.clock_unsynchronised},
+                     {"lost_packets", span.lost_packets}});
+  }
+  const int64_t asked_us = std::max<int64_t>(0, timeline.range.duration_us());
+  return {{"camera", timeline.stream.camera.text()},
+          {"stream", StreamName(timeline.stream.stream)},
+          {"start", FormatTime(timeline.range.start_us)},
+          {"end", FormatTime(std::max(timeline.range.start_us, timeline.range.end_us))},
+          {"covered_us", timeline.covered_us},
+          {"missing_us", asked_us - timeline.covered_us},
+          {"spans", std::move(spans)},
+          {"gaps", GapsToJson(timeline.gaps)}};
+}
+
+void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
+                  std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
+                  bool continues = false) {
+  index::Act act = ActOf(call, kind, std::move(what));
+  act.cameras = std::move(cameras);
+  act.range = range;
+  act.reason = reason;
+  const Status status = context.access.Record(act, continues);
+  if (!status) throw NotOnRecord(status.error(), "this access");
+}
+
+std::vector<query::Timeline> BuildTimelines(Context& context, const Call& call, const Query& query,
+                                            const std::vector<CameraId>& cameras) {
+  const Stream stream = query.WhichStream();
+  const TimeRange range = query.Range();
+  const std::string reason = query.Reason();
+  if (range.duration_us() > kMaxTimelineUs) {
+    throw FieldProblem("range-too-long", "end", "a timeline is given over at most 366 days");
+  }
+  for (const CameraId& camera : cameras) (void)FindCamera(context, camera);
+  RecordAccess(context, call, index::ActKind::kSearch, "timeline", cameras, range, reason);
+  std::vector<query::Timeline> timelines;
+  for (const CameraId& camera : cameras) {
+    timelines.push_back(OrThrow(query::BuildTimeline(context.store.archive(), {camera, stream},
+                                                     range, context.clock.NowUs())));
+  }
+  return timelines;
+}
+
+struct AskedClip {
+  query::ClipRequest request;
+  std::string reason;
+  std::string variant;  // "close", "no audio", "sub": what tells it from the usual.
+};
+
+AskedClip ReadClipRequest(Context& context, const Call& call) {
+  const Query query(call.http, {"start", "end", "gaps", "audio", "stream"});
+  AskedClip asked;
+  const CameraId camera = ReadCameraId(call.names[0], "camera");
+  asked.request.stream = {camera, query.WhichStream()};
+  asked.request.range = query.Range();
+  asked.request.gaps =
+      query.OneOf("gaps", {"keep", "close"}) == 1 ? query::GapMode::kClose : query::GapMode::kKeep;
+  asked.request.audio = query.Flag("audio", true);
+  asked.reason = query.Reason();
+  if (asked.request.range.duration_us() > query::kMaxClipUs) {
+    throw FieldProblem("range-too-long", "end",
+                       fmt::format("a clip is made of at most {}; ask for several",
+                                   FormatDuration(query::kMaxClipUs)));
+  }
+  (void)FindCamera(context, camera);
+  if (asked.request.range.start_us >= context.clock.NowUs()) {
+    throw Problem{404, "future-range",
+                  fmt::format("it is {} now: that range has not happened yet",
+                              FormatTime(context.clock.NowUs()))};
+  }
+  if (asked.request.gaps == query::GapMode::kClose) asked.variant += ", gaps closed";
+  if (!asked.request.audio) asked.variant += ", without audio";
+  if (asked.request.stream.stream == Stream::kSub) asked.variant += ", sub stream";
+  return asked;
+}
+
+// A range without footage is told with the causes that the timeline has for it.
+[[noreturn]] void ThrowNoFootage(Context& context, const query::ClipRequest& request,
+                                 const Error& error) {
+  Problem problem{404, "no-footage", error.message};
+  const auto timeline = query::BuildTimeline(context.store.archive(), request.stream, request.range,
+                                             context.clock.NowUs());
+  problem.more["missing"] = timeline ? GapsToJson(timeline->gaps) : Json::array();
+  throw problem;
+}
+
+std::shared_ptr<const query::Clip> PlanClip(Context& context, const query::ClipRequest& request) {
+  auto clip = query::Clip::Plan(context.store.archive(), request, context.clock.NowUs());
+  if (clip) {
+    context.clips.Put(request, *clip);
+    return std::move(*clip);
+  }
+  if (clip.code() == Code::kNotFound) ThrowNoFootage(context, request, clip.error());
+  throw ProblemOf(clip.error());
+}
+
+// The plan that this request means: the one that its tags name while it is held, for a piece the
+// newest one held, for the whole a new one.
+std::shared_ptr<const query::Clip> ChooseClip(Context& context, const net::HttpRequest& http,
+                                              const query::ClipRequest& request) {
+  std::string_view tags = http.Header("if-match");
+  if (tags.empty()) tags = http.Header("if-range");
+  if (!tags.empty() || !http.Header("range").empty()) {
+    if (auto held = context.clips.Find(request, tags)) return held;
+  }
+  return PlanClip(context, request);
+}
+
+std::string FileName(const std::string& camera, TimeUs start_us) {
+  // 20260504T220000Z: no colons, which some file systems refuse.
+  std::string name = FormatTime(start_us).substr(0, 19) + "Z";
+  std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
+  name = camera + "_" + name + ".mp4";
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c == '/' || c == '\\'; }, '_');
+  return name;
+}
+
+// RFC 5987's value: everything but letters, digits and a few marks in %XX.
+std::string PercentEncode(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       c == '-' || c == '.' || c == '_';
+    if (plain) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+std::string GapsHeader(const std::vector<index::Gap>& gaps) {
+  std::string text;
+  for (size_t i = 0; i < std::min(gaps.size(), kMaxGapsInHeader); ++i) {
+    std::string cause(index::GapCauseName(gaps[i].cause));
+    std::replace(cause.begin(), cause.end(), ' ', '-');
+    text += fmt::format("{}{}/{} {}", i == 0 ? "" : ", ", FormatTime(gaps[i].range.start_us),
+                        FormatTime(gaps[i].range.end_us), cause);
+  }
+  return text;
+}
+
+void AddClipHeaders(Context& context, const query::ClipRequest& request, const query::Clip& clip,
+                    net::HttpResponse& response) {
+  const query::ClipReport& report = clip.report();
+  const std::string id = request.stream.camera.text();
+  const std::string ascii = FileName(id, request.range.start_us);
+  const std::string& named = FindCamera(context, request.stream.camera).name;
+  const std::string utf8 = FileName(named.empty() ? id : named, request.range.start_us);
+  auto& headers = response.headers;
+  headers.emplace_back("ETag", "\"" + clip.etag() + "\"");
+  headers.emplace_back("Accept-Ranges", "bytes");
+  // Whoever holds it must ask again, so that each access is on record.
+  headers.emplace_back("Cache-Control", "private, no-cache");
+  headers.emplace_back(
+      "Content-Disposition",
+      fmt::format("attachment; filename=\"{}\"; filename*=UTF-8''{}", ascii, PercentEncode(utf8)));
+  headers.emplace_back("X-Lookback-Missing-Us", std::to_string(report.missing_us));
+  headers.emplace_back("X-Lookback-Gap-Count", std::to_string(report.missing.size()));
+  if (!report.missing.empty()) {
+    headers.emplace_back("X-Lookback-Gaps", GapsHeader(report.missing));
+  }
+  headers.emplace_back("X-Lookback-Shown",
+                       FormatTime(report.shown.start_us) + "/" + FormatTime(report.shown.end_us));
+}
+
+}  // namespace
+
+net::HttpResponse GetTimeline(Context& context, const Call& call) {
+  const Query query(call.http, {"start", "end", "stream"});
+  const CameraId camera = ReadCameraId(call.names[0], "camera");
+  return JsonResponse(ToJson(BuildTimelines(context, call, query, {camera}).front()));
+}
+
+net::HttpResponse GetTimelines(Context& context, const Call& call) {
+  const Query query(call.http, {"camera", "start", "end", "stream"}, "camera");
+  Json list = Json::array();
+  for (const query::Timeline& timeline :
+       BuildTimelines(context, call, query, CheckCameras(query.Cameras(), "camera"))) {
+    list.push_back(ToJson(timeline));
+  }
+  return JsonResponse({{"timelines", std::move(list)}});
+}
+
+net::HttpResponse GetClip(Context& context, const Call& call) {
+  const AskedClip asked = ReadClipRequest(context, call);
+  const bool piece = !call.http.Header("range").empty() || call.http.method == "HEAD";
+  RecordAccess(context, call, index::ActKind::kView, "clip.mp4" + asked.variant,
+               {asked.request.stream.camera}, asked.request.range, asked.reason, piece);
+  const auto clip = ChooseClip(context, call.http, asked.request);
+  const Selection selection = SelectBytes(call.http, clip->size(), clip->etag());
+  if (selection.status == 412) {
+    throw Problem{412, "precondition-failed",
+                  "the clip is not (any more) the one that If-Match names; ask for it anew"};
+  }
+  net::HttpResponse response;
+  if (selection.status == 416) {
+    response = ToResponse({416, "range-not-satisfiable",
+                           fmt::format("the clip has {} bytes, from 0 on", clip->size())});
+    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", clip->size()));
+    return response;
+  }
+  response.status = selection.status;
+  AddClipHeaders(context, asked.request, *clip, response);
+  if (selection.status == 304) return response;
+  response.headers.emplace_back("Content-Type", "video/mp4");
+  if (selection.status == 206) {
+    response.headers.emplace_back(
+        "Content-Range", fmt::format("bytes {}-{}/{}", selection.offset,
+                                     selection.offset + selection.length - 1, clip->size()));
+  }
+  response.stream = std::make_unique<ClipBody>(clip, selection);
+  response.stream_bytes = static_cast<int64_t>(selection.length);
+  return response;
+}
+
+net::HttpResponse DescribeClip(Context& context, const Call& call) {
+  const AskedClip asked = ReadClipRequest(context, call);
+  const query::ClipRequest& request = asked.request;
+  RecordAccess(context, call, index::ActKind::kSearch, "clip.json" + asked.variant,
+               {request.stream.camera}, request.range, asked.reason);
+  const auto clip = PlanClip(context, request);
+  const query::ClipReport& report = clip->report();
+  return JsonResponse(
+      {{"camera", request.stream.camera.text()},
+       {"stream", StreamName(request.stream.stream)},
+       {"start", FormatTime(request.range.start_us)},
+       {"end", FormatTime(request.range.end_us)},
+       {"gaps", request.gaps == query::GapMode::kKeep ? "keep" : "close"},
+       {"audio", request.audio},
+       {"shown",
+        {{"start", FormatTime(report.shown.start_us)}, {"end", FormatTime(report.shown.end_us)}}},
+       {"duration_us", report.duration_us},
+       {"missing_us", report.missing_us},
+       {"missing", GapsToJson(report.missing)},
+       {"size_bytes", clip->size()},
+       {"etag", "\"" + clip->etag() + "\""},
+       {"file_name", FileName(request.stream.camera.text(), request.range.start_us)}});
+}
+
+}  // namespace lookback::api

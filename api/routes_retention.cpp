@@ -1,0 +1,131 @@
+// Retention: what is promised, and what a change would delete before it deletes it.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "api/context.h"
+
+namespace lookback::api {
+namespace {
+
+Json ToJson(const index::Policy& policy) {
+  Json at_floor;
+  if (policy.at_floor == index::AtFloor::kShorten) at_floor = "shorten";
+  if (policy.at_floor == index::AtFloor::kStop) at_floor = "stop";
+  return {{"scope", policy.scope},       {"version", policy.version}, {"min_days", policy.min_days},
+          {"max_days", policy.max_days}, {"at_floor", at_floor},      {"person", policy.person}};
+}
+
+index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, std::string scope) {
+  index::Policy policy;
+  policy.scope = std::move(scope);
+  policy.min_days = body.DaysOr("min_days", 0);
+  policy.max_days = body.DaysOr("max_days", 0);
+  policy.person = call.person.name;
+  if (!body.IsNull("at_floor")) {
+    const std::string at_floor = body.Text("at_floor", kMaxLineBytes);
+    if (at_floor != "shorten" && at_floor != "stop") {
+      throw FieldProblem("bad-field", "at_floor", "at_floor is \"shorten\", \"stop\" or null");
+    }
+    policy.at_floor = at_floor == "shorten" ? index::AtFloor::kShorten : index::AtFloor::kStop;
+  }
+  if (const Status status = storage::CheckPolicy(policy); !status) {
+    throw Problem{400, "bad-policy", status.message()};
+  }
+  if (policy.scope != storage::kDefaultScope) {
+    (void)FindCamera(context, ReadCameraId(policy.scope, "scope"));
+  }
+  for (const index::Policy& known : OrThrow(context.store.catalog().Policies())) {
+    if (known.scope == policy.scope) policy.version = known.version;
+  }
+  ++policy.version;
+  return policy;
+}
+
+struct Doomed {
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+  int64_t duration_us = 0;
+  TimeUs oldest_us = kTimeMaxUs;
+  TimeUs newest_us = kTimeMinUs;
+  std::string reason;
+
+  void Add(const storage::Victim& victim) {
+    ++segments;
+    bytes += victim.segment.bytes;
+    duration_us += victim.segment.range().duration_us();
+    oldest_us = std::min(oldest_us, victim.segment.start_us);
+    newest_us = std::max(newest_us, victim.segment.end_us);
+    if (reason.empty()) reason = victim.reason;
+  }
+};
+
+Json ToJson(const storage::RetentionPlan& plan) {
+  std::map<std::string, Doomed> by_camera;
+  Doomed all;
+  for (const storage::Victim& victim : plan.victims) {
+    by_camera[victim.segment.stream.camera.text()].Add(victim);
+    all.Add(victim);
+  }
+  Json cameras = Json::array();
+  for (const auto& [camera, doomed] : by_camera) {
+    cameras.push_back({{"camera", camera},
+                       {"segments", doomed.segments},
+                       {"bytes", doomed.bytes},
+                       {"duration_us", doomed.duration_us},
+                       {"oldest", FormatTime(doomed.oldest_us)},
+                       {"newest", FormatTime(doomed.newest_us)},
+                       {"reason", doomed.reason}});
+  }
+  return {{"segments", all.segments},       {"bytes", all.bytes},
+          {"duration_us", all.duration_us}, {"below_floor", plan.below_floor},
+          {"frozen", plan.frozen},          {"must_stop", plan.must_stop},
+          {"sentence", plan.sentence},      {"cameras", std::move(cameras)}};
+}
+
+}  // namespace
+
+net::HttpResponse ListPolicies(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  Json list = Json::array();
+  for (const index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
+    list.push_back(ToJson(policy));
+  }
+  return JsonResponse({{"policies", std::move(list)},
+                       {"confirmed", OrThrow(context.store.catalog().PoliciesConfirmed())}});
+}
+
+net::HttpResponse PutPolicy(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {"min_days", "max_days", "at_floor"});
+  const std::lock_guard lock(context.settings);
+  const index::Policy policy = ReadPolicy(context, call, body, call.names[0]);
+  CommitSetting(context, call, {policy});
+  return JsonResponse(ToJson(policy));
+}
+
+net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {});
+  const std::lock_guard lock(context.settings);
+  CommitSetting(context, call, {index::PoliciesConfirmed{call.person.name}});
+  return JsonResponse({{"confirmed", true}});
+}
+
+net::HttpResponse PreviewRetention(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {"scope", "min_days", "max_days", "at_floor"});
+  storage::Purger* purger = nullptr;
+  {
+    const std::lock_guard lock(context.round_mutex);
+    purger = context.purger;
+  }
+  if (purger == nullptr) throw Problem{503, "unavailable", "retention has not started yet"};
+  if (call.http.body.empty()) return JsonResponse(ToJson(OrThrow(purger->Preview(nullptr))));
+  const index::Policy change = ReadPolicy(context, call, body, body.Text("scope", kMaxLineBytes));
+  return JsonResponse(ToJson(OrThrow(purger->Preview(&change))));
+}
+
+}  // namespace lookback::api

@@ -1,0 +1,240 @@
+#include "api/service.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "api/context.h"
+#include "base/log.h"
+
+namespace lookback::api {
+namespace {
+
+struct Route {
+  std::string_view method;
+  std::string_view path;  // "{}" stands for one segment.
+  Right right;
+  net::HttpResponse (*serve)(Context&, const Call&);
+};
+
+constexpr std::array kRoutes = {
+    Route{"GET", "/api/v1/cameras", Right::kSee, ListCameras},
+    Route{"POST", "/api/v1/cameras", Right::kCameras, AddCamera},
+    Route{"GET", "/api/v1/cameras/{}", Right::kSee, GetCamera},
+    Route{"PATCH", "/api/v1/cameras/{}", Right::kCameras, ChangeCamera},
+    Route{"DELETE", "/api/v1/cameras/{}", Right::kCameras, RemoveCamera},
+    Route{"GET", "/api/v1/cameras/{}/status", Right::kSee, GetCameraStatus},
+    Route{"GET", "/api/v1/cameras/{}/timeline", Right::kSee, GetTimeline},
+    Route{"GET", "/api/v1/timeline", Right::kSee, GetTimelines},
+    Route{"GET", "/api/v1/cameras/{}/clip.mp4", Right::kSee, GetClip},
+    Route{"GET", "/api/v1/cameras/{}/clip.json", Right::kSee, DescribeClip},
+    Route{"GET", "/api/v1/markers", Right::kSee, ListMarkers},
+    Route{"POST", "/api/v1/markers", Right::kSee, AddMarker},
+    Route{"DELETE", "/api/v1/markers/{}", Right::kSee, RemoveMarker},
+    Route{"GET", "/api/v1/holds", Right::kSee, ListHolds},
+    Route{"POST", "/api/v1/holds", Right::kSee, AddHold},
+    Route{"DELETE", "/api/v1/holds/{}", Right::kHolds, ReleaseHold},
+    Route{"GET", "/api/v1/retention/policies", Right::kSee, ListPolicies},
+    Route{"PUT", "/api/v1/retention/policies/{}", Right::kRetention, PutPolicy},
+    Route{"POST", "/api/v1/retention/confirm", Right::kRetention, ConfirmPolicies},
+    Route{"POST", "/api/v1/retention/preview", Right::kRetention, PreviewRetention},
+    Route{"GET", "/api/v1/volumes", Right::kSee, ListVolumes},
+    Route{"GET", "/api/v1/status", Right::kSee, GetStatus},
+    Route{"GET", "/api/v1/custody", Right::kAudit, GetCustody},
+    Route{"GET", "/api/v1/users", Right::kUsers, ListUsers},
+    Route{"POST", "/api/v1/users", Right::kUsers, AddUser},
+    Route{"POST", "/api/v1/users/{}/tokens", Right::kUsers, AddToken},
+    Route{"DELETE", "/api/v1/users/{}/tokens", Right::kUsers, RevokeTokens},
+    Route{"GET", "/healthz", Right::kNone, GetHealth},
+    Route{"GET", "/readyz", Right::kSee, GetReadiness},
+    Route{"GET", "/metrics", Right::kSee, GetMetrics},
+};
+
+// What stood for each "{}", when `path` is of that form.
+std::optional<std::vector<std::string>> Match(std::string_view form, std::string_view path) {
+  std::vector<std::string> names;
+  while (true) {
+    const size_t hole = form.find("{}");
+    if (hole == std::string_view::npos) {
+      if (form != path) return std::nullopt;
+      return names;
+    }
+    if (!path.starts_with(form.substr(0, hole))) return std::nullopt;
+    path.remove_prefix(hole);
+    form.remove_prefix(hole + 2);
+    const size_t end = std::min(path.find('/'), path.size());
+    if (end == 0) return std::nullopt;
+    names.emplace_back(path.substr(0, end));
+    path.remove_prefix(end);
+  }
+}
+
+struct Found {
+  const Route* route;
+  std::vector<std::string> names;
+};
+
+Found FindRoute(const net::HttpRequest& request) {
+  const std::string_view method =
+      request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const Route& route : kRoutes) {
+    auto names = Match(route.path, request.path);
+    if (!names) continue;
+    if (route.method == method) return {&route, std::move(*names)};
+    allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+    if (route.method == "GET") allowed += ", HEAD";
+  }
+  if (allowed.empty()) {
+    throw Problem{404, "unknown-route", "nothing is at this path; docs/api.md lists what there is"};
+  }
+  throw Problem{405, "method-not-allowed", "this path takes " + allowed, {{"allow", allowed}}};
+}
+
+bool IsLocal(const net::HttpRequest& request) {
+  const std::string& client = request.client;
+  const bool loopback = client.starts_with("127.") || client.starts_with("[::1]:") ||
+                        client.starts_with("[::ffff:127.");
+  return loopback && request.Header("forwarded").empty() &&
+         request.Header("x-forwarded-for").empty();
+}
+
+}  // namespace
+
+std::string_view RightName(Right right) {
+  constexpr std::array<std::string_view, 7> kNames = {"none",  "see",   "cameras", "retention",
+                                                      "holds", "users", "audit"};
+  return kNames[static_cast<size_t>(right)];
+}
+
+struct Service::State {
+  Context context;
+
+  std::optional<index::Person> Identify(const net::HttpRequest& request) {
+    constexpr std::string_view kScheme = "bearer ";
+    const std::string_view header = request.Header("authorization");
+    if (header.size() <= kScheme.size()) return std::nullopt;
+    for (size_t i = 0; i < kScheme.size(); ++i) {
+      const char c = header[i];
+      if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != kScheme[i]) return std::nullopt;
+    }
+    const auto name = context.tokens->PersonOf(header.substr(kScheme.size()));
+    if (!name) return std::nullopt;
+    for (index::Person& person : OrThrow(context.store.catalog().Persons())) {
+      if (person.name == *name && !person.disabled) return std::move(person);
+    }
+    return std::nullopt;
+  }
+
+  net::HttpResponse Serve(const net::HttpRequest& request) {
+    if (request.path == "/healthz") {
+      const Found health = FindRoute(request);
+      return health.route->serve(context, Call{request, {}, {}});
+    }
+    Call call{request, {}, {}};
+    const bool open = IsLocal(request) && (request.path == "/metrics" || request.path == "/readyz");
+    if (auto person = Identify(request)) {
+      call.person = std::move(*person);
+    } else if (!open) {
+      RefuseStranger(call);
+    }
+    // A stranger learns nothing, not even which paths there are.
+    Found found = FindRoute(request);
+    call.names = std::move(found.names);
+    const Right right = found.route->right;
+    if (right > Right::kSee && !call.person.admin) ThrowForbidden(context, call, RightName(right));
+    return found.route->serve(context, call);
+  }
+
+  [[noreturn]] void RefuseStranger(const Call& call) {
+    context.access.Refused(ActOf(call, index::ActKind::kLogin, "a wrong or missing token"));
+    throw Problem{401, "unauthorized",
+                  "a token is needed: send it as \"Authorization: Bearer TOKEN\""};
+  }
+
+  net::HttpResponse Answer(const net::HttpRequest& request) {
+    try {
+      return Serve(request);
+    } catch (const Problem& problem) {
+      net::HttpResponse response = ToResponse(problem);
+      if (problem.status == 405) {
+        response.headers.emplace_back("Allow", problem.more["allow"].get<std::string>());
+      }
+      return response;
+    } catch (const std::exception& error) {
+      // A library's; what it says may quote the request, so it goes to the log alone, which is
+      // for whoever runs the store.
+      LogError("api", fmt::format("{} {} failed: {}", request.method, request.path, error.what()));
+      return ToResponse({500, "internal", "this request could not be served; the log says why"});
+    }
+  }
+};
+
+Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Service::~Service() = default;
+
+Result<std::unique_ptr<Service>> Service::Start(const Parts& parts) {
+  LB_TRY_ASSIGN(persons, parts.store.catalog().Persons());
+  LB_TRY_ASSIGN(tokens, Tokens::Open(parts.store.data(), parts.files, persons.empty()));
+  LB_TRY_ASSIGN(secrets, CameraSecrets::Open(parts.store.data(), parts.files));
+  LB_TRY_ASSIGN(cameras, parts.store.catalog().Cameras());
+  std::unique_ptr<State> state(new State{Context(parts, std::move(tokens), std::move(secrets))});
+  for (const index::Camera& camera : cameras) {
+    if (const Status status = ApplyCamera(state->context, camera); !status) {
+      LogError("api",
+               fmt::format("camera {} is not recorded: {}", camera.id.text(), status.message()));
+    }
+  }
+  return std::unique_ptr<Service>(new Service(std::move(state)));
+}
+
+net::HttpResponse Service::Handle(const net::HttpRequest& request) {
+  net::HttpResponse response = state_->Answer(request);
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  ++state_->context.answers[static_cast<size_t>(response.status / 100) % 6];
+  return response;
+}
+
+void Service::SetPurger(storage::Purger* purger) {
+  const std::lock_guard lock(state_->context.round_mutex);
+  state_->context.purger = purger;
+}
+
+void Service::OnRetentionRound(const storage::RetentionPlan& plan) {
+  Context& context = state_->context;
+  const std::lock_guard lock(context.round_mutex);
+  context.last_round = {plan.frozen, plan.below_floor, plan.must_stop, plan.sentence};
+  context.purged_segments += plan.victims.size();
+  context.purged_bytes += plan.bytes;
+}
+
+index::Act ActOf(const Call& call, index::ActKind kind, std::string what) {
+  index::Act act;
+  act.kind = kind;
+  act.person = call.person.name;
+  act.client = call.http.client;
+  act.what = std::move(what);
+  return act;
+}
+
+void CommitSetting(Context& context, const Call& call, std::vector<index::Record> records,
+                   std::vector<CameraId> cameras) {
+  index::Act act = ActOf(call, index::ActKind::kSetting, call.http.method + " " + call.http.path);
+  act.cameras = std::move(cameras);
+  if (const std::string* reason = call.http.Query("reason")) act.reason = *reason;
+  records.emplace_back(std::move(act));
+  const Status status = context.store.journal().Commit(std::move(records));
+  if (!status) throw NotOnRecord(status.error(), "this change");
+}
+
+void ThrowForbidden(Context& context, const Call& call, std::string_view right) {
+  context.access.Refused(
+      ActOf(call, index::ActKind::kSetting, call.http.method + " " + call.http.path));
+  throw Problem{403,
+                "forbidden",
+                fmt::format("{} may not do this: it takes the right \"{}\", which admins have",
+                            call.person.name, right),
+                {{"right", right}}};
+}
+
+}  // namespace lookback::api

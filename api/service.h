@@ -1,0 +1,54 @@
+// api/service.h: the HTTP surface of a store (docs/api.md): who asks, whether they may, what they
+// get.
+//
+// Invariant: no recorded footage, and nothing about it, leaves before the access is on the synced
+//            ledger. No answer, log line or record holds a password or a token, except the one
+//            answer that issues a token.
+// Threads:   Handle() on any, many at once. OnRetentionRound() on the purger's.
+// Errors:    Start says what keeps the door shut (api/access.h); requests are answered with
+// problems.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "net/http_server.h"
+#include "recorder/recorder.h"
+#include "storage/retention.h"
+#include "storage/store.h"
+
+namespace lookback::api {
+
+class Service {
+ public:
+  // All must outlive the service.
+  struct Parts {
+    storage::Store& store;
+    recorder::Recorder& recorder;
+    Clock& clock;
+    FileSystem& files;
+  };
+
+  // Reads the secrets and puts every enabled camera to the recorder. EnsureAdmin (api/access.h)
+  // comes before. A camera that the recorder refuses is logged, and the others go on.
+  static Result<std::unique_ptr<Service>> Start(const Parts& parts);
+  ~Service();
+
+  // An HttpHandler: Post it to net::HttpServer as [&service](const auto& r) { return
+  // service.Handle(r); }.
+  net::HttpResponse Handle(const net::HttpRequest& request);
+
+  // What previews are asked of. Until it is set, they are answered "unavailable".
+  void SetPurger(storage::Purger* purger);
+  // What the purger's last round did: shown as alarms and metrics.
+  void OnRetentionRound(const storage::RetentionPlan& plan);
+
+ private:
+  struct State;
+  explicit Service(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lookback::api
