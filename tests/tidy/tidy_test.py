@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""tidy.py finds what it is there to find."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+TIDY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tidy.py")
+
+
+class TidyTest(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.TemporaryDirectory()
+        self.write("base/a.h", "// base/a.h: a thing.\n#pragma once\n")
+
+    def tearDown(self):
+        self.root.cleanup()
+
+    def write(self, path, text):
+        full = os.path.join(self.root.name, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def run_tidy(self, rule):
+        done = subprocess.run([sys.executable, TIDY, "--root", self.root.name, "--only", rule],
+                              capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    def test_a_good_tree_passes(self):
+        self.write("net/b.h", '// net/b.h: b.\n#pragma once\n\n#include "base/a.h"\n')
+        for rule in ["includes", "handles", "shape", "format", "alone"]:
+            self.assertEqual(self.run_tidy(rule), (0, ""), rule)
+
+    def test_an_include_against_the_table_is_found(self):
+        self.write("base/b.cpp", '#include "storage/store.h"\n')
+        self.write("query/c.cpp", '#include "recorder/recorder.h"\n')
+        code, out = self.run_tidy("includes")
+        self.assertEqual(code, 1)
+        self.assertIn("base/b.cpp", out)
+        self.assertIn("query/c.cpp", out)
+
+    def test_a_handle_outside_of_its_folder_is_found(self):
+        self.write("storage/b.h", "// storage/b.h: b.\n#pragma once\nrocksdb::DB* db;\n")
+        code, out = self.run_tidy("handles")
+        self.assertEqual(code, 1)
+        self.assertIn("rocksdb::", out)
+
+    def test_a_header_that_leans_on_its_includer_is_found(self):
+        self.write("base/b.h", "// base/b.h: b.\n#pragma once\nstd::string name();\n")
+        code, out = self.run_tidy("alone")
+        self.assertEqual(code, 1)
+        self.assertIn("base/b.h", out)
+
+    def test_shape_and_format_are_checked(self):
+        self.write("base/b.h", "#pragma once\n" + "int x;\n" * 200)
+        code, out = self.run_tidy("shape")
+        self.assertEqual((code, out.count("shape: base/b.h")), (1, 2))
+        self.write("base/c.cpp", "int   y ;\n")
+        self.assertEqual(self.run_tidy("format")[0], 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
