@@ -1,0 +1,90 @@
+"""A range over three segments, a run border and a gap: told, shown and timed right."""
+
+import os
+import subprocess
+import unittest
+
+from harness import STREET, US, Site, decode_errors, duration_s, now_us, sei, time_us, wait_for
+
+FRAME_S = 1 / 25
+
+
+class Gaps(unittest.TestCase):
+    def test_both_gap_modes_over_a_run_border(self):
+        with Site() as site:
+            site.start_cameras(count=1)
+            site.start_recorder()
+            site.add_cameras()
+            start, _ = site.await_span("cam1", seconds=8)
+            site.recorder.signal(9)
+            site.recorder.stop()
+            site.start_recorder()
+            wait_for("footage after the gap",
+                     lambda: len(site.timeline("cam1", start, now_us())["spans"]) == 2)
+            second = time_us(site.timeline("cam1", start, now_us())["spans"][1]["start"])
+            site.await_recorded("cam1", second + 8 * US)
+            timeline = site.timeline("cam1", start, second + 6 * US)
+            self.assertEqual([gap["cause"] for gap in timeline["gaps"]], ["recorder down"])
+            gap = timeline["gaps"][0]
+            gap_start, gap_end = time_us(gap["start"]), time_us(gap["end"])
+            self.assertEqual(gap_end, second)
+
+            asked = (gap_start - 5 * US, second + 5 * US)
+            kept, report = site.clip("cam1", *asked, "--gaps", "keep", name="keep.mp4")
+            self.assertEqual(report["missing_us"], gap_end - gap_start)
+            self.assertAlmostEqual(duration_s(kept), (asked[1] - asked[0]) / US, delta=FRAME_S)
+            closed, _ = site.clip("cam1", *asked, "--gaps", "close", name="close.mp4")
+            self.assertAlmostEqual(duration_s(closed), 10, delta=2 * FRAME_S)
+            for path in (kept, closed):
+                self.assertEqual(decode_errors(path), "")
+            shown = sei(kept)
+            self.assertEqual([p["frame"] for p in shown], [p["frame"] for p in sei(closed)])
+            # What a viewer sees in the middle of the kept gap is the last picture before it.
+            before = max((p for p in shown if p["capture_us"] < gap_start + US),
+                         key=lambda p: p["capture_us"])
+            middle = (gap_start + gap_end) / 2 - asked[0]
+            last = [p for p in shown if p["pts"] <= middle / US][-1]
+            self.assertEqual(last["frame"], before["frame"])
+
+    def test_an_init_section_and_ranges_joined_by_hand_play(self):
+        with Site() as site:
+            site.start_cameras(count=1)
+            site.start_recorder()
+            site.add_cameras()
+            site.await_span("cam1", seconds=10)
+            site.stop_recorder()
+            path = site.segment_files("cam1")[0]
+            boxes = list(top_boxes(path))
+            init = boxes[0][2] + boxes[1][2]
+            self.assertEqual([kind for kind, _, _ in boxes[:3]], ["ftyp", "moov", "uuid"])
+            third = [offset for kind, offset, _ in boxes if kind == "prft"][2]
+            joined = site.path("joined.mp4")
+            with open(joined, "wb") as out:
+                subprocess.run(["dd", f"if={path}", "bs=1", f"count={init}", "status=none"],
+                               stdout=out, check=True)
+                subprocess.run(["dd", f"if={path}", "iflag=skip_bytes", f"skip={third}", "bs=64K",
+                                "status=none"], stdout=out, check=True)
+            self.assertEqual(decode_errors(joined), "")
+            whole = [p["frame"] for p in sei(path, "--packets")]
+            part = [p["frame"] for p in sei(joined, "--packets")]
+            self.assertEqual(part, whole[-len(part):])
+            self.assertGreater(len(part), 50)
+
+
+def top_boxes(path):
+    """(type, offset, size) of each box of a file, read apart from the product."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        offset = 0
+        while offset < size:
+            file.seek(offset)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            yield head[4:8].decode("latin-1"), offset, length
+            offset += length
+
+
+if __name__ == "__main__":
+    unittest.main()
