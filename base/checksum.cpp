@@ -66,7 +66,7 @@ Xxh128 Xxh128Hasher::Digest() const { return Canonical(XXH3_128bits_digest(state
 
 struct Sha256Hasher::State {
   struct Free {
-    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+    void operator()(EVP_MD_CTX* finished) const { EVP_MD_CTX_free(finished); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context{EVP_MD_CTX_new()};
 };

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "media/bit_reader.h"
+#include "media/sample_entry.h"
 
 namespace lookback::media {
 namespace {
@@ -67,6 +68,7 @@ Result<TrackConfig> MakeAacTrack(Bytes audio_specific_config) {
   track.timescale = config.sample_rate;
   track.channels = config.channels;
   track.audio_config = std::move(audio_specific_config);
+  if (!FitsSampleEntry(track)) return Fail(Code::kCorrupt, "AudioSpecificConfig: above 4 KiB");
   return track;
 }
 

@@ -5,6 +5,7 @@
 
 #include "media/bit_reader.h"
 #include "media/nal.h"
+#include "media/sample_entry.h"
 
 namespace lookback::media {
 namespace {
@@ -253,6 +254,9 @@ Result<TrackConfig> MakeH264Track(std::vector<Bytes> sps, std::vector<Bytes> pps
   track.height = parsed.height;
   track.sps = std::move(sps);
   track.pps = std::move(pps);
+  if (!FitsSampleEntry(track)) {
+    return Fail(Code::kCorrupt, "H.264 parameter sets too many, too short or too long");
+  }
   return track;
 }
 

@@ -5,6 +5,7 @@
 
 #include "media/bit_reader.h"
 #include "media/bmff.h"
+#include "media/sample_entry.h"
 
 namespace lookback::media {
 namespace {
@@ -90,6 +91,9 @@ Result<TrackConfig> MakeH265Track(std::vector<Bytes> vps, std::vector<Bytes> sps
   track.vps = std::move(vps);
   track.sps = std::move(sps);
   track.pps = std::move(pps);
+  if (!FitsSampleEntry(track)) {
+    return Fail(Code::kCorrupt, "H.265 parameter sets too many, too short or too long");
+  }
   return track;
 }
 

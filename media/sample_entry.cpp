@@ -11,7 +11,9 @@ namespace {
 
 constexpr size_t kMaxParameterSets = 31;         // `avcC` counts SPS in five bits.
 constexpr size_t kMaxParameterSetBytes = 65535;  // And their lengths in sixteen.
-constexpr uint32_t kDpi72 = 0x0048'0000;         // 16.16; what the standard prescribes.
+constexpr size_t kMinSpsBytes = 4;               // Type, profile, constraints, level.
+constexpr size_t kMaxAudioConfigBytes = 4'096;
+constexpr uint32_t kDpi72 = 0x0048'0000;  // 16.16; what the standard prescribes.
 constexpr uint16_t kColourDepth = 0x0018;
 
 // MPEG-4 descriptor tags (ISO/IEC 14496-1 §7.2.2.1).
@@ -70,9 +72,6 @@ Status ParseAvcConfig(ByteSpan body, TrackConfig& track) {
     return Corrupt("avcC is cut short or empty");
   }
   if (length_size != 3) return Fail(Code::kUnsupported, "avcC: NAL lengths are not of four bytes");
-  for (const Bytes& sps : track.sps) {
-    if (sps.size() < 4) return Corrupt("avcC with an SPS of less than four bytes");
-  }
   return Ok();
 }
 
@@ -199,7 +198,7 @@ Status ParseAudioEntry(const Box& entry, TrackConfig& track) {
   return Corrupt("mp4a without esds");
 }
 
-bool FitsConfig(const std::vector<Bytes>& sets, size_t min_bytes) {
+bool Fits(const std::vector<Bytes>& sets, size_t min_bytes) {
   return !sets.empty() && sets.size() <= kMaxParameterSets &&
          std::all_of(sets.begin(), sets.end(), [min_bytes](const Bytes& set) {
            return set.size() >= min_bytes && set.size() <= kMaxParameterSetBytes;
@@ -208,11 +207,26 @@ bool FitsConfig(const std::vector<Bytes>& sets, size_t min_bytes) {
 
 }  // namespace
 
+bool FitsSampleEntry(const TrackConfig& track) {
+  switch (track.codec) {
+    case Codec::kH264:
+      return Fits(track.sps, kMinSpsBytes) && Fits(track.pps, 1);
+    case Codec::kH265:
+      return Fits(track.vps, 1) && Fits(track.sps, kMinSpsBytes) && Fits(track.pps, 1);
+    case Codec::kAac:
+      return !track.audio_config.empty() && track.audio_config.size() <= kMaxAudioConfigBytes;
+    case Codec::kPcma:
+    case Codec::kPcmu:
+      break;
+  }
+  return true;
+}
+
 void WriteSampleEntry(const TrackConfig& track, ByteWriter& out) {
+  LB_CHECK(FitsSampleEntry(track));
   if (track.kind == TrackKind::kAudio) {
     WriteAudioEntry(track, out);
   } else {
-    LB_CHECK(FitsConfig(track.sps, 4) && FitsConfig(track.pps, 1));
     WriteVideoEntry(track, out);
   }
 }
@@ -239,7 +253,9 @@ Status ParseSampleEntry(const Box& entry, TrackConfig& track) {
   }
   const bool video = track.codec == Codec::kH264 || track.codec == Codec::kH265;
   if (video != (track.kind == TrackKind::kVideo)) return Corrupt("codec of another kind of track");
-  return video ? ParseVideoEntry(entry, track) : ParseAudioEntry(entry, track);
+  LB_TRY(video ? ParseVideoEntry(entry, track) : ParseAudioEntry(entry, track));
+  if (!FitsSampleEntry(track)) return Corrupt("parameter sets or configuration too short or long");
+  return Ok();
 }
 
 }  // namespace lookback::media

@@ -11,6 +11,12 @@
 
 namespace lookback::media {
 
+// Whether an entry can hold the track: its parameter sets and configuration are there and not
+// longer than the counts of `avcC`, `hvcC` and `esds` reach. Whoever makes a TrackConfig of a
+// camera's words asks first.
+bool FitsSampleEntry(const TrackConfig& track);
+
+// `track` fits.
 void WriteSampleEntry(const TrackConfig& track, ByteWriter& out);
 
 // Fills in what an entry says of its track: codec, size, parameter sets, channels, configuration.

@@ -53,6 +53,15 @@ TEST(H264Sps, RefusesWhatIsCutShortOrBeyondTheStandard) {
   EXPECT_EQ(ParseH264Sps(Hex("6742001e0000000000000000")).code(), Code::kCorrupt);
 }
 
+TEST(MakeH264Track, RefusesParameterSetsThatNoSampleEntryHolds) {
+  const Bytes sps = test::LoadTestStream("baseline").track.sps[0];
+  EXPECT_FALSE(MakeH264Track({sps}, {}));
+  EXPECT_EQ(MakeH264Track({sps}, {Bytes{}}).code(), Code::kCorrupt);
+  EXPECT_EQ(MakeH264Track({sps, Bytes{0x67}}, {Bytes{0x68}}).code(), Code::kCorrupt);
+  EXPECT_EQ(MakeH264Track({sps}, {Bytes(65'536)}).code(), Code::kCorrupt);
+  EXPECT_EQ(MakeH264Track({sps}, std::vector<Bytes>(32, Bytes{0x68})).code(), Code::kCorrupt);
+}
+
 TEST(InspectH264, TellsIdrRecoveryPointAndOrdinaryPictures) {
   const test::TestStream open = test::LoadTestStream("open_gop");
   size_t closed_count = 0, open_count = 0;

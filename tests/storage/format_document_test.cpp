@@ -1,0 +1,90 @@
+// docs/format.md shows a whole segment file in hex. This keeps it true: the bytes are read out of
+// the document, decoded, made anew, and compared.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "storage/segment_reader.h"
+#include "tests/storage/segment_file.h"
+
+namespace lookback::storage {
+namespace {
+
+// Lines of a fenced block "```hex NAME": an offset, a colon, bytes, and perhaps two spaces and a
+// remark.
+Bytes HexOfDocument(const std::string& name) {
+  const Bytes raw = test::ReadAll(LOOKBACK_SOURCE_DIR "/docs/format.md");
+  std::istringstream document{std::string(AsText(raw))};
+  std::string line, hex;
+  bool inside = false;
+  while (std::getline(document, line)) {
+    if (line.rfind("```", 0) == 0) {
+      inside = line == "```hex " + name;
+    } else if (inside) {
+      const size_t colon = line.find(": ");
+      EXPECT_NE(colon, std::string::npos) << line;
+      EXPECT_EQ(std::stoul(line.substr(0, colon), nullptr, 16), hex.size() / 2) << line;
+      const size_t remark = line.find("  ", colon + 2);
+      for (const char c : line.substr(colon + 2, remark - colon - 2)) {
+        if (c != ' ') hex.push_back(c);
+      }
+    }
+  }
+  Bytes bytes;
+  EXPECT_TRUE(HexDecode(hex, bytes));
+  return bytes;
+}
+
+std::string DumpHex(const Bytes& bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes.size(); at += 24) {
+    text += fmt::format("{:04x}:", at);
+    for (size_t i = at; i < std::min(at + 24, bytes.size()); ++i) {
+      text += fmt::format("{}{:02x}", (i - at) % 4 == 0 ? " " : "", bytes[i]);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+// Three pictures, the second shown last, of four bytes each: no decoder will like them.
+test::SegmentFile ExampleSegment() {
+  const media::TrackConfig track = test::LoadTestStream("baseline").track;
+  std::vector<media::Sample> samples(3);
+  const int64_t pts[] = {0, 7200, 3600};
+  for (size_t i = 0; i < samples.size(); ++i) {
+    samples[i].pts = pts[i];
+    samples[i].data = {0, 0, 0, static_cast<uint8_t>(i)};
+  }
+  samples[0].sync = media::Sync::kClosed;
+  return test::MakeClosedSegment({track}, test::FragmentAll({track}, std::move(samples)));
+}
+
+TEST(FormatDocument, TheExampleIsWhatThisCodeWritesAndReads) {
+  const Bytes bytes = HexOfDocument("segment");
+  const test::SegmentFile example = ExampleSegment();
+  EXPECT_EQ(bytes, example.bytes) << "docs/format.md should show:\n" << DumpHex(example.bytes);
+
+  const test::MemoryFile file(bytes);
+  const auto index = ReadClosedSegment(file);
+  ASSERT_TRUE(index) << index.message();
+  EXPECT_EQ(*index, example.index);
+  const auto scan = ScanSegment(file);
+  ASSERT_TRUE(scan) << scan.message();
+  EXPECT_TRUE(scan->end_valid);
+
+  Bytes again = index->init;
+  test::AppendTo(again, EncodeSegmentHeader(index->header));
+  for (const SegmentFragment& fragment : index->fragments) {
+    const ByteSpan body = ByteSpan(bytes).subspan(fragment.offset, fragment.info.length);
+    test::AppendTo(again, body);
+    test::AppendTo(again, EncodeFragmentTrailer(index->header.run, fragment.info, Xxh3_64(body)));
+  }
+  test::AppendTo(again, EncodeSegmentEnd(*index, Xxh3_128(again)));
+  EXPECT_EQ(again, bytes);
+}
+
+}  // namespace
+}  // namespace lookback::storage
