@@ -14,6 +14,8 @@ namespace {
 // Files of one clip that stay open between reads.
 constexpr size_t kMaxOpenFiles = 4;
 
+constexpr size_t kSliceBytes = 128 << 10;
+
 // Serves payload fragment by fragment: each is read whole and its digest checked before a byte of
 // it leaves. One buffer and a few open files are all that a clip holds while it is read.
 class PayloadReader {
@@ -47,16 +49,22 @@ class PayloadReader {
     LB_TRY_ASSIGN(file, OpenFile(source.file));
     const size_t wanted = source.length + storage::kFragmentTrailerBytes;
     if (buffer_.size() < wanted) buffer_.resize(wanted);
-    const std::span<uint8_t> bytes(buffer_.data(), wanted);
-    LB_TRY_ASSIGN(count, file->ReadAt(source.offset, bytes));
-    if (count < wanted) return Damaged(source, "the file is shorter than its index says");
-    const ByteSpan body = bytes.first(source.length);
-    LB_TRY_ASSIGN(trailer, storage::ParseFragmentTrailer(bytes.subspan(source.length)));
+    // In slices, so that each is hashed while it is in the processor's cache.
+    Xxh64Hasher hasher;
+    for (size_t at = 0; at < wanted;) {
+      const std::span<uint8_t> slice(buffer_.data() + at, std::min(kSliceBytes, wanted - at));
+      LB_TRY_ASSIGN(count, file->ReadAt(source.offset + at, slice));
+      if (count < slice.size()) return Damaged(source, "the file is shorter than its index says");
+      if (at < source.length) hasher.Update(slice.first(std::min(count, source.length - at)));
+      at += count;
+    }
+    const ByteSpan trailer_box(buffer_.data() + source.length, storage::kFragmentTrailerBytes);
+    LB_TRY_ASSIGN(trailer, storage::ParseFragmentTrailer(trailer_box));
     if (trailer.run != parts_.files[source.file].run || trailer.number != source.number ||
         trailer.length != source.length) {
       return Damaged(source, "another fragment stands there");
     }
-    if (Xxh3_64(body) != trailer.digest) return Damaged(source, "its checksum does not agree");
+    if (hasher.Digest() != trailer.digest) return Damaged(source, "its checksum does not agree");
     loaded_ = number;
     return Ok();
   }
