@@ -1,6 +1,8 @@
 #include "query/clip.h"
 
+#include <atomic>
 #include <random>
+#include <thread>
 
 #include "tests/query/clip_fixture.h"
 
@@ -195,6 +197,29 @@ TEST_F(ClipTest, SlicesEqualTheWhole) {
         slice.begin(), slice.begin() + static_cast<ptrdiff_t>(*count),
         whole.begin() + static_cast<ptrdiff_t>(std::min<uint64_t>(offset, whole.size()))));
   }
+}
+
+TEST_F(ClipTest, ReadersOfOneClipDoNotDisturbOneAnother) {
+  Record(StreetClip(), kStart);
+  const auto clip = Plan(Request(After(1), After(19)));
+  ASSERT_NE(clip, nullptr);
+  const Bytes whole = ReadAll(*clip);
+  std::vector<std::thread> readers;
+  std::atomic<int> wrong = 0;
+  for (uint64_t reader = 0; reader < 4; ++reader) {
+    readers.emplace_back([&, reader] {
+      Bytes piece(3'000 + 700 * reader);
+      for (uint64_t at = 0; at < whole.size(); at += piece.size()) {
+        const auto count = clip->Read(at, piece);
+        if (!count || !std::equal(piece.begin(), piece.begin() + static_cast<ptrdiff_t>(*count),
+                                  whole.begin() + static_cast<ptrdiff_t>(at))) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(ClipTest, TheTagChangesWithTheBytesAndOnlyThen) {
