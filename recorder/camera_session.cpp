@@ -1,0 +1,204 @@
+#include "recorder/camera_session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
+
+namespace lookback::recorder {
+namespace {
+
+using index::GapCause;
+
+constexpr int64_t kRateIntervalUs = 2 * kUsPerSecond;
+constexpr int64_t kJitterPercent = 25;
+
+uint32_t Random32() {
+  std::array<uint8_t, 4> bytes{};
+  RandomBytes(bytes);
+  return ByteReader(bytes).U32();
+}
+
+}  // namespace
+
+CameraSession::CameraSession(CameraSource source, CameraUrl url, const Recorder::Options& options,
+                             const IngestContext& context, storage::Archive& archive,
+                             GapKeeper& gaps, std::shared_ptr<StatusBoard> board)
+    : source_(std::move(source)),
+      url_(std::move(url)),
+      options_(options),
+      context_(context),
+      archive_(archive),
+      gaps_(gaps),
+      board_(std::move(board)),
+      own_ssrc_(Random32()),
+      backoff_us_(options.backoff_min_us) {
+  rated_us_ = context_.clock.MonotonicUs();
+  Connect(rated_us_);
+}
+
+CameraSession::~CameraSession() {
+  Disconnect();
+  SetState(CameraState::kStopped);
+}
+
+void CameraSession::Connect(int64_t now_us) {
+  SetState(CameraState::kConnecting);
+  no_sync_told_ = false;
+  next_report_us_ = now_us + kReportIntervalUs;
+  RtspSession::Options session;
+  session.url = url_;
+  session.user = source_.user;
+  session.password = source_.password;
+  session.audio = source_.audio;
+  session.answer_timeout_us = options_.connect_timeout_us;
+  session.silence_timeout_us = options_.silence_timeout_us;
+  RtspSession::Handler& handler = *this;
+  session_ = std::make_unique<RtspSession>(std::move(session), context_, handler);
+}
+
+void CameraSession::Disconnect() {
+  past_lost_packets_ = LostPackets();
+  past_frames_ = Pictures();
+  if (session_) past_bytes_ += session_->received_bytes();
+  session_.reset();
+  tracks_.clear();
+  writer_.reset();
+  recording_since_us_ = 0;
+}
+
+void CameraSession::OnReady(const std::vector<RtpFormat>& formats) {
+  writer_ = std::make_unique<RunWriter>(StreamId{source_.id, Stream::kMain}, formats, archive_,
+                                        gaps_, context_.clock);
+  for (const RtpFormat& format : formats) {
+    tracks_.push_back(std::make_unique<RtpTrack>(format, *writer_));
+  }
+}
+
+void CameraSession::OnRtp(size_t track, ByteSpan packet, int64_t received_us) {
+  tracks_[track]->OnRtp(packet, received_us);
+}
+
+void CameraSession::OnRtcp(size_t track, ByteSpan packet, int64_t received_us) {
+  const RtpTrack::Rtcp rtcp = tracks_[track]->OnRtcp(packet, received_us);
+  if (rtcp.report) writer_->OnReport(tracks_[track]->format().kind, *rtcp.report);
+  if (rtcp.goodbye) session_->Fail(GapCause::kCameraFault, "the camera ended the stream");
+}
+
+void CameraSession::Tick() {
+  const int64_t now_us = context_.clock.MonotonicUs();
+  if (session_) {
+    session_->Tick();
+    if (writer_) writer_->Tick();
+    CheckSync(now_us);
+    SendReports(now_us);
+    if (session_->failure()) {
+      const SessionFailure failure = *session_->failure();
+      Wait(failure, now_us);
+    }
+  } else if (now_us >= retry_us_) {
+    Connect(now_us);
+  }
+  gaps_.Tick();
+  UpdateRates(now_us);
+}
+
+void CameraSession::CheckSync(int64_t now_us) {
+  if (!writer_ || !session_->playing()) return;
+  if (writer_->in_run()) {
+    no_sync_told_ = false;
+    if (recording_since_us_ != 0) return;
+    recording_since_us_ = now_us;
+    status_.last_error.clear();
+    status_.tracks = writer_->tracks();
+    SetState(CameraState::kRecording);
+    LogInfo("recorder", fmt::format("{}: recording {}", source_.id.text(), status_.tracks));
+    return;
+  }
+  const int64_t waited_us = now_us - writer_->waiting_since_us();
+  if (waited_us < kNoSyncUs || writer_->pictures() == 0) return;
+  if (!no_sync_told_) {
+    no_sync_told_ = true;
+    status_.last_error = fmt::format("no sync sample for {} s", kNoSyncUs / kUsPerSecond);
+    gaps_.Interrupt(GapCause::kCameraFault, status_.last_error);
+  }
+  if (waited_us >= kNoSyncReconnectUs) {
+    session_->Fail(GapCause::kCameraFault,
+                   fmt::format("no sync sample for {} s", kNoSyncReconnectUs / kUsPerSecond));
+  }
+}
+
+void CameraSession::SendReports(int64_t now_us) {
+  if (now_us < next_report_us_ || !session_->playing()) return;
+  next_report_us_ = now_us + kReportIntervalUs;
+  for (size_t i = 0; i < tracks_.size(); ++i) {
+    if (const auto report = tracks_[i]->WriteReport(own_ssrc_, "lookback", now_us)) {
+      session_->SendRtcp(i, *report);
+    }
+  }
+}
+
+void CameraSession::Wait(const SessionFailure& failure, int64_t now_us) {
+  if (recording_since_us_ != 0 && now_us - recording_since_us_ >= kStableUs) {
+    backoff_us_ = options_.backoff_min_us;
+  }
+  Disconnect();
+  gaps_.Interrupt(failure.cause, failure.detail);
+  // The same failure again is no news.
+  if (status_.last_error != failure.detail) {
+    LogWarning("recorder", fmt::format("{}: {}", source_.id.text(), failure.detail));
+  }
+  status_.last_error = failure.detail;
+  ++status_.reconnects;
+  retry_us_ = now_us + Backoff(failure.credentials);
+  SetState(CameraState::kWaiting);
+}
+
+int64_t CameraSession::Backoff(bool credentials) {
+  const int64_t wait_us =
+      credentials ? std::max(kCredentialBackoffUs, options_.backoff_max_us) : backoff_us_;
+  backoff_us_ = std::min(backoff_us_ * 2, options_.backoff_max_us);
+  const int64_t percent = 100 - kJitterPercent + Random32() % (2 * kJitterPercent + 1);
+  return wait_us * percent / 100;
+}
+
+void CameraSession::SetState(CameraState state) {
+  if (status_.state != state || status_.since_us == 0) {
+    status_.state = state;
+    status_.since_us = context_.clock.NowUs();
+  }
+  board_->Write(status_);
+}
+
+uint64_t CameraSession::LostPackets() const {
+  uint64_t lost = past_lost_packets_;
+  for (const auto& track : tracks_) lost += track->lost_packets();
+  return lost;
+}
+
+uint64_t CameraSession::Pictures() const {
+  return past_frames_ + (writer_ ? writer_->pictures() : 0);
+}
+
+void CameraSession::UpdateRates(int64_t now_us) {
+  const int64_t elapsed_us = now_us - rated_us_;
+  if (elapsed_us < kRateIntervalUs) return;
+  status_.bytes = past_bytes_ + (session_ ? session_->received_bytes() : 0);
+  status_.frames = Pictures();
+  status_.lost_packets = LostPackets();
+  const double seconds = static_cast<double>(elapsed_us) / kUsPerSecond;
+  status_.bits_per_second = static_cast<double>(status_.bytes - rated_bytes_) * 8 / seconds;
+  status_.frames_per_second = static_cast<double>(status_.frames - rated_frames_) / seconds;
+  if (writer_ && writer_->camera_offset_us()) {
+    status_.has_camera_offset = true;
+    status_.camera_offset_us = *writer_->camera_offset_us();
+  }
+  rated_us_ = now_us;
+  rated_bytes_ = status_.bytes;
+  rated_frames_ = status_.frames;
+  board_->Write(status_);
+}
+
+}  // namespace lookback::recorder

@@ -1,0 +1,103 @@
+// recorder/camera_session.h: one camera, connected again and again, and what its state is.
+//
+// Invariant: at every instant the camera is connecting, recording, or waiting for its next try; a
+//            failure of any kind leads to waiting, longer each time, and puts a cause on the gap.
+// Threads:   the loop's; Status() on any.
+// Errors:    in the status.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "recorder/recorder.h"
+#include "recorder/rtp_track.h"
+#include "recorder/rtsp_session.h"
+#include "recorder/run_writer.h"
+
+namespace lookback::recorder {
+
+// The status, as the loop last wrote it and any thread reads it.
+class StatusBoard {
+ public:
+  void Write(const CameraStatus& status) {
+    const std::lock_guard lock(mutex_);
+    status_ = status;
+  }
+  CameraStatus Read() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  CameraStatus status_;
+};
+
+class CameraSession : private RtspSession::Handler {
+ public:
+  static constexpr int64_t kReportIntervalUs = 5 * kUsPerSecond;  // RFC 3550 §6.2.
+  // A camera whose pictures begin nowhere: named as such, and then asked anew.
+  static constexpr int64_t kNoSyncUs = 12 * kUsPerSecond;
+  static constexpr int64_t kNoSyncReconnectUs = 30 * kUsPerSecond;
+  // A session that lasted so long lets the next failure begin with the shortest wait.
+  static constexpr int64_t kStableUs = 10 * kUsPerSecond;
+  // Cameras lock accounts after a few wrong passwords a minute.
+  static constexpr int64_t kCredentialBackoffUs = 60 * kUsPerSecond;
+
+  // `url` is the source's, parsed. The rest must outlive the session.
+  CameraSession(CameraSource source, CameraUrl url, const Recorder::Options& options,
+                const IngestContext& context, storage::Archive& archive, GapKeeper& gaps,
+                std::shared_ptr<StatusBoard> board);
+  ~CameraSession() override;  // Ends the run and the session.
+
+  void Tick();
+
+ private:
+  void OnReady(const std::vector<RtpFormat>& formats) override;
+  void OnRtp(size_t track, ByteSpan packet, int64_t received_us) override;
+  void OnRtcp(size_t track, ByteSpan packet, int64_t received_us) override;
+
+  void Connect(int64_t now_us);
+  void Disconnect();
+  void Wait(const SessionFailure& failure, int64_t now_us);
+  int64_t Backoff(bool credentials);
+  void CheckSync(int64_t now_us);
+  void SendReports(int64_t now_us);
+  void SetState(CameraState state);
+  void UpdateRates(int64_t now_us);
+  uint64_t LostPackets() const;
+  uint64_t Pictures() const;
+
+  const CameraSource source_;
+  const CameraUrl url_;
+  const Recorder::Options options_;
+  const IngestContext context_;
+  storage::Archive& archive_;
+  GapKeeper& gaps_;
+  const std::shared_ptr<StatusBoard> board_;
+  const uint32_t own_ssrc_;
+
+  // The present try. In the order of use: the session calls into the tracks, these into the writer.
+  std::unique_ptr<RunWriter> writer_;
+  std::vector<std::unique_ptr<RtpTrack>> tracks_;
+  std::unique_ptr<RtspSession> session_;
+
+  CameraStatus status_;
+  int64_t retry_us_ = 0;
+  int64_t backoff_us_;
+  int64_t recording_since_us_ = 0;  // Monotonic; 0: not recording.
+  bool no_sync_told_ = false;
+  int64_t next_report_us_ = 0;
+
+  // Of tries before this one.
+  uint64_t past_lost_packets_ = 0;
+  uint64_t past_bytes_ = 0;
+  uint64_t past_frames_ = 0;
+  int64_t rated_us_ = 0;  // When the rates were last worked out, from ...
+  uint64_t rated_bytes_ = 0;
+  uint64_t rated_frames_ = 0;
+};
+
+}  // namespace lookback::recorder

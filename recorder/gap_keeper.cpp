@@ -1,0 +1,74 @@
+#include "recorder/gap_keeper.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lookback::recorder {
+
+using index::GapCause;
+
+GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock)
+    : stream_(stream), archive_(archive), clock_(clock), started_us_(clock.NowUs()) {
+  footage_end_us_ = archive_.StatusOf(stream_).recorded_until_us;
+  ever_ = footage_end_us_ > 0;
+  from_us_ = started_us_;
+  if (!ever_) return;
+  from_us_ = footage_end_us_;
+  // Pieces of a gap that stood on record before the last stop.
+  if (const auto gaps = archive_.Gaps(stream_, {footage_end_us_, kTimeMaxUs})) {
+    for (const index::Gap& gap : *gaps) from_us_ = std::max(from_us_, gap.range.end_us);
+  }
+  Show();
+}
+
+void GapKeeper::Interrupt(GapCause cause, std::string detail) {
+  if (!open_) {
+    open_ = true;
+    from_us_ = footage_end_us_;
+  } else if (cause != cause_) {
+    const bool since_start = cause_ == GapCause::kRecorderDown;
+    Record(since_start ? started_us_ : clock_.NowUs());
+  }
+  cause_ = cause;
+  detail_ = std::move(detail);
+  Show();
+}
+
+void GapKeeper::Footage(TimeRange range) {
+  if (open_) {
+    Record(range.start_us);
+    open_ = false;
+    archive_.SetOpenGap(stream_, std::nullopt);
+  }
+  ever_ = true;
+  footage_end_us_ = range.end_us;
+}
+
+void GapKeeper::Tick() {
+  const TimeUs now_us = clock_.NowUs();
+  if (!open_ || cause_ == GapCause::kRecorderDown || now_us - from_us_ < kPieceUs) return;
+  Record(now_us);
+  Show();
+}
+
+void GapKeeper::Settle() {
+  if (!open_) return;
+  Record(clock_.NowUs());
+  archive_.SetOpenGap(stream_, std::nullopt);
+}
+
+void GapKeeper::Record(TimeUs end_us) {
+  if (ever_ && end_us > from_us_) {
+    archive_.RecordGap({stream_, {from_us_, end_us}, cause_, detail_});
+  }
+  // With the wall clock set back, what is missing starts anew.
+  from_us_ = end_us;
+}
+
+void GapKeeper::Show() {
+  const TimeUs now_us = clock_.NowUs();
+  archive_.SetOpenGap(stream_,
+                      index::Gap{stream_, {from_us_, std::max(now_us, from_us_)}, cause_, detail_});
+}
+
+}  // namespace lookback::recorder

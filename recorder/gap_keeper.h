@@ -1,0 +1,62 @@
+// recorder/gap_keeper.h: sees to it that a stream's missing time has a cause on record.
+//
+// Time is missing from the end of the last footage until the next begins. While it is, the gap is
+// shown as going on; when footage begins, it goes on record, exactly from end to start. One that
+// lasts goes on record in pieces of kPieceUs, so that a crash forgets no more than that.
+//
+// When the process starts, what is missing until then is "recorder down"; and if the camera
+// delivers without a failed try, so is the rest, as one gap.
+//
+// Invariant: the gaps of a stream that go on record never overlap, nor touch footage. A stream that
+//            never had footage has no gaps on record.
+// Threads:   one at a time; the constructor reads the catalog.
+// Errors:    none.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "storage/archive.h"
+
+namespace lookback::recorder {
+
+class GapKeeper {
+ public:
+  static constexpr int64_t kPieceUs = 10 * kUsPerMinute;
+
+  // `archive` and `clock` must outlive the keeper.
+  GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock);
+
+  // Footage has stopped, or still does not begin, because of this.
+  void Interrupt(index::GapCause cause, std::string detail);
+
+  // A fragment of this range is in the archive's hands.
+  void Footage(TimeRange range);
+
+  // To be called now and then.
+  void Tick();
+
+  // Puts on record what is missing up to now.
+  void Settle();
+
+  // Where footage ends; 0: there is none.
+  TimeUs footage_end_us() const { return ever_ ? footage_end_us_ : 0; }
+
+ private:
+  void Record(TimeUs end_us);
+  void Show();
+
+  const StreamId stream_;
+  storage::Archive& archive_;
+  Clock& clock_;
+  const TimeUs started_us_;  // This keeper, and in general the process.
+  bool ever_ = false;        // There is footage.
+  TimeUs footage_end_us_ = 0;
+
+  bool open_ = true;
+  TimeUs from_us_ = 0;  // What is missing before stands on record.
+  index::GapCause cause_ = index::GapCause::kRecorderDown;
+  std::string detail_;
+};
+
+}  // namespace lookback::recorder

@@ -1,0 +1,213 @@
+#include "recorder/recorder.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "recorder/camera_session.h"
+
+namespace lookback::recorder {
+namespace {
+
+using index::GapCause;
+
+constexpr size_t kReadBufferBytes = 256 << 10;
+constexpr size_t kMaxLoops = 64;
+
+bool SameSource(const CameraSource& a, const CameraSource& b) {
+  return a.url == b.url && a.user == b.user && a.password == b.password && a.audio == b.audio;
+}
+
+// One thread, its loop, and the cameras that live on it.
+class IngestLoop {
+ public:
+  IngestLoop(const Recorder::Options& options, storage::Archive& archive, Clock& clock)
+      : options_(options),
+        archive_(archive),
+        clock_(clock),
+        buffer_(kReadBufferBytes),
+        context_{loop_, clock, buffer_},
+        thread_([this] { Run(); }) {}
+  ~IngestLoop() { Stop(); }
+  IngestLoop(const IngestLoop&) = delete;
+  IngestLoop& operator=(const IngestLoop&) = delete;
+
+  // `gaps` is for a camera that is new here.
+  void Put(CameraSource source, CameraUrl url, std::shared_ptr<GapKeeper> gaps,
+           std::shared_ptr<StatusBoard> board) {
+    loop_.Post([this, source = std::move(source), url = std::move(url), gaps = std::move(gaps),
+                board = std::move(board)] {
+      Camera& camera = cameras_[source.id];
+      if (!camera.gaps) camera.gaps = gaps;
+      if (camera.session) {
+        camera.session.reset();
+        camera.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");
+      }
+      camera.session = std::make_unique<CameraSession>(source, url, options_, context_, archive_,
+                                                       *camera.gaps, board);
+    });
+  }
+
+  void Remove(const CameraId& id) {
+    loop_.Post([this, id] {
+      const auto found = cameras_.find(id);
+      if (found == cameras_.end() || !found->second.session) return;
+      found->second.session.reset();
+      found->second.gaps->Interrupt(GapCause::kCameraOff, "switched off");
+      found->second.gaps->Settle();
+    });
+  }
+
+  void Stop() {
+    if (!thread_.joinable()) return;
+    loop_.Post([this] {
+      for (auto& [id, camera] : cameras_) {
+        camera.session.reset();
+        camera.gaps->Settle();
+      }
+      cameras_.clear();
+      tick_.reset();
+    });
+    loop_.Stop();
+    thread_.join();
+  }
+
+ private:
+  // Of one that is switched off only the gap is left.
+  struct Camera {
+    std::shared_ptr<GapKeeper> gaps;
+    std::unique_ptr<CameraSession> session;
+  };
+
+  void Run() {
+    tick_ = std::make_unique<net::Timer>(loop_);
+    Tick();
+    loop_.Run();
+  }
+
+  void Tick() {
+    for (auto& [id, camera] : cameras_) {
+      if (camera.session) camera.session->Tick();
+    }
+    // The tick wanders by a tenth either way. One of exactly 50 ms would stay in step with a camera
+    // of 20 frames a second and see each frame equally late, for ever; the clock map needs to see
+    // some at once.
+    constexpr int64_t kPhases = 21;
+    constexpr int64_t kStride = 13;  // Coprime to kPhases: all come, in no order that repeats soon.
+    phase_ = (phase_ + kStride) % kPhases;
+    tick_->Once(options_.read_tick_us * (90 + phase_) / 100, [this] { Tick(); });
+  }
+
+  const Recorder::Options options_;
+  storage::Archive& archive_;
+  Clock& clock_;
+  net::Loop loop_;
+  Bytes buffer_;
+  const IngestContext context_;
+  std::map<CameraId, Camera> cameras_;
+  std::unique_ptr<net::Timer> tick_;
+  int64_t phase_ = 0;
+  std::thread thread_;  // Last: it uses all of the above.
+};
+
+class RecorderImpl : public Recorder {
+ public:
+  RecorderImpl(const Options& options, storage::Archive& archive, Clock& clock)
+      : archive_(archive), clock_(clock) {
+    const size_t count = std::clamp<size_t>(options.loops, 1, kMaxLoops);
+    for (size_t i = 0; i < count; ++i) {
+      loops_.push_back(std::make_unique<IngestLoop>(options, archive, clock));
+    }
+  }
+  ~RecorderImpl() override { Stop(); }
+
+  Status Put(const CameraSource& source) override {
+    LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
+    if (source.id.empty()) return Fail(Code::kInvalid, "a camera needs an id");
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return Fail(Code::kUnavailable, "the recorder stopped");
+    std::shared_ptr<GapKeeper> gaps;
+    auto found = cameras_.find(source.id);
+    if (found == cameras_.end()) {
+      found = cameras_.emplace(source.id, Known{}).first;
+      found->second.loop = next_loop_++ % loops_.size();
+      gaps = std::make_shared<GapKeeper>(StreamId{source.id, Stream::kMain}, archive_, clock_);
+    } else if (found->second.board && SameSource(found->second.source, source)) {
+      return Ok();
+    }
+    found->second.source = source;
+    found->second.board = std::make_shared<StatusBoard>();
+    loops_[found->second.loop]->Put(source, std::move(url), std::move(gaps), found->second.board);
+    return Ok();
+  }
+
+  void Remove(const CameraId& id) override {
+    const std::lock_guard lock(mutex_);
+    const auto found = cameras_.find(id);
+    if (stopped_ || found == cameras_.end()) return;
+    found->second.board.reset();
+    loops_[found->second.loop]->Remove(id);
+  }
+
+  Result<CameraStatus> StatusOf(const CameraId& id) override {
+    std::shared_ptr<StatusBoard> board;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto found = cameras_.find(id);
+      if (found != cameras_.end()) board = found->second.board;
+    }
+    if (!board) return Fail(Code::kNotFound, "camera \"" + id.text() + "\" is not being recorded");
+    CameraStatus status = board->Read();
+    const storage::StreamStatus stream = archive_.StatusOf({id, Stream::kMain});
+    status.recorded_until_us = stream.recorded_until_us;
+    status.durable_until_us = stream.durable_until_us;
+    return status;
+  }
+
+  void Stop() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    for (auto& loop : loops_) loop->Stop();
+  }
+
+ private:
+  struct Known {
+    CameraSource source;
+    size_t loop = 0;
+    std::shared_ptr<StatusBoard> board;  // Null: switched off.
+  };
+
+  storage::Archive& archive_;
+  Clock& clock_;
+  std::vector<std::unique_ptr<IngestLoop>> loops_;
+  std::mutex mutex_;  // Of what follows.
+  std::map<CameraId, Known> cameras_;
+  size_t next_loop_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+std::string_view CameraStateName(CameraState state) {
+  switch (state) {
+    case CameraState::kConnecting:
+      return "connecting";
+    case CameraState::kRecording:
+      return "recording";
+    case CameraState::kWaiting:
+      return "waiting";
+    case CameraState::kStopped:
+      return "stopped";
+  }
+  return "unknown";
+}
+
+std::unique_ptr<Recorder> Recorder::Start(const Options& options, storage::Archive& archive,
+                                          Clock& clock) {
+  return std::make_unique<RecorderImpl>(options, archive, clock);
+}
+
+}  // namespace lookback::recorder

@@ -1,0 +1,218 @@
+#include "recorder/run_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/log.h"
+#include "media/h264.h"
+
+namespace lookback::recorder {
+namespace {
+
+using index::GapCause;
+using media::Sample;
+using media::Sync;
+using media::TrackKind;
+
+std::string Describe(const media::TrackConfig& video,
+                     const std::optional<media::TrackConfig>& audio) {
+  std::string text = fmt::format("{} {}x{}", media::CodecString(video), video.width, video.height);
+  if (audio) text += ", " + media::CodecString(*audio);
+  return text;
+}
+
+}  // namespace
+
+RunWriter::RunWriter(const StreamId& stream, const std::vector<RtpFormat>& formats,
+                     storage::Archive& archive, GapKeeper& gaps, Clock& clock)
+    : stream_(stream),
+      archive_(archive),
+      gaps_(gaps),
+      clock_(clock),
+      map_(media::kVideoTimescale),
+      wall_offset_us_(WallOffset()),
+      waiting_since_us_(clock.MonotonicUs()) {
+  map_.SetWallOffset(wall_offset_us_);
+  for (const RtpFormat& format : formats) {
+    if (format.kind == TrackKind::kAudio) {
+      audio_ = format.config;
+      aligner_.emplace(media::kVideoTimescale, format.config.timescale);
+      continue;
+    }
+    for (const Bytes& sps : format.config.sps) sets_.Add(sps);
+    for (const Bytes& pps : format.config.pps) sets_.Add(pps);
+    video_ = sets_.Config();
+  }
+}
+
+RunWriter::~RunWriter() { EndRun(); }
+
+void RunWriter::OnSample(Sample sample) {
+  if (sample.track == TrackKind::kAudio) return OnAudio(std::move(sample));
+  OnPicture(std::move(sample));
+}
+
+void RunWriter::OnPicture(Sample sample) {
+  ++pictures_;
+  if (!FollowClock(sample)) return;
+  const ParameterSets::Found in_band = sets_.AddFrom(sample.data);
+  const bool sync = sample.sync != Sync::kNone;
+  if (sync && sets_.changed()) {
+    video_ = sets_.Config();
+    if (run_ && (!video_ || *video_ != run_->video)) {
+      InterruptRun(GapCause::kStreamChange, "the camera changed its parameters");
+      same_clock_ = true;
+    }
+  }
+  if (run_ && sync &&
+      TicksToUs(sample.pts - run_->base, media::kVideoTimescale) >= storage::kMaxRunUs) {
+    InterruptRun(GapCause::kStreamChange, "a run ends after a day");
+    same_clock_ = true;
+  }
+  if (!run_ && sync && !sample.damaged) BeginRun(sample);
+  if (!run_) {
+    ++dropped_samples_;
+    return;
+  }
+  if (sync && !(in_band.sps && in_band.pps)) {
+    sample.data = WithParameterSets(run_->video, sample.data);
+  }
+  run_->last = std::max(run_->last, sample.pts);
+  sample.pts -= run_->base;
+  Push(std::move(sample));
+}
+
+// False when the sample has no place: its time cannot be followed.
+bool RunWriter::FollowClock(const Sample& sample) {
+  if (run_) {
+    const int64_t silent_us = TicksToUs(sample.pts - run_->last, media::kVideoTimescale);
+    const bool jumped = !map_.Observe(sample.pts, sample.received_us);
+    if (!jumped && silent_us <= kMaxPictureGapUs && !map_.Diverged()) return true;
+    if (!jumped && silent_us > kMaxPictureGapUs) {
+      InterruptRun(GapCause::kCameraFault,
+                   fmt::format("no picture for {} s", silent_us / kUsPerSecond));
+      return true;
+    }
+    InterruptRun(GapCause::kStreamChange, "the camera's timestamps jumped");
+  } else if (map_.Observe(sample.pts, sample.received_us)) {
+    return true;
+  }
+  map_ = ClockMap(media::kVideoTimescale);
+  map_.SetWallOffset(wall_offset_us_);
+  same_clock_ = false;
+  if (aligner_) aligner_->ForgetVideo();
+  return map_.Observe(sample.pts, sample.received_us);
+}
+
+void RunWriter::BeginRun(const Sample& sample) {
+  const int64_t now_us = clock_.MonotonicUs();
+  if (!video_ || now_us < retry_begin_us_) return;
+  std::vector<media::TrackConfig> configs{*video_};
+  if (audio_) configs.push_back(*audio_);
+  tracks_ = Describe(*video_, audio_);
+  storage::RunInfo info;
+  info.stream = stream_;
+  info.run = Uuid::Random();
+  info.init = media::BuildInitSection(configs);
+  info.tracks = tracks_;
+  info.clock = clock_.Synchronised() ? storage::ClockState::kSynchronised
+                                     : storage::ClockState::kUnsynchronised;
+  info.camera_offset_us = camera_offset_us_;
+  auto recording = archive_.Begin(std::move(info));
+  if (!recording) {
+    retry_begin_us_ = now_us + kRetryBeginUs;
+    gaps_.Interrupt(GapCause::kDiskFailed, recording.message());
+    return;
+  }
+  run_.emplace();
+  run_->base = run_->last = sample.pts;
+  run_->video = *video_;
+  run_->seam = same_clock_;
+  run_->recording = std::move(*recording);
+  run_->fragmenter = std::make_unique<media::Fragmenter>(
+      std::move(configs), [this](int64_t ticks) { return MapPicture(ticks); });
+  if (!same_clock_) map_.Unanchor();
+  same_clock_ = false;
+  if (aligner_) aligner_->BeginRun(sample.pts);
+}
+
+TimeUs RunWriter::MapPicture(int64_t ticks) {
+  const TimeUs utc_us = map_.Map(run_->base + ticks);
+  const bool at_seam = std::exchange(run_->seam, false);
+  const TimeUs end_us = gaps_.footage_end_us();
+  return at_seam && std::abs(utc_us - end_us) <= kSeamUs ? end_us : utc_us;
+}
+
+void RunWriter::OnAudio(Sample sample) {
+  if (!run_ || !aligner_) {
+    ++dropped_samples_;
+    return;
+  }
+  sample.pts = aligner_->Place(sample.pts, sample.received_us, map_.envelope());
+  if (sample.pts < 0) {
+    ++dropped_samples_;
+    return;
+  }
+  Push(std::move(sample));
+}
+
+void RunWriter::OnReport(TrackKind kind, const TrackReport& report) {
+  if (kind == TrackKind::kAudio) {
+    if (aligner_) aligner_->SetAudioReport(report);
+    return;
+  }
+  if (aligner_) aligner_->SetVideoReport(report);
+  if (map_.envelope().empty()) return;
+  camera_offset_us_ = report.camera_utc_us - map_.Peek(report.time);
+  if (run_) run_->recording->SetCameraOffset(*camera_offset_us_);
+}
+
+void RunWriter::Push(Sample sample) {
+  auto fragment = run_->fragmenter->Push(std::move(sample));
+  if (!fragment) {
+    ++dropped_samples_;
+    return;
+  }
+  if (*fragment) Append(std::move(**fragment));
+}
+
+void RunWriter::Append(media::Fragment fragment) {
+  const TimeRange range{fragment.info.start_us, fragment.info.end_us};
+  // One that the archive drops is a gap by the archive's own account.
+  (void)run_->recording->Append(std::move(fragment));
+  gaps_.Footage(range);
+}
+
+void RunWriter::EndRun() {
+  if (!run_) return;
+  while (auto fragment = run_->fragmenter->Flush()) Append(std::move(*fragment));
+  run_.reset();
+  waiting_since_us_ = clock_.MonotonicUs();
+}
+
+void RunWriter::InterruptRun(GapCause cause, const std::string& detail) {
+  EndRun();
+  gaps_.Interrupt(cause, detail);
+  LogInfo("recorder", fmt::format("{}: new run: {}", stream_.text(), detail));
+}
+
+void RunWriter::Tick() {
+  const int64_t offset_us = WallOffset();
+  const int64_t step_us = offset_us - wall_offset_us_;
+  if (std::abs(step_us) > ClockMap::kJumpUs) {
+    if (run_) {
+      InterruptRun(GapCause::kClockStep, fmt::format("the server's clock was set {} by {}",
+                                                     step_us > 0 ? "forward" : "back",
+                                                     FormatDuration(std::abs(step_us))));
+    }
+    map_.Unanchor();
+    same_clock_ = false;
+  }
+  wall_offset_us_ = offset_us;
+  map_.SetWallOffset(offset_us);
+}
+
+}  // namespace lookback::recorder

@@ -1,0 +1,102 @@
+// recorder/run_writer.h: from one session's samples to runs in the archive.
+//
+// A run begins at the first whole sync sample and ends when the session does, when time jumps, when
+// parameters change, when pictures stay away, when the wall clock is set, and after 24 hours. What
+// is missing between two runs goes on record by the gap keeper.
+//
+// Invariant: a run's media time begins at 0 with its first picture; its UTC rises. Of a run that
+//            goes on with the same clock as the one before it, the start is exactly the end of that
+//            one, unless time is missing.
+// Threads:   the camera's loop.
+// Errors:    an archive that takes no run is asked again kRetryBeginUs later, and the gap says why.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "media/fragmenter.h"
+#include "recorder/audio_aligner.h"
+#include "recorder/clock_map.h"
+#include "recorder/gap_keeper.h"
+#include "recorder/parameter_sets.h"
+#include "recorder/rtp_track.h"
+#include "storage/archive.h"
+
+namespace lookback::recorder {
+
+class RunWriter : public SampleSink {
+ public:
+  // Longer without a picture, though the connection lives: a gap, not a still picture.
+  static constexpr int64_t kMaxPictureGapUs = 5 * kUsPerSecond;
+  // A run that goes on with the same clock starts where the one before ended, within this.
+  static constexpr int64_t kSeamUs = 100 * kUsPerMs;
+  static constexpr int64_t kRetryBeginUs = 2 * kUsPerSecond;
+
+  // `formats`: video, then audio if there is any. The rest must outlive the writer.
+  RunWriter(const StreamId& stream, const std::vector<RtpFormat>& formats,
+            storage::Archive& archive, GapKeeper& gaps, Clock& clock);
+  ~RunWriter() override;  // Ends the run.
+
+  void OnSample(media::Sample sample) override;
+  void OnReport(media::TrackKind kind, const TrackReport& report);
+
+  // Looks at the wall clock: it may have been set.
+  void Tick();
+
+  // Gives the archive what is held and ends the run. What follows is missing for no reason yet.
+  void EndRun();
+
+  bool in_run() const { return run_.has_value(); }
+  // Since when no sync sample has come; monotonic.
+  int64_t waiting_since_us() const { return waiting_since_us_; }
+  uint64_t pictures() const { return pictures_; }
+  uint64_t dropped_samples() const { return dropped_samples_; }
+  const std::string& tracks() const { return tracks_; }
+  std::optional<int64_t> camera_offset_us() const { return camera_offset_us_; }
+
+ private:
+  struct Run {
+    int64_t base = 0;  // RTP time of its first picture.
+    int64_t last = 0;  // The latest there was.
+    media::TrackConfig video;
+    bool seam = false;  // The next fragment is its first, and goes on from the run before.
+    std::unique_ptr<media::Fragmenter> fragmenter;
+    std::unique_ptr<storage::Recording> recording;
+  };
+
+  void OnPicture(media::Sample sample);
+  void OnAudio(media::Sample sample);
+  bool FollowClock(const media::Sample& sample);
+  void BeginRun(const media::Sample& sample);
+  void InterruptRun(index::GapCause cause, const std::string& detail);
+  TimeUs MapPicture(int64_t ticks);
+  void Push(media::Sample sample);
+  void Append(media::Fragment fragment);
+  int64_t WallOffset() const { return clock_.NowUs() - clock_.MonotonicUs(); }
+
+  const StreamId stream_;
+  storage::Archive& archive_;
+  GapKeeper& gaps_;
+  Clock& clock_;
+
+  std::optional<media::TrackConfig> audio_;
+  ParameterSets sets_;
+  std::optional<media::TrackConfig> video_;  // By the sets in force.
+  ClockMap map_;
+  std::optional<AudioAligner> aligner_;
+  int64_t wall_offset_us_;
+  bool same_clock_ = false;  // The next run goes on with the clock of the one before.
+  std::optional<Run> run_;
+
+  int64_t waiting_since_us_;
+  int64_t retry_begin_us_ = 0;
+  uint64_t pictures_ = 0;
+  uint64_t dropped_samples_ = 0;
+  std::string tracks_;
+  std::optional<int64_t> camera_offset_us_;
+};
+
+}  // namespace lookback::recorder

@@ -1,0 +1,235 @@
+#include "recorder/sdp.h"
+
+#include <optional>
+
+#include "media/audio.h"
+#include "media/h264.h"
+#include "recorder/rtsp_message.h"
+
+namespace lookback::recorder {
+namespace {
+
+constexpr size_t kMaxParameters = 32;  // Of one a=fmtp.
+constexpr uint64_t kMaxClockRate = 1'000'000;
+
+// Takes the text up to `separator` off `rest`; all of it when there is none.
+std::string_view TakeUntil(std::string_view& rest, char separator) {
+  const size_t at = rest.find(separator);
+  const std::string_view piece = rest.substr(0, at);
+  rest = at == std::string_view::npos ? std::string_view{} : rest.substr(at + 1);
+  return piece;
+}
+
+std::optional<uint8_t> ParsePayloadType(std::string_view text) {
+  uint64_t value = 0;
+  if (!ParseDecimal(text, 127, value)) return std::nullopt;
+  return static_cast<uint8_t>(value);
+}
+
+SdpFormat StaticFormat(uint8_t payload_type) {
+  SdpFormat format;
+  format.payload_type = payload_type;
+  // RFC 3551 §6; the others that are static are none that this recorder takes.
+  if (payload_type == 0) format.encoding = "PCMU";
+  if (payload_type == 8) format.encoding = "PCMA";
+  format.clock_rate = payload_type < 24 ? 8'000 : media::kVideoTimescale;
+  return format;
+}
+
+// video 0 RTP/AVP 96 97
+Result<SdpMedia> ParseMediaLine(std::string_view line) {
+  SdpMedia media;
+  media.kind = TakeUntil(line, ' ');
+  (void)TakeUntil(line, ' ');  // Port.
+  (void)TakeUntil(line, ' ');  // Protocol: RTSP's SETUP settles it.
+  while (!line.empty()) {
+    const auto payload_type = ParsePayloadType(TrimSpace(TakeUntil(line, ' ')));
+    if (!payload_type) continue;
+    if (media.formats.size() == kMaxSdpFormats) {
+      return Fail(Code::kCorrupt, "SDP: more than 16 formats in a media line");
+    }
+    media.formats.push_back(StaticFormat(*payload_type));
+  }
+  return media;
+}
+
+SdpFormat* FindFormat(SdpMedia& media, std::string_view payload_type_text) {
+  const auto payload_type = ParsePayloadType(TrimSpace(payload_type_text));
+  if (!payload_type) return nullptr;
+  for (SdpFormat& format : media.formats) {
+    if (format.payload_type == *payload_type) return &format;
+  }
+  return nullptr;
+}
+
+// 97 MPEG4-GENERIC/16000/1
+void ApplyRtpMap(std::string_view value, SdpMedia& media) {
+  SdpFormat* const format = FindFormat(media, TakeUntil(value, ' '));
+  if (!format) return;
+  value = TrimSpace(value);
+  const std::string_view encoding = TakeUntil(value, '/');
+  const std::string_view rate = TakeUntil(value, '/');
+  uint64_t clock_rate = 0;
+  uint64_t channels = 1;
+  if (!ParseDecimal(TrimSpace(rate), kMaxClockRate, clock_rate) || clock_rate == 0) return;
+  if (!value.empty() && (!ParseDecimal(TrimSpace(value), 255, channels) || channels == 0)) return;
+  format->encoding = encoding;
+  format->clock_rate = static_cast<uint32_t>(clock_rate);
+  format->channels = static_cast<uint16_t>(channels);
+}
+
+// 96 packetization-mode=1; sprop-parameter-sets=Z0IA...,aM4...
+void ApplyFmtp(std::string_view value, SdpMedia& media) {
+  SdpFormat* const format = FindFormat(media, TakeUntil(value, ' '));
+  if (!format) return;
+  while (!value.empty() && format->parameters.size() < kMaxParameters) {
+    std::string_view parameter = TakeUntil(value, ';');
+    const std::string_view name = TrimSpace(TakeUntil(parameter, '='));
+    if (name.empty()) continue;
+    format->parameters.push_back({std::string(name), std::string(TrimSpace(parameter))});
+  }
+}
+
+void ApplyAttribute(std::string_view line, Sdp& sdp) {
+  const std::string_view name = TakeUntil(line, ':');
+  if (name == "control") {
+    (sdp.media.empty() ? sdp.control : sdp.media.back().control) = TrimSpace(line);
+  } else if (sdp.media.empty()) {
+    return;
+  } else if (name == "rtpmap") {
+    ApplyRtpMap(TrimSpace(line), sdp.media.back());
+  } else if (name == "fmtp") {
+    ApplyFmtp(TrimSpace(line), sdp.media.back());
+  }
+}
+
+// Parameter sets that the description holds and that make sense; else they come in band.
+void ChooseH264(const SdpFormat& format, RtpFormat& chosen) {
+  chosen.kind = media::TrackKind::kVideo;
+  chosen.codec = media::Codec::kH264;
+  std::vector<Bytes> sps;
+  std::vector<Bytes> pps;
+  std::string_view sets = format.Find("sprop-parameter-sets");
+  while (!sets.empty()) {
+    Bytes nal;
+    if (!Base64Decode(TrimSpace(TakeUntil(sets, ',')), nal) || nal.empty()) continue;
+    const auto type = media::H264NalType(nal);
+    if (type == media::H264Nal::kSps)
+      sps.push_back(std::move(nal));
+    else if (type == media::H264Nal::kPps)
+      pps.push_back(std::move(nal));
+  }
+  chosen.config.sps = sps;
+  chosen.config.pps = pps;
+  if (sps.empty() || pps.empty()) return;
+  auto config = media::MakeH264Track(std::move(sps), std::move(pps));
+  if (!config) return;
+  chosen.config = std::move(*config);
+  chosen.complete = true;
+}
+
+int BitsOf(const SdpFormat& format, std::string_view name) {
+  uint64_t bits = 0;
+  return ParseDecimal(format.Find(name), 32, bits) ? static_cast<int>(bits) : 0;
+}
+
+Status ChooseAac(const SdpFormat& format, RtpFormat& chosen) {
+  Bytes config;
+  if (!HexDecode(format.Find("config"), config)) {
+    return Fail(Code::kUnsupported, "AAC without a configuration in the description");
+  }
+  if (!EqualsIgnoringCase(format.Find("mode"), "AAC-hbr")) {
+    return Fail(Code::kUnsupported, "AAC in another mode than AAC-hbr");
+  }
+  LB_TRY_ASSIGN(track, media::MakeAacTrack(std::move(config)));
+  chosen.kind = media::TrackKind::kAudio;
+  chosen.codec = media::Codec::kAac;
+  chosen.config = std::move(track);
+  chosen.complete = true;
+  chosen.aac_size_bits = BitsOf(format, "sizelength");
+  chosen.aac_index_bits = BitsOf(format, "indexlength");
+  chosen.aac_index_delta_bits = BitsOf(format, "indexdeltalength");
+  if (chosen.aac_size_bits == 0) return Fail(Code::kUnsupported, "AAC without sizelength");
+  return Ok();
+}
+
+Result<RtpFormat> TryFormat(const SdpFormat& format) {
+  RtpFormat chosen;
+  chosen.payload_type = format.payload_type;
+  chosen.clock_rate = format.clock_rate;
+  if (EqualsIgnoringCase(format.encoding, "H264")) {
+    if (format.clock_rate != media::kVideoTimescale) {
+      return Fail(Code::kUnsupported, "H.264 with a clock that is not 90 kHz");
+    }
+    ChooseH264(format, chosen);
+    return chosen;
+  }
+  if (EqualsIgnoringCase(format.encoding, "MPEG4-GENERIC")) {
+    LB_TRY(ChooseAac(format, chosen));
+    return chosen;
+  }
+  const bool a_law = EqualsIgnoringCase(format.encoding, "PCMA");
+  if (a_law || EqualsIgnoringCase(format.encoding, "PCMU")) {
+    chosen.kind = media::TrackKind::kAudio;
+    chosen.codec = a_law ? media::Codec::kPcma : media::Codec::kPcmu;
+    chosen.config = media::MakeG711Track(chosen.codec, format.clock_rate, format.channels);
+    chosen.complete = true;
+    return chosen;
+  }
+  const std::string name = format.encoding.empty()
+                               ? "payload type " + std::to_string(format.payload_type)
+                               : format.encoding;
+  return Fail(Code::kUnsupported, name);
+}
+
+}  // namespace
+
+std::string_view SdpFormat::Find(std::string_view name) const {
+  for (const Parameter& parameter : parameters) {
+    if (EqualsIgnoringCase(parameter.name, name)) return parameter.value;
+  }
+  return {};
+}
+
+Result<Sdp> ParseSdp(std::string_view text) {
+  Sdp sdp;
+  size_t lines = 0;
+  while (!text.empty()) {
+    const std::string_view line = TrimSpace(TakeUntil(text, '\n'));
+    if (++lines > kMaxSdpLines) return Fail(Code::kCorrupt, "SDP: more than 512 lines");
+    if (line.size() < 2 || line[1] != '=') continue;
+    if (line[0] == 'm') {
+      if (sdp.media.size() == kMaxSdpMedia) {
+        return Fail(Code::kCorrupt, "SDP: more than 16 media lines");
+      }
+      LB_TRY_ASSIGN(media, ParseMediaLine(line.substr(2)));
+      sdp.media.push_back(std::move(media));
+    } else if (line[0] == 'a') {
+      ApplyAttribute(line.substr(2), sdp);
+    }
+  }
+  if (sdp.media.empty()) return Fail(Code::kCorrupt, "SDP: no media line");
+  return sdp;
+}
+
+std::string ResolveControl(std::string_view base, std::string_view control) {
+  constexpr std::string_view kScheme = "rtsp://";
+  if (control.empty() || control == "*") return std::string(base);
+  if (EqualsIgnoringCase(control.substr(0, kScheme.size()), kScheme)) return std::string(control);
+  std::string url(base);
+  if (url.empty() || url.back() != '/') url += '/';
+  if (control[0] == '/') control.remove_prefix(1);
+  return url.append(control);
+}
+
+Result<RtpFormat> ChooseFormat(const SdpMedia& media) {
+  std::string why = "no format";
+  for (const SdpFormat& format : media.formats) {
+    auto chosen = TryFormat(format);
+    if (chosen) return chosen;
+    why = chosen.message();
+  }
+  return Fail(Code::kUnsupported, why);
+}
+
+}  // namespace lookback::recorder
