@@ -26,7 +26,7 @@ bool HasChromaFormat(uint8_t profile) {
 void SkipScalingList(BitReader& bits, int size) {
   int last = 8, next = 8;
   for (int i = 0; i < size && bits.ok(); ++i) {
-    if (next != 0) next = (last + bits.Signed()) & 255;
+    if (next != 0) next = (last + (bits.Signed() & 255)) & 255;
     last = next == 0 ? last : next;
   }
 }
