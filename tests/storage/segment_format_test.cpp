@@ -190,7 +190,7 @@ TEST(SegmentEnd, HostileTablesAreSafe) {
     for (uint32_t i = 1 + random() % 4; i > 0; --i) {
       bad[24 + random() % (bad.size() - 40)] = static_cast<uint8_t>(random());
     }
-    bad.resize(bad.size() - 16);
+    bad.erase(bad.end() - 16, bad.end());
     ByteWriter out(bad);
     out.U64(Xxh3_64(bad));
     out.U64(good.size());
