@@ -1,0 +1,170 @@
+// `lookback camera`: which cameras there are, and how they do.
+
+#include <fmt/format.h>
+
+#include "apps/lookback/command.h"
+
+namespace lookback::app {
+namespace {
+
+constexpr uint64_t kMaxPasswordFileBytes = 4'096;
+
+struct NewCamera {
+  std::string id;
+  std::string url;
+  std::string name;
+  std::string user;
+  std::string password_file;
+  bool audio = false;
+};
+
+std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
+
+// The first line of the file, so that an editor's line end is no part of it.
+Result<std::string> ReadPassword(FileSystem& files, const std::string& path) {
+  auto bytes = ReadFile(files, path, kMaxPasswordFileBytes);
+  if (!bytes) return Pass(bytes.error(), "--password-file");
+  const std::string_view text = AsText(*bytes);
+  return std::string(text.substr(0, text.find_first_of("\r\n")));
+}
+
+Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files) {
+  Json body = {{"id", camera.id}, {"url", camera.url}, {"audio", camera.audio}};
+  if (!camera.name.empty()) body["name"] = camera.name;
+  if (!camera.user.empty()) body["user"] = camera.user;
+  if (!camera.password_file.empty()) {
+    LB_TRY_ASSIGN(password, ReadPassword(files, camera.password_file));
+    body["password"] = password;
+  }
+  LB_TRY_ASSIGN(added, client.api().Call("POST", "/api/v1/cameras", body));
+  if (client.json()) {
+    PrintJson(added);
+  } else {
+    PrintText(fmt::format("camera {} is being recorded from {}\n", Printable(TextOf(added, "id")),
+                          Printable(TextOf(added, "url"))));
+  }
+  return kExitOk;
+}
+
+std::string OnOff(const Json& json, const char* name) { return FlagOf(json, name) ? "on" : "off"; }
+
+Result<int> ListCameras(Client& client) {
+  LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/cameras"));
+  if (client.json()) {
+    PrintJson(answer);
+    return kExitOk;
+  }
+  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
+  for (const Json& camera : ListOf(answer, "cameras")) {
+    table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
+               TextOf(camera, "user"), OnOff(camera, "enabled"), OnOff(camera, "audio")});
+  }
+  PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
+                          : table.Text());
+  return kExitOk;
+}
+
+Result<int> ShowCamera(Client& client, const std::string& id) {
+  LB_TRY_ASSIGN(camera, client.api().Get(CameraPath(id)));
+  if (client.json()) {
+    PrintJson(camera);
+    return kExitOk;
+  }
+  Table table({"id", TextOf(camera, "id")});
+  table.Add({"name", TextOf(camera, "name")});
+  table.Add({"url", TextOf(camera, "url")});
+  table.Add({"user", TextOf(camera, "user")});
+  table.Add({"password", FlagOf(camera, "has_password") ? "set, never shown" : "none"});
+  table.Add({"recording", FlagOf(camera, "removed") ? "removed" : OnOff(camera, "enabled")});
+  table.Add({"audio", OnOff(camera, "audio")});
+  PrintText(table.Text());
+  return kExitOk;
+}
+
+Result<int> RemoveCamera(Client& client, const std::string& id) {
+  LB_TRY_ASSIGN(nothing, client.api().Call("DELETE", CameraPath(id)));
+  if (client.json()) {
+    PrintJson({{"camera", id}, {"removed", true}});
+  } else {
+    PrintText("camera " + Printable(id) +
+              " is removed; its footage stays until retention takes it\n");
+  }
+  return kExitOk;
+}
+
+std::string FormatRate(const Json& status) {
+  const auto rate = status.find("bits_per_second");
+  const double bits = rate != status.end() && rate->is_number() ? rate->get<double>() : 0;
+  return fmt::format("{:.2f} Mbit/s", bits / 1e6);
+}
+
+Table StatusTable(const Json& list, const TimeZone& zone) {
+  Table table(
+      {"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "RATE", "TRACKS", "LOST", "LAST ERROR"});
+  for (const Json& status : list) {
+    table.Add({TextOf(status, "camera"), TextOf(status, "state"),
+               LocalTimeOf(status, "since", zone), LocalTimeOf(status, "durable_until", zone),
+               FormatRate(status), TextOf(status, "tracks"),
+               std::to_string(NumberOf(status, "lost_packets")), TextOf(status, "last_error")});
+  }
+  return table;
+}
+
+Result<int> ShowStatus(Client& client, const std::string& id) {
+  std::vector<std::string> ids;
+  if (!id.empty()) {
+    ids.push_back(id);
+  } else {
+    LB_TRY_ASSIGN(cameras, client.api().Get("/api/v1/cameras"));
+    for (const Json& camera : ListOf(cameras, "cameras")) ids.push_back(TextOf(camera, "id"));
+  }
+  Json list = Json::array();
+  for (const std::string& each : ids) {
+    LB_TRY_ASSIGN(status, client.api().Get(CameraPath(each) + "/status"));
+    list.push_back(std::move(status));
+  }
+  if (client.json()) {
+    PrintJson(id.empty() ? Json{{"cameras", list}} : list.front());
+    return kExitOk;
+  }
+  LB_TRY_ASSIGN(zone, client.Zone());
+  PrintText(list.empty() ? "There are no cameras.\n" : StatusTable(list, zone).Text());
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddCameraCommands(Commands& commands) {
+  CLI::App* group = commands.Group("camera", "Add, list, show and remove cameras; how they do.");
+  auto camera = std::make_shared<NewCamera>();
+  CLI::App* add = commands.AddClient(
+      group, "add", "Record a camera from now on.",
+      [&commands, camera](Client& client) { return AddCamera(client, *camera, commands.files); });
+  add->add_option("id", camera->id, "[a-z0-9-], 1 to 64; never used again for another")->required();
+  add->add_option("url", camera->url, "rtsp://HOST[:PORT]/PATH, without a password")->required();
+  add->add_option("--name", camera->name, "what people call it");
+  CLI::Option* user = add->add_option("--user", camera->user, "who the camera lets in");
+  add->add_option("--password-file", camera->password_file,
+                  "a file whose first line is the password")
+      ->needs(user);
+  add->add_flag("--audio", camera->audio, "record its sound too");
+
+  commands.AddClient(group, "list", "All cameras.", &ListCameras);
+  auto id = std::make_shared<std::string>();
+  commands
+      .AddClient(group, "show", "One camera's settings.",
+                 [id](Client& client) { return ShowCamera(client, *id); })
+      ->add_option("id", *id)
+      ->required();
+  commands
+      .AddClient(group, "remove", "Record a camera no more; its footage stays.",
+                 [id](Client& client) { return RemoveCamera(client, *id); })
+      ->add_option("id", *id)
+      ->required();
+  commands
+      .AddClient(group, "status", "How a camera does, or all of them.",
+                 [id](Client& client) { return ShowStatus(client, *id); })
+      ->add_option("id", *id);
+}
+
+}  // namespace lookback::app

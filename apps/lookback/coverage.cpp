@@ -1,0 +1,82 @@
+#include "apps/lookback/coverage.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lookback::app {
+namespace {
+
+TimeRange RangeOf(const Json& json) {
+  const auto start = TimeOf(json, "start");
+  const auto end = TimeOf(json, "end");
+  return start && end ? TimeRange{*start, *end} : TimeRange{};
+}
+
+std::string SpanText(const Json& span) {
+  std::string text = fmt::format("footage, {} segments", NumberOf(span, "segments"));
+  if (FlagOf(span, "open")) text += ", being written";
+  if (FlagOf(span, "clock_unsynchronised")) text += ", clock unsynchronised";
+  if (const int64_t lost = NumberOf(span, "lost_packets"); lost > 0) {
+    text += fmt::format(", {} packets lost", lost);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string CoverageBar(const Json& timeline, TimeRange range, size_t cells) {
+  std::vector<TimeRange> spans;
+  for (const Json& span : ListOf(timeline, "spans")) spans.push_back(RangeOf(span));
+  std::sort(spans.begin(), spans.end(),
+            [](const TimeRange& a, const TimeRange& b) { return a.start_us < b.start_us; });
+  std::string bar;
+  const double width_us = static_cast<double>(range.duration_us()) / static_cast<double>(cells);
+  for (size_t i = 0; i < cells; ++i) {
+    const TimeRange cell{
+        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i)),
+        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i + 1))};
+    // Spans of a wrong clock may overlap; what was counted is not counted again.
+    int64_t covered_us = 0;
+    TimeUs at = cell.start_us;
+    for (const TimeRange& span : spans) {
+      const TimeRange part = span.Intersect({at, cell.end_us});
+      if (part.empty()) continue;
+      covered_us += part.duration_us();
+      at = part.end_us;
+    }
+    bar += covered_us == 0 ? '.' : covered_us >= cell.duration_us() ? '#' : '+';
+  }
+  return bar;
+}
+
+std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent) {
+  const std::string detail = TextOf(gap, "detail");
+  std::string cause = TextOf(gap, "cause");
+  if (!detail.empty()) cause += ": " + detail;
+  return {indent + LocalTimeOf(gap, "start", zone), LocalTimeOf(gap, "end", zone),
+          FormatDuration(RangeOf(gap).duration_us()), cause};
+}
+
+Table TimelineTable(const Json& timeline, const TimeZone& zone) {
+  std::vector<std::pair<TimeUs, std::vector<std::string>>> rows;
+  for (const Json& span : ListOf(timeline, "spans")) {
+    rows.emplace_back(
+        RangeOf(span).start_us,
+        std::vector<std::string>{LocalTimeOf(span, "start", zone), LocalTimeOf(span, "end", zone),
+                                 FormatDuration(RangeOf(span).duration_us()), SpanText(span)});
+  }
+  for (const Json& gap : ListOf(timeline, "gaps")) {
+    std::vector<std::string> row = GapRow(gap, zone, "");
+    row.back() = "MISSING: " + row.back();
+    rows.emplace_back(RangeOf(gap).start_us, std::move(row));
+  }
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  Table table({"FROM", "TO", "DURATION", "WHAT"});
+  for (auto& [start_us, row] : rows) table.Add(std::move(row));
+  return table;
+}
+
+}  // namespace lookback::app

@@ -1,0 +1,200 @@
+// `lookback timeline` and `lookback clip`: what footage there is, why some is missing, and the
+// footage itself.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/lookback/clip_fetch.h"
+#include "apps/lookback/command.h"
+#include "apps/lookback/coverage.h"
+
+namespace lookback::app {
+namespace {
+
+constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
+
+struct FootageOptions {
+  std::string camera;
+  WrittenRange range;
+  std::string reason;
+  std::string file;
+  std::string gaps = "keep";
+  bool no_audio = false;
+  bool require_complete = false;
+  bool force = false;
+};
+
+std::string FormatSeconds(int64_t us) {
+  std::string text = fmt::format("{:.3f}", static_cast<double>(us) / kUsPerSecond);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + " s";
+}
+
+std::string FormatRange(TimeRange range, const TimeZone& zone) {
+  return zone.Format(range.start_us) + " to " + zone.Format(range.end_us);
+}
+
+Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
+  LB_TRY_ASSIGN(zone, client.Zone());
+  LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
+  const std::string path =
+      WithQuery("/api/v1/cameras/" + PercentEncode(options.camera) + "/timeline",
+                {{"start", FormatTime(range.start_us)},
+                 {"end", FormatTime(range.end_us)},
+                 {"reason", options.reason}});
+  LB_TRY_ASSIGN(timeline, client.api().Get(path));
+  if (client.json()) {
+    timeline["asked"] = {{"start", zone.Format(range.start_us)},
+                         {"end", zone.Format(range.end_us)},
+                         {"time_zone", zone.name()}};
+    PrintJson(timeline);
+    return kExitOk;
+  }
+  const int64_t covered_us = NumberOf(timeline, "covered_us");
+  const int64_t missing_us = NumberOf(timeline, "missing_us");
+  std::string text =
+      fmt::format("{}, {}\n", Printable(TextOf(timeline, "camera")), FormatRange(range, zone));
+  if (covered_us + missing_us <= 0) {
+    PrintText(text + "That range has not happened yet.\n");
+    return kExitOk;
+  }
+  text += fmt::format(
+      "covered {} ({:.2f} %), missing {}\n", FormatDuration(covered_us),
+      100.0 * static_cast<double>(covered_us) / static_cast<double>(covered_us + missing_us),
+      FormatSeconds(missing_us));
+  text += "[" + CoverageBar(timeline, range, kCoverageBarCells) + "]\n";
+  PrintText(text + TimelineTable(timeline, zone).Text());
+  return kExitOk;
+}
+
+// Bytes so far, and how fast, at most so often that printing costs nothing.
+class TransferLine {
+ public:
+  TransferLine(std::string file, Clock& clock)
+      : file_(std::move(file)), clock_(clock), begun_us_(clock.MonotonicUs()) {}
+
+  void Show(uint64_t done, uint64_t total) {
+    const int64_t now_us = clock_.MonotonicUs();
+    if (!first_) first_ = done;
+    if (now_us - shown_us_ < kProgressEveryUs) return;
+    shown_us_ = now_us;
+    const double seconds = static_cast<double>(std::max<int64_t>(1, now_us - begun_us_)) / 1e6;
+    const auto rate = static_cast<uint64_t>(static_cast<double>(done - *first_) / seconds);
+    line_.Update(fmt::format("{}: {} of {} ({} %), {}/s", file_, FormatBytes(done),
+                             FormatBytes(total), done * 100 / total, FormatBytes(rate)));
+  }
+
+ private:
+  const std::string file_;
+  Clock& clock_;
+  const int64_t begun_us_;
+  ProgressLine line_;
+  int64_t shown_us_ = 0;
+  std::optional<uint64_t> first_;  // What an earlier try had brought counts in no rate.
+};
+
+std::string MissingText(const Json& description, const TimeZone& zone) {
+  Table table({"  MISSING FROM", "TO", "DURATION", "CAUSE"});
+  for (const Json& gap : ListOf(description, "missing")) table.Add(GapRow(gap, zone, "  "));
+  return table.Text();
+}
+
+int TellIncomplete(const Json& description, TimeRange range, const TimeZone& zone,
+                   int64_t missing_us) {
+  Complain(fmt::format("{} of {} are missing, so no file is written (--require-complete)",
+                       FormatSeconds(missing_us), FormatSeconds(range.duration_us())));
+  const std::string text = MissingText(description, zone);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  return kExitNegative;
+}
+
+Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRange range,
+              const TimeZone& zone, int64_t missing_us) {
+  const Json& description = receipt.description;
+  return {{"file", receipt.fetched ? Json(options.file) : Json()},
+          {"camera", options.camera},
+          {"start", zone.Format(range.start_us)},
+          {"end", zone.Format(range.end_us)},
+          {"time_zone", zone.name()},
+          {"gaps", options.gaps},
+          {"bytes", receipt.fetched ? NumberOf(description, "size_bytes") : 0},
+          {"duration_us", NumberOf(description, "duration_us")},
+          {"shown", description.value("shown", Json())},
+          {"complete", missing_us == 0},
+          {"missing_us", missing_us},
+          {"missing", ListOf(description, "missing")}};
+}
+
+Result<int> TakeClip(Client& client, const FootageOptions& options, Commands& commands) {
+  if (!options.force && Exists(commands.files, options.file)) {
+    return Fail(Code::kConflict, options.file + " exists; --force replaces it");
+  }
+  LB_TRY_ASSIGN(zone, client.Zone());
+  LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
+  ClipOrder order;
+  order.camera = options.camera;
+  order.query = {{"start", FormatTime(range.start_us)},
+                 {"end", FormatTime(range.end_us)},
+                 {"gaps", options.gaps},
+                 {"audio", options.no_audio ? "0" : "1"},
+                 {"reason", options.reason}};
+  order.file = options.file;
+  order.require_complete = options.require_complete;
+  Result<ClipReceipt> receipt = [&] {
+    TransferLine line(options.file, commands.clock);
+    return FetchClip(client.api(), commands.files, order,
+                     [&line](uint64_t done, uint64_t total) { line.Show(done, total); });
+  }();
+  if (!receipt) return Pass(receipt.error());
+  const Json& description = receipt->description;
+  // A range with no footage at all has no count: all of it is missing.
+  const int64_t missing_us = description.contains("missing_us")
+                                 ? NumberOf(description, "missing_us")
+                                 : range.duration_us();
+  if (client.json()) PrintJson(ClipJson(options, *receipt, range, zone, missing_us));
+  if (!receipt->fetched) return TellIncomplete(description, range, zone, missing_us);
+  if (client.json()) return kExitOk;
+  const auto bytes = static_cast<uint64_t>(NumberOf(description, "size_bytes"));
+  std::string text = fmt::format(
+      "{}: {} of {}, {}, {}\n", options.file, FormatSeconds(NumberOf(description, "duration_us")),
+      Printable(options.camera), FormatRange(range, zone), FormatBytes(bytes));
+  if (missing_us == 0) {
+    text += "nothing is missing\n";
+  } else {
+    text += fmt::format("{} of {} are missing:\n", FormatSeconds(missing_us),
+                        FormatSeconds(range.duration_us())) +
+            MissingText(description, zone);
+  }
+  PrintText(text);
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddFootageCommands(Commands& commands) {
+  auto options = std::make_shared<FootageOptions>();
+  CLI::App* timeline =
+      commands.AddClient(&commands.app, "timeline", "What footage there is, and why some is not.",
+                         [options](Client& client) { return ShowTimeline(client, *options); });
+  CLI::App* clip = commands.AddClient(
+      &commands.app, "clip", "Take a range of footage, as one MP4 file.",
+      [&commands, options](Client& client) { return TakeClip(client, *options, commands); });
+  for (CLI::App* command : {timeline, clip}) {
+    command->add_option("camera", options->camera)->required();
+    AddRangeOptions(command, options->range, /*required=*/true);
+    command->add_option("--reason", options->reason, "why: it stands in the record of the access");
+  }
+  clip->add_option("-o,--output", options->file, "the file to write")->required();
+  clip->add_option("--gaps", options->gaps,
+                   "`keep`: the last picture stands until footage goes on; `close`: left out")
+      ->check(CLI::IsMember({"keep", "close"}))
+      ->capture_default_str();
+  clip->add_flag("--require-complete", options->require_complete,
+                 "fail, and write nothing, when any second is missing");
+  clip->add_flag("--no-audio", options->no_audio, "leave the sound out");
+  clip->add_flag("--force", options->force, "replace the file if it exists");
+}
+
+}  // namespace lookback::app

@@ -1,0 +1,209 @@
+#include "apps/lookback/output.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+namespace lookback::app {
+namespace {
+
+constexpr char32_t kReplacement = 0xFFFD;
+
+// Takes one code point off `text`; kReplacement for bytes that are no UTF-8.
+char32_t TakeCodePoint(std::string_view& text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const size_t length = first < 0x80   ? 1
+                        : first < 0xC2 ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
+  if (length == 0 || length > text.size()) {
+    text.remove_prefix(1);
+    return kReplacement;
+  }
+  char32_t point = length == 1 ? first : first & (0x7Fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) {
+      text.remove_prefix(1);
+      return kReplacement;
+    }
+    point = (point << 6) | (next & 0x3Fu);
+  }
+  text.remove_prefix(length);
+  return point;
+}
+
+bool IsWide(char32_t c) {
+  // The blocks of East Asian Width W and F in which camera names are written.
+  constexpr std::pair<char32_t, char32_t> kWide[] = {
+      {0x1100, 0x115F}, {0x2E80, 0x303E}, {0x3041, 0xA4CF}, {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},
+      {0xFE30, 0xFE6F}, {0xFF00, 0xFF60}, {0xFFE0, 0xFFE6}, {0x1F300, 0x1F64F}, {0x20000, 0x3FFFD}};
+  return std::any_of(std::begin(kWide), std::end(kWide),
+                     [c](const auto& block) { return block.first <= c && c <= block.second; });
+}
+
+bool IsControl(char32_t c) {
+  const bool bidi = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+  return c < 0x20 || (c >= 0x7F && c < 0xA0) || bidi;
+}
+
+}  // namespace
+
+int ExitCodeOf(Code code) {
+  switch (code) {
+    case Code::kInvalid:
+      return kExitUsage;
+    case Code::kNotFound:
+      return kExitNotFound;
+    case Code::kConflict:
+    case Code::kDenied:
+      return kExitDenied;
+    case Code::kUnavailable:
+      return kExitUnavailable;
+    case Code::kDiskFull:
+    case Code::kDiskFailed:
+    case Code::kCorrupt:
+      return kExitDisk;
+    case Code::kUnsupported:
+      return kExitNewerFormat;
+  }
+  return kExitUnavailable;
+}
+
+void Complain(std::string_view sentence) {
+  const std::string line = "lookback: " + Printable(sentence) + "\n";
+  std::fputs(line.c_str(), stderr);
+}
+
+int Failed(const Error& error) {
+  Complain(error.message);
+  return ExitCodeOf(error.code);
+}
+
+void PrintJson(const Json& json) {
+  PrintText(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void PrintText(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+std::string Printable(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::string_view before = text;
+    const char32_t point = TakeCodePoint(text);
+    if (point == kReplacement) {
+      out += "\xEF\xBF\xBD";
+    } else if (IsControl(point)) {
+      out += ' ';
+    } else {
+      out += before.substr(0, before.size() - text.size());
+    }
+  }
+  return out;
+}
+
+size_t DisplayWidth(std::string_view text) {
+  size_t width = 0;
+  while (!text.empty()) width += IsWide(TakeCodePoint(text)) ? 2 : 1;
+  return width;
+}
+
+void Table::Add(std::vector<std::string> row) {
+  for (std::string& cell : row) cell = Printable(cell);
+  rows_.push_back(std::move(row));
+}
+
+std::string Table::Text() const {
+  std::vector<size_t> widths;
+  for (const auto& row : rows_) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
+  }
+  std::string text;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i] + std::string(widths[i] - DisplayWidth(row[i]) + 2, ' ');
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  if (bytes < 1'000) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes) / 1'000;
+  size_t unit = 0;
+  // 999.95 would be shown as 1000.0.
+  while (value >= 999.95 && unit + 1 < std::size(kUnits)) {
+    value /= 1'000;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string TextOf(const Json& json, const char* name) {
+  const auto found = json.is_object() ? json.find(name) : json.end();
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+int64_t NumberOf(const Json& json, const char* name) {
+  const auto found = json.is_object() ? json.find(name) : json.end();
+  return found != json.end() && found->is_number() ? found->get<int64_t>() : 0;
+}
+
+bool FlagOf(const Json& json, const char* name) {
+  const auto found = json.is_object() ? json.find(name) : json.end();
+  return found != json.end() && found->is_boolean() && found->get<bool>();
+}
+
+const Json& ListOf(const Json& json, const char* name) {
+  static const Json none = Json::array();
+  const auto found = json.is_object() ? json.find(name) : json.end();
+  return found != json.end() && found->is_array() ? *found : none;
+}
+
+std::string WordsOf(const Json& json, const char* name) {
+  std::string text;
+  for (const Json& word : ListOf(json, name)) {
+    if (word.is_string()) text += (text.empty() ? "" : ",") + word.get<std::string>();
+  }
+  return text;
+}
+
+std::optional<TimeUs> TimeOf(const Json& json, const char* name) {
+  const Result<TimeUs> time = ParseTime(TextOf(json, name));
+  return time ? std::optional(*time) : std::nullopt;
+}
+
+std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
+                        std::string_view otherwise) {
+  const auto time = TimeOf(json, name);
+  return time ? zone.Format(*time) : std::string(otherwise);
+}
+
+ProgressLine::ProgressLine() : shown_(::isatty(STDERR_FILENO) == 1) {}
+
+ProgressLine::~ProgressLine() { Update(""); }
+
+void ProgressLine::Update(std::string_view text) {
+  if (!shown_ || (text.empty() && width_ == 0)) return;
+  const std::string clean = Printable(text);
+  const size_t width = DisplayWidth(clean);
+  const size_t padding = width_ > width ? width_ - width : 0;
+  const std::string line = "\r" + clean + std::string(padding, ' ') + (width == 0 ? "\r" : "");
+  std::fputs(line.c_str(), stderr);
+  width_ = width;
+}
+
+}  // namespace lookback::app

@@ -1,0 +1,97 @@
+// apps/lookback/output.h: how the command line speaks: one JSON document or aligned text on
+// standard output, sentences and progress on standard error, an exit code that scripts count on.
+//
+// Invariant: what a camera, a server or a disk said is printed without control characters.
+// Threads:   the command's own.
+// Errors:    none of its own; it is where the others' become sentences.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/time_zone.h"
+
+namespace lookback::app {
+
+using Json = nlohmann::ordered_json;  // Fields stand in the order of docs/api.md.
+
+// docs/cli.md and kExitCodesHelp say the same.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitNegative = 1,  // The answer is no: fsck has findings, a clip is not complete.
+  kExitUsage = 2,
+  kExitNotFound = 3,
+  kExitDenied = 4,  // No right, or what is there forbids it.
+  kExitUnavailable = 5,
+  kExitDisk = 6,          // Full, failing or corrupt.
+  kExitNewerFormat = 7,   // And other things that this build does not handle.
+  kExitOtherStore = 8,    // `serve`, `fsck`, `rebuild`: the directory is not this store's.
+  kExitAddressInUse = 9,  // `serve`.
+};
+inline constexpr std::string_view kExitCodesHelp =
+    "Exit codes: 0 ok; 1 the answer is negative (findings, incomplete); 2 wrong usage; 3 not "
+    "found;\n4 denied; 5 unavailable; 6 disk full, failing or corrupt; 7 newer format or "
+    "unsupported;\n8 not this store's directory; 9 address in use.";
+
+int ExitCodeOf(Code code);
+
+// Prints "lookback: SENTENCE" on standard error.
+void Complain(std::string_view sentence);
+// The same for an error; its exit code.
+int Failed(const Error& error);
+
+void PrintJson(const Json& json);
+void PrintText(std::string_view text);  // As is, on standard output.
+
+// Without control characters, and valid UTF-8.
+std::string Printable(std::string_view text);
+// Columns on a terminal: East Asian wide characters take two.
+size_t DisplayWidth(std::string_view text);
+
+class Table {
+ public:
+  explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
+  void Add(std::vector<std::string> row);
+  bool empty() const { return rows_.size() == 1; }
+  std::string Text() const;  // One line a row, columns aligned.
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string FormatBytes(uint64_t bytes);  // "301.0 MB"
+
+// Members of an answer, whose shape another program decides: something for each that is absent.
+std::string TextOf(const Json& json, const char* name);
+int64_t NumberOf(const Json& json, const char* name);
+bool FlagOf(const Json& json, const char* name);
+const Json& ListOf(const Json& json, const char* name);
+std::string WordsOf(const Json& json, const char* name);  // Of a list of texts: "gate,yard".
+std::optional<TimeUs> TimeOf(const Json& json, const char* name);
+// In the zone, with offset; `otherwise` when it is absent or null.
+std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
+                        std::string_view otherwise = "-");
+
+// One line on standard error that is written over, when that is a terminal.
+class ProgressLine {
+ public:
+  ProgressLine();
+  ~ProgressLine();  // Wipes it.
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+
+  bool shown() const { return shown_; }
+  void Update(std::string_view text);
+
+ private:
+  const bool shown_;
+  size_t width_ = 0;
+};
+
+}  // namespace lookback::app

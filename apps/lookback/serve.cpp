@@ -1,0 +1,224 @@
+// `lookback serve`: the daemon. Standard output has one line, "listening on http://HOST:PORT", once
+// requests are answered. SIGTERM and SIGINT stop it cleanly; a second one at once.
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <charconv>
+#include <csignal>
+#include <future>
+#include <thread>
+
+#include "api/access.h"
+#include "api/service.h"
+#include "apps/lookback/command.h"
+#include "base/log.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "recorder/recorder.h"
+#include "storage/retention.h"
+#include "storage/store.h"
+
+namespace lookback::app {
+namespace {
+
+// What running transfers get to finish when the daemon is asked to stop.
+constexpr int64_t kStopGraceUs = 2 * kUsPerSecond;
+
+struct ServeOptions {
+  std::string data;
+  std::vector<std::string> volumes;
+  std::string listen = "127.0.0.1:8686";
+  std::string token_file;
+};
+
+Result<net::HttpServer::Options> ParseListen(const std::string& text) {
+  net::HttpServer::Options options;
+  const size_t colon = text.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
+  options.host = text.substr(0, colon == std::string::npos ? 0 : colon);
+  const bool bracketed =
+      options.host.size() > 2 && options.host.front() == '[' && options.host.back() == ']';
+  if (bracketed) options.host = options.host.substr(1, options.host.size() - 2);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), options.port);
+  const bool good_host =
+      !options.host.empty() && (bracketed || options.host.find(':') == std::string::npos);
+  if (!good_host || port.empty() || error != std::errc() || end != port.data() + port.size()) {
+    return Fail(Code::kInvalid,
+                fmt::format("--listen \"{}\" is not HOST:PORT, such as 127.0.0.1:8686 or "
+                            "[::1]:8686, with a port of 0 (any free one) to 65535",
+                            text));
+  }
+  return options;
+}
+
+// The signals that end the daemon, taken off every thread and waited for on main's.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // Threads that start later inherit it.
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+  // From here on the next one ends the process at once.
+  int Await() {
+    int number = 0;
+    while (sigwait(&set_, &number) != 0) {
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    return number;
+  }
+
+ private:
+  sigset_t set_;
+};
+
+// Each open segment and each connection holds a descriptor; the usual soft limit is 1,024.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int StoreFailed(const Error& error) {
+  Complain(error.message);
+  return error.code == Code::kInvalid ? kExitOtherStore : ExitCodeOf(error.code);
+}
+
+// The parts of the daemon, in the order of their start; they stop in the order of Stop().
+class Daemon {
+ public:
+  Daemon(storage::Store& store, Clock& clock, FileSystem& files)
+      : store_(store), clock_(clock), files_(files) {}
+  ~Daemon() { Stop(); }
+
+  Status Start(const net::HttpServer::Options& listen) {
+    recorder_ = recorder::Recorder::Start({}, store_.archive(), clock_);
+    LB_TRY_ASSIGN(service, api::Service::Start({store_, *recorder_, clock_, files_}));
+    service_ = std::move(service);
+    purger_ = storage::Purger::Start(store_, clock_, [this](const storage::RetentionPlan& plan) {
+      service_->OnRetentionRound(plan);
+    });
+    service_->SetPurger(purger_.get());
+    LB_TRY_ASSIGN(server,
+                  net::HttpServer::Start(loop_, listen, [this](const net::HttpRequest& request) {
+                    return service_->Handle(request);
+                  }));
+    server_ = std::move(server);
+    loop_thread_ = std::thread([this] { loop_.Run(); });
+    return Ok();
+  }
+
+  uint16_t port() const { return server_->port(); }
+
+  // Refuse requests, end the cameras, end deletion: what is left is the store's to seal.
+  void Stop() {
+    if (server_) {
+      std::promise<void> stopped;
+      loop_.Post(
+          [this, &stopped] { server_->Stop(kStopGraceUs, [&stopped] { stopped.set_value(); }); });
+      stopped.get_future().wait();
+      loop_.Stop();
+      loop_thread_.join();
+      server_.reset();
+    }
+    if (recorder_) recorder_->Stop();
+    if (service_) service_->SetPurger(nullptr);
+    purger_.reset();
+    service_.reset();
+    recorder_.reset();
+  }
+
+ private:
+  storage::Store& store_;
+  Clock& clock_;
+  FileSystem& files_;
+  net::Loop loop_;
+  std::unique_ptr<recorder::Recorder> recorder_;
+  std::unique_ptr<api::Service> service_;
+  std::unique_ptr<storage::Purger> purger_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::thread loop_thread_;
+};
+
+void TellVolumes(storage::Store& store) {
+  for (const storage::Volume* volume : store.volumes()) {
+    if (volume->state() == storage::VolumeState::kOnline) continue;
+    LogWarning("serve", fmt::format("volume {} is {}; its footage cannot be seen until it is back",
+                                    volume->root(), storage::VolumeStateName(volume->state())));
+  }
+}
+
+void TellLogin(bool first_start, const std::string& token_file) {
+  if (first_start) {
+    LogInfo("serve", fmt::format("the token of user {} is in {}; clients take it by --token-file",
+                                 api::kAdminName, token_file));
+  } else {
+    LogInfo("serve",
+            "clients log in with a token, by --token-file or LOOKBACK_TOKEN; the first "
+            "start wrote one, and `lookback user token` makes more");
+  }
+}
+
+Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
+  ServeOptions options = asked;
+  LB_TRY_ASSIGN(listen, ParseListen(options.listen));
+  if (options.data.empty()) {
+    LB_TRY_ASSIGN(data, DefaultDataDirectory());
+    options.data = data;
+  }
+  if (options.token_file.empty()) options.token_file = DefaultTokenFile(options.data);
+  StopSignals signals;
+  RaiseDescriptorLimit();
+
+  auto store = storage::Store::Open({options.data, options.volumes}, clock, files);
+  if (!store) return StoreFailed(store.error());
+  TellVolumes(**store);
+  LB_TRY_ASSIGN(first, api::EnsureAdmin(**store, clock, files, options.token_file));
+  {
+    Daemon daemon(**store, clock, files);
+    if (const Status started = daemon.Start(listen); !started) {
+      Complain(started.message());
+      return started.code() == Code::kUnavailable ? int{kExitAddressInUse}
+                                                  : ExitCodeOf(started.code());
+    }
+    TellLogin(first, options.token_file);
+    const bool v6 = listen.host.find(':') != std::string::npos;
+    const std::string host = v6 ? "[" + listen.host + "]" : listen.host;
+    PrintText(fmt::format("listening on http://{}:{}\n", host, daemon.port()));
+    const int number = signals.Await();
+    LogInfo("serve", fmt::format("{}: stopping; once more ends at once",
+                                 number == SIGINT ? "SIGINT" : "SIGTERM"));
+  }
+  (*store)->Close();
+  LogInfo("serve", "stopped; everything is sealed");
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddServeCommand(Commands& commands) {
+  auto options = std::make_shared<ServeOptions>();
+  CLI::App* serve =
+      commands.Add(&commands.app, "serve", "Record, and answer on HTTP, until SIGTERM or Ctrl-C.",
+                   [&commands, options]() -> Result<int> {
+                     return Serve(*options, commands.clock, commands.files);
+                   });
+  serve->add_option("--data", options->data,
+                    "the store ($XDG_DATA_HOME/lookback or ~/.local/share/lookback)");
+  serve
+      ->add_option("--volume", options->volumes,
+                   "directory for footage, again for each (those known, at first DATA/volume)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  serve->add_option("--listen", options->listen, "HOST:PORT; port 0 takes any free one")
+      ->capture_default_str();
+  serve->add_option("--token-file", options->token_file,
+                    "where the first start writes an admin's token (DATA/secrets/admin-token)");
+}
+
+}  // namespace lookback::app
