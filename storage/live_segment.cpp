@@ -54,12 +54,19 @@ index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
 }
 
 LiveSegment::LiveSegment(SegmentHeader header, Bytes init)
-    : header_(std::move(header)),
-      key_{header_.stream, header_.start_us, header_.epoch, header_.sequence},
-      end_us_(header_.start_us) {
-  index_.header = header_;
+    : key_{header.stream, header.start_us, header.epoch, header.sequence},
+      end_us_(header.start_us) {
+  index_.header = std::move(header);
   index_.init = std::move(init);
 }
+
+LiveSegment::LiveSegment(index::Seal row)
+    : key_(index::KeyOf(row)),
+      end_us_(row.end_us),
+      durable_end_us_(row.end_us),
+      closed_(true),
+      recorded_(true),
+      row_(std::move(row)) {}
 
 void LiveSegment::Add(SegmentFragment fragment, uint64_t file_bytes) {
   const std::lock_guard lock(mutex_);

@@ -21,9 +21,10 @@ index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256);
 class LiveSegment {
  public:
   LiveSegment(SegmentHeader header, Bytes init);
+  // One that is whole and durable already; its index is in its file.
+  explicit LiveSegment(index::Seal row);
 
   const index::SegmentKey& key() const { return key_; }
-  const Uuid& volume() const { return header_.volume; }
 
   void Add(SegmentFragment fragment, uint64_t file_bytes);
   // It has its LKEN: `row` is what goes on record.
@@ -45,7 +46,6 @@ class LiveSegment {
  private:
   index::Seal RowLocked() const;
 
-  const SegmentHeader header_;
   const index::SegmentKey key_;
   std::atomic<bool> doubtful_{false};
   mutable std::mutex mutex_;

@@ -1,11 +1,16 @@
 #include "storage/repair.h"
 
+#include <algorithm>
+
+#include "base/checksum.h"
 #include "storage/layout.h"
 #include "storage/live_segment.h"
 #include "storage/segment_reader.h"
 
 namespace lookback::storage {
 namespace {
+
+constexpr size_t kCopyBytes = 1 << 20;
 
 Result<Repaired> MoveAway(Volume& volume, const index::SegmentKey& key, const std::string& why) {
   LB_TRY(volume.Quarantine(key));
@@ -23,6 +28,43 @@ std::string Foreign(const SegmentHeader& header, const Volume& volume, const ind
   if (SegmentPath(own) != SegmentPath(key)) return "its head names " + SegmentPath(own);
   return {};
 }
+
+// Appends to a file, with the digests of all that it holds.
+class Copier {
+ public:
+  explicit Copier(File& file) : file_(file) {}
+
+  uint64_t bytes() const { return bytes_; }
+  Xxh128 xxh() const { return xxh_.Digest(); }
+  Sha256Digest FinishSha256() { return sha_.Finish(); }
+
+  Status Append(ByteSpan part) {
+    LB_TRY(file_.WriteAt(bytes_, std::span(&part, 1)));
+    xxh_.Update(part);
+    sha_.Update(part);
+    bytes_ += part.size();
+    return Ok();
+  }
+
+  // The bytes [start, end) of `from`.
+  Status AppendFrom(const File& from, uint64_t start, uint64_t end) {
+    Bytes buffer(kCopyBytes);
+    while (start < end) {
+      const size_t wanted = static_cast<size_t>(std::min<uint64_t>(kCopyBytes, end - start));
+      LB_TRY_ASSIGN(read, from.ReadAt(start, std::span(buffer).first(wanted)));
+      if (read != wanted) return Fail(Code::kDiskFailed, "a segment shrank while it was copied");
+      LB_TRY(Append(std::span(buffer).first(read)));
+      start += read;
+    }
+    return Ok();
+  }
+
+ private:
+  File& file_;
+  uint64_t bytes_ = 0;
+  Xxh128Hasher xxh_;
+  Sha256Hasher sha_;
+};
 
 // Puts an LKEN after the last good fragment, where the file then ends.
 Status Cut(File& file, const ScanResult& scan) {
@@ -73,6 +115,54 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
   }
   LB_TRY(file->Sync());
   repaired.seal = SealOf(scan->index, scan->sha256);
+  return repaired;
+}
+
+Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const Uuid& store,
+                               Volume& to, uint32_t sequence) {
+  LB_TRY_ASSIGN(old_file, from.Open(key));
+  auto scan = ScanSegment(*old_file);
+  if (!scan && scan.code() != Code::kCorrupt) return Pass(scan.error());
+  if (!scan) return MoveAway(from, key, scan.message());
+  const std::string foreign = Foreign(scan->index.header, from, key, store);
+  if (!foreign.empty()) return MoveAway(from, key, foreign);
+  if (scan->index.fragments.empty()) {
+    return MoveAway(from, key, "no fragment of it is good: " + scan->problem);
+  }
+
+  SegmentIndex index = std::move(scan->index);
+  const uint64_t old_head_bytes = index.fragments.front().offset;
+  index.header.volume = to.id();
+  index.header.sequence = sequence;
+  index.closed = true;
+  index.recovered = true;
+  const index::SegmentKey copy{key.stream, index.header.start_us, key.epoch, sequence};
+  LB_TRY_ASSIGN(file, to.Create(copy));
+  Repaired repaired;
+  const Status copied = [&]() -> Status {
+    Copier copier(*file);
+    LB_TRY(copier.Append(index.init));
+    LB_TRY(copier.Append(EncodeSegmentHeader(index.header)));
+    const uint64_t head_bytes = copier.bytes();
+    LB_TRY(copier.AppendFrom(*old_file, old_head_bytes, scan->good_bytes));
+    for (SegmentFragment& fragment : index.fragments) {
+      fragment.offset = fragment.offset - old_head_bytes + head_bytes;
+    }
+    LB_TRY(copier.Append(EncodeSegmentEnd(index, copier.xxh())));
+    index.file_bytes = copier.bytes();
+    LB_TRY(file->Sync());
+    repaired.seal = SealOf(index, copier.FinishSha256());
+    return Ok();
+  }();
+  file.reset();
+  if (!copied) {
+    (void)to.Remove(copy);
+    return Pass(copied.error());
+  }
+  repaired.outcome = Repaired::Outcome::kCut;
+  repaired.note = JoinPath(from.root(), SegmentPath(key)) + " was copied to " +
+                  JoinPath(to.root(), SegmentPath(copy));
+  LB_TRY(from.Quarantine(key));
   return repaired;
 }
 

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "storage/layout.h"
-#include "storage/repair.h"
 #include "storage/volume_health.h"
 
 namespace lookback::storage {
@@ -109,6 +108,17 @@ void SealGroup::RepairSome(bool all) {
   records_.Flush();
 }
 
+// A full disk harms what was not written; a failed write or sync may have lost what was.
+Result<Repaired> SealGroup::RepairOrRescue(const Entry& entry) {
+  const index::SegmentKey& key = entry.segment->key();
+  if (CauseOf(entry.why) == index::GapCause::kDiskFull && !entry.segment->doubtful()) {
+    return RepairSegment(volume_, key, store_);
+  }
+  Volume* const to = rescue_();
+  if (!to) return Fail(Code::kUnavailable, "no volume takes a copy of " + SegmentPath(key));
+  return RescueSegment(volume_, key, store_, *to, entry.stream->NextSequence());
+}
+
 bool SealGroup::Repair(Entry& entry) {
   const index::SegmentKey& key = entry.segment->key();
   const TimeRange whole{key.start_us, entry.segment->end_us()};
@@ -117,27 +127,24 @@ bool SealGroup::Repair(Entry& entry) {
     if (lost.empty()) return;
     records_.AddGap(entry.stream, {key.stream, lost, CauseOf(entry.why), entry.why.message});
   };
-  auto repaired = RepairSegment(volume_, key, store_);
+  auto repaired = RepairOrRescue(entry);
   if (!repaired) {
-    ++entry.tries;
-    if (repaired.code() == Code::kDiskFull || entry.tries < kMaxRepairTries) return false;
+    const bool later = repaired.code() == Code::kDiskFull || repaired.code() == Code::kUnavailable;
+    if (later || ++entry.tries < kMaxRepairTries) return false;
     LogError("volume", SegmentPath(key) + " is left to the next start: " + repaired.message());
     entry.stream->DropSegment(entry.segment);
     return true;
   }
+  if (!repaired->note.empty()) LogWarning("volume", repaired->note);
   if (repaired->outcome == Repaired::Outcome::kNothingGood) {
-    LogError("volume", repaired->note);
     entry.stream->DropSegment(entry.segment);
     gap(whole.start_us);
     return true;
   }
-  index::Seal row = std::move(repaired->seal);
-  // A full disk harms what was not written; a failed one may have lost what was.
-  row.suspect = CauseOf(entry.why) == index::GapCause::kDiskFailed;
-  gap(row.end_us);
-  entry.segment->SetDurable(row.end_us);
-  entry.segment->Close(std::move(row));
-  records_.AddSeal(entry.stream, entry.segment);
+  gap(repaired->seal.end_us);
+  const auto sealed = std::make_shared<LiveSegment>(std::move(repaired->seal));
+  entry.stream->ReplaceSegment(entry.segment, sealed);
+  records_.AddSeal(entry.stream, sealed);
   return true;
 }
 

@@ -4,17 +4,19 @@
 // Invariant: a segment's SEAL goes to the record queue, and its durable end moves, only after a
 //            Volume::Sync() that began when what they speak of had been written, and succeeded.
 //            After one that failed, every segment in here is in doubt: none of them is written to
-//            again, and each is walked (repair.h) before it is sealed as suspect.
+//            again, and what is good of each is copied to a new file (repair.h).
 // Threads:   Begin, Close, Leave on the volume's writer; Sync and RepairSome on any, one at a time.
 // Errors:    Sync returns the volume's. A repair that fails is tried again with the next group;
 //            after kMaxRepairTries (unless the disk is full) the file is left to the next start.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 #include "storage/record_queue.h"
+#include "storage/repair.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -24,8 +26,10 @@ inline constexpr size_t kRepairsPerGroup = 8;  // Each reads a file; the sync mu
 
 class SealGroup {
  public:
-  SealGroup(const Uuid& store, Volume& volume, RecordQueue& records)
-      : store_(store), volume_(volume), records_(records) {}
+  // `rescue` names the volume that takes copies just now; nullptr when none does.
+  SealGroup(const Uuid& store, Volume& volume, RecordQueue& records,
+            std::function<Volume*()> rescue)
+      : store_(store), volume_(volume), records_(records), rescue_(std::move(rescue)) {}
 
   // Before the first write of a segment.
   void Begin(std::shared_ptr<StreamState> stream, std::shared_ptr<LiveSegment> segment);
@@ -54,11 +58,13 @@ class SealGroup {
 
   Entry* Find(const std::shared_ptr<LiveSegment>& segment);
   bool Repair(Entry& entry);
+  Result<Repaired> RepairOrRescue(const Entry& entry);
   void DoubtEverything(const Error& why);
 
   const Uuid store_;
   Volume& volume_;
   RecordQueue& records_;
+  const std::function<Volume*()> rescue_;
   std::mutex group_mutex_;  // One group at a time.
   mutable std::mutex mutex_;
   std::vector<Entry> entries_;

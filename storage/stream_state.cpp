@@ -35,6 +35,14 @@ void StreamState::DropSegment(const std::shared_ptr<LiveSegment>& segment) {
   }
 }
 
+void StreamState::ReplaceSegment(const std::shared_ptr<LiveSegment>& old,
+                                 std::shared_ptr<LiveSegment> by) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : segments_) {
+    if (entry.segment == old) entry.segment = by;
+  }
+}
+
 std::vector<std::shared_ptr<LiveSegment>> StreamState::Segments() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::shared_ptr<LiveSegment>> segments;

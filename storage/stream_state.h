@@ -32,6 +32,8 @@ class StreamState {
   void AddSegment(std::shared_ptr<LiveSegment> segment);
   // Its row is in the catalog, or it is no footage after all.
   void DropSegment(const std::shared_ptr<LiveSegment>& segment);
+  // `by` holds what was good of `old`.
+  void ReplaceSegment(const std::shared_ptr<LiveSegment>& old, std::shared_ptr<LiveSegment> by);
   std::vector<std::shared_ptr<LiveSegment>> Segments() const;
   void SetRecordedUntil(TimeUs end_us);
   TimeUs recorded_until_us() const;

@@ -29,12 +29,17 @@ VolumeWriter::VolumeWriter(const Options& options, Volume& volume, RecordQueue& 
       clock_(clock),
       find_other_(std::move(find_other)),
       health_(volume, clock),
-      group_(options.store, volume, records) {
+      group_(options.store, volume, records, [this] { return VolumeForCopies(); }) {
   writer_ = std::thread([this] { WriterLoop(); });
   syncer_ = std::thread([this] { SyncLoop(); });
 }
 
 VolumeWriter::~VolumeWriter() { Stop(); }
+
+Volume* VolumeWriter::VolumeForCopies() {
+  if (VolumeWriter* const other = find_other_(*this)) return &other->volume();
+  return health_.Ready() ? &volume_ : nullptr;
+}
 
 bool VolumeWriter::Push(const std::shared_ptr<Run>& run, media::Fragment& fragment) {
   uint64_t bytes = kItemBytes;

@@ -90,6 +90,7 @@ class VolumeWriter {
     std::promise<void>* barrier = nullptr;
   };
 
+  Volume* VolumeForCopies();
   void PushAlways(Item item);
   bool Pop(Item& item);
   void WriterLoop();

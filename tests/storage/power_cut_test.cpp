@@ -1,0 +1,84 @@
+// The power goes at every seventh call into the file system, in turn; what the store said was
+// durable must be there afterwards, and everything that it then shows must be true.
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+using test::kEvening;
+using test::MakeStream;
+using test::SyntheticRun;
+
+constexpr uint64_t kStride = 7;
+
+class PowerCutTest : public StoreFixture, public ::testing::WithParamInterface<int> {
+ protected:
+  // Two cameras, a segment border, a run's end, syncs between. Goes on whatever fails.
+  void RecordAWhile() {
+    if (!Open()) return;
+    SyntheticRun gate(gate_, kEvening);
+    SyntheticRun yard(yard_, kEvening);
+    auto first = archive().Begin(gate.info());
+    auto second = archive().Begin(yard.info());
+    if (!first || !second) return;
+    for (int until : {20, 70, 80}) {
+      for (auto& fragment : gate.Until(until * kUsPerSecond)) {
+        (void)(*first)->Append(std::move(fragment));
+      }
+      for (auto& fragment : yard.Until(until * kUsPerSecond)) {
+        (void)(*second)->Append(std::move(fragment));
+      }
+      (void)archive().Drain();
+      if (until == 70) second->reset();
+      promised_[0] = archive().StatusOf(gate_).durable_until_us;
+      promised_[1] = archive().StatusOf(yard_).durable_until_us;
+    }
+  }
+
+  void ExpectPromiseKept(const StreamId& stream, TimeUs durable_until_us) {
+    SCOPED_TRACE(stream.text());
+    TimeUs covered = kEvening;
+    if (const auto segments = archive().Segments(stream, kEver)) {
+      for (const FootageSegment& segment : *segments) {
+        EXPECT_EQ(segment.row.start_us, covered);
+        covered = segment.row.end_us;
+      }
+      const auto numbers = Numbers(stream);
+      EXPECT_EQ(numbers, UpTo(static_cast<uint32_t>(numbers.size())));
+    }
+    if (durable_until_us > 0) EXPECT_GE(covered, durable_until_us);
+    ExpectHonest(stream);
+  }
+
+  const StreamId yard_ = MakeStream("yard");
+  TimeUs promised_[2] = {0, 0};
+};
+
+TEST_P(PowerCutTest, AtAnyStepKeepsWhatWasDurable) {
+  const bool reorder = GetParam() >= int{kStride};
+  bool reached = true;
+  for (uint64_t step = 1 + uint64_t(GetParam()) % kStride; reached; step += kStride) {
+    SCOPED_TRACE("power cut at call " + std::to_string(step));
+    promised_[0] = promised_[1] = 0;
+    files_->CutPowerAt(step);
+    RecordAWhile();
+    reached = !files_->power();
+    files_->CutPower();
+    Close();
+    files_->RestorePower(reorder ? std::optional(step) : std::nullopt);
+    ASSERT_OK(Open());
+    ExpectPromiseKept(gate_, promised_[0]);
+    ExpectPromiseKept(yard_, promised_[1]);
+    Close();
+    if (HasFailure()) return;
+    std::filesystem::remove_all(options_.data);
+    std::filesystem::remove_all(options_.volumes[0]);
+    files_ = std::make_unique<test::FaultFileSystem>(*posix_, root_);
+  }
+}
+
+// Names are still lost whole when pages are torn, so both ways are tried.
+INSTANTIATE_TEST_SUITE_P(Phases, PowerCutTest, ::testing::Values(0, 3, 9, 12));
+
+}  // namespace
+}  // namespace lookback::storage
