@@ -194,7 +194,8 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
 
 void ArchiveImpl::RecordGap(index::Gap gap) {
   if (gap.range.empty()) return;
-  records_->AddGap(FindOrMake(gap.stream), std::move(gap));
+  const auto stream = FindOrMake(gap.stream);
+  records_->AddGap(stream, std::move(gap));
   records_->Flush();
 }
 

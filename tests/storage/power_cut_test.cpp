@@ -26,7 +26,7 @@ class PowerCutTest : public StoreFixture, public ::testing::WithParamInterface<i
         (void)(*first)->Append(std::move(fragment));
       }
       for (auto& fragment : yard.Until(until * kUsPerSecond)) {
-        (void)(*second)->Append(std::move(fragment));
+        if (*second) (void)(*second)->Append(std::move(fragment));
       }
       (void)archive().Drain();
       if (until == 70) second->reset();
