@@ -1,5 +1,7 @@
 // The store itself: volumes, status, custody, health, metrics.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "api/alarms.h"
@@ -37,21 +39,96 @@ std::string_view ActKindName(index::ActKind kind) {
   return "unknown";
 }
 
-Json ToJson(const index::NumberedRecord& record, const index::Act& act) {
+// One line of the custody log, whatever kind of record it comes from.
+struct Line {
+  std::string_view kind;
+  std::string person;
+  std::string client;
+  std::vector<CameraId> cameras;
+  TimeRange range;
+  std::string what;
+  std::string reason;
+  bool refused = false;
+};
+
+struct ToLine {
+  Line operator()(const index::Act& act) const {
+    return {ActKindName(act.kind),
+            act.person,
+            act.client,
+            act.cameras,
+            act.range,
+            act.what,
+            act.reason,
+            act.refused};
+  }
+  Line operator()(const index::Camera& camera) const {
+    const char* what = camera.removed ? "removed" : camera.enabled ? "set" : "switched off";
+    return {"camera", "", "", {camera.id}, {}, what, "", false};
+  }
+  Line operator()(const index::Policy& policy) const {
+    return {"policy",
+            policy.person,
+            "",
+            {},
+            {},
+            fmt::format("{}/{}: {} to {} days", policy.scope, policy.version, policy.min_days,
+                        policy.max_days),
+            "",
+            false};
+  }
+  Line operator()(const index::Marker& marker) const {
+    return {marker.hold ? "hold" : "marker",
+            marker.person,
+            "",
+            marker.cameras,
+            marker.range,
+            marker.id.text() + " " + marker.label,
+            marker.hold ? marker.note : "",
+            false};
+  }
+  Line operator()(const index::MarkerRemoved& removed) const {
+    return {removed.hold ? "release" : "marker removed",
+            removed.person,
+            "",
+            {},
+            {},
+            removed.id.text(),
+            removed.reason,
+            false};
+  }
+  Line operator()(const index::Person& person) const {
+    return {"person", "", "", {}, {}, person.name + (person.admin ? ", admin" : ""), "", false};
+  }
+  Line operator()(const index::PoliciesConfirmed& confirmed) const {
+    return {"policies confirmed", confirmed.person, "", {}, {}, "", "", false};
+  }
+  Line operator()(const index::Rebuilt& rebuilt) const {
+    return {"rebuilt", "", "", {}, {}, fmt::format("{} segments", rebuilt.segments), "", false};
+  }
+  // What befell footage is on the timeline, not here.
+  template <typename Other>
+  Line operator()(const Other&) const {
+    return {};
+  }
+};
+
+Json ToJson(const index::NumberedRecord& record) {
+  const Line line = std::visit(ToLine(), record.record);
   Json cameras = Json::array();
-  for (const CameraId& camera : act.cameras) cameras.push_back(camera.text());
-  const bool ranged = !act.range.empty();
+  for (const CameraId& camera : line.cameras) cameras.push_back(camera.text());
+  const bool ranged = !line.range.empty();
   return {{"number", record.number},
           {"time", FormatTime(record.time_us)},
-          {"kind", ActKindName(act.kind)},
-          {"person", act.person},
-          {"client", act.client},
+          {"kind", line.kind},
+          {"person", line.person},
+          {"client", line.client},
           {"cameras", std::move(cameras)},
-          {"start", ranged ? Json(FormatTime(act.range.start_us)) : Json()},
-          {"end", ranged ? Json(FormatTime(act.range.end_us)) : Json()},
-          {"what", act.what},
-          {"reason", act.reason},
-          {"refused", act.refused}};
+          {"start", ranged ? Json(FormatTime(line.range.start_us)) : Json()},
+          {"end", ranged ? Json(FormatTime(line.range.end_us)) : Json()},
+          {"what", line.what},
+          {"reason", line.reason},
+          {"refused", line.refused}};
 }
 
 Json ToJson(const storage::RecoveryReport& report) {
@@ -107,11 +184,7 @@ net::HttpResponse GetCustody(Context& context, const Call& call) {
   const uint64_t before = query.Number("before", 0, UINT64_MAX);
   const auto records = OrThrow(context.store.catalog().Acts(before, limit));
   Json list = Json::array();
-  for (const index::NumberedRecord& record : records) {
-    if (const auto* act = std::get_if<index::Act>(&record.record)) {
-      list.push_back(ToJson(record, *act));
-    }
-  }
+  for (const index::NumberedRecord& record : records) list.push_back(ToJson(record));
   const bool more = records.size() == limit && records.back().number > 0;
   return JsonResponse(
       {{"acts", std::move(list)}, {"next", more ? Json(records.back().number) : Json()}});

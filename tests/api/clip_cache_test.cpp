@@ -1,0 +1,53 @@
+#include "api/clip_cache.h"
+
+#include <gtest/gtest.h>
+
+namespace lookback::api {
+namespace {
+
+class TaggedClip : public query::Clip {
+ public:
+  explicit TaggedClip(std::string etag) : etag_(std::move(etag)) {}
+  uint64_t size() const override { return 1; }
+  const std::string& etag() const override { return etag_; }
+  const query::ClipReport& report() const override { return report_; }
+  Result<size_t> Read(uint64_t, std::span<uint8_t>) const override { return size_t{0}; }
+
+ private:
+  std::string etag_;
+  query::ClipReport report_;
+};
+
+query::ClipRequest Asked(int64_t minutes, TimeUs start_us = 0) {
+  query::ClipRequest request;
+  request.stream.camera = CameraId::Parse("gate").value();
+  request.range = {start_us, start_us + minutes * kUsPerMinute};
+  return request;
+}
+
+TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  cache.Put(Asked(1), std::make_shared<TaggedClip>("a"));
+  cache.Put(Asked(1), std::make_shared<TaggedClip>("b"));
+  EXPECT_EQ(cache.Find(Asked(1), "\"a\"")->etag(), "a");
+  EXPECT_EQ(cache.Find(Asked(1), "")->etag(), "b");
+  EXPECT_EQ(cache.Find(Asked(1), "\"c\""), nullptr);
+  EXPECT_EQ(cache.Find(Asked(2), ""), nullptr);
+  clock.Advance(kPlanKeptUs + 1);
+  EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
+}
+
+TEST(ClipCache, PlansAreBoundedByCountAndByFootage) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  for (int i = 0; i < 65; ++i) cache.Put(Asked(1, i), std::make_shared<TaggedClip>("x"));
+  EXPECT_EQ(cache.Find(Asked(1, 0), ""), nullptr);
+  EXPECT_NE(cache.Find(Asked(1, 1), ""), nullptr);
+  for (int i = 0; i < 5; ++i) cache.Put(Asked(120, 1000 + i), std::make_shared<TaggedClip>("y"));
+  EXPECT_EQ(cache.Find(Asked(120, 1000), ""), nullptr);
+  EXPECT_NE(cache.Find(Asked(120, 1001), ""), nullptr);
+}
+
+}  // namespace
+}  // namespace lookback::api

@@ -1,0 +1,299 @@
+// Settings and what stands around footage: cameras, markers, holds, policies, custody.
+#include <dirent.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "tests/api/service_fixture.h"
+
+namespace lookback::api {
+namespace {
+
+using RoutesTest = ServiceTest;
+
+constexpr char kPassword[] = "s3cret-of-the-gate";
+
+TEST_F(RoutesTest, ACameraIsAddedChangedAndRemovedForGood) {
+  const Json camera = {{"id", "gate"},          {"url", "rtsp://192.0.2.7:8554/s"},
+                       {"name", "市场"},        {"user", "u"},
+                       {"password", kPassword}, {"audio", true}};
+  auto response = Ask("POST", "/api/v1/cameras", camera);
+  ASSERT_EQ(response.status, 201) << response.body;
+  EXPECT_EQ(HeaderOf(response, "Location"), "/api/v1/cameras/gate");
+  const CameraId id = CameraId::Parse("gate").value();
+  EXPECT_EQ(recorder_.sources[id].password, kPassword);
+  EXPECT_TRUE(recorder_.sources[id].audio);
+  EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 1u);
+  EXPECT_EQ(Get("/api/v1/cameras/gate")["name"], "市场");
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/cameras", camera)), "camera-exists");
+
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"enabled", false}}).status, 200);
+  EXPECT_EQ(recorder_.sources.size(), 0u);
+  EXPECT_EQ(Get("/api/v1/cameras/gate/status")["state"], "stopped");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"enabled", true}}).status, 200);
+  EXPECT_EQ(recorder_.sources[id].password, kPassword);
+
+  recorder_.sources.clear();
+  Close();
+  Open();
+  Serve();
+  EXPECT_EQ(recorder_.sources[id].password, kPassword);
+
+  EXPECT_EQ(Ask("DELETE", "/api/v1/cameras/gate").status, 204);
+  EXPECT_EQ(recorder_.sources.size(), 0u);
+  EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 0u);
+  EXPECT_EQ(Get("/api/v1/cameras?removed=1")["cameras"][0]["removed"], true);
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/cameras", camera)), "camera-id-used");
+  EXPECT_EQ(ProblemIn(Ask("DELETE", "/api/v1/cameras/gate")), "unknown-camera");
+}
+
+TEST_F(RoutesTest, BadCamerasAreRefusedInWords) {
+  const auto problem = [this](const Json& body) {
+    return ProblemIn(Ask("POST", "/api/v1/cameras", body));
+  };
+  const std::string url = "rtsp://192.0.2.7/s";
+  EXPECT_EQ(problem({{"id", "Gate"}, {"url", url}}), "bad-camera-id");
+  EXPECT_EQ(problem({{"id", "default"}, {"url", url}}), "bad-camera-id");
+  EXPECT_EQ(problem({{"id", "../gate"}, {"url", url}}), "bad-camera-id");
+  EXPECT_EQ(problem({{"id", "gate"}}), "missing-field");
+  EXPECT_EQ(problem({{"id", "gate"}, {"url", "ftp://192.0.2.7"}}), "bad-camera-url");
+  EXPECT_EQ(problem({{"id", "gate"}, {"url", url}, {"colour", "red"}}), "unknown-field");
+  EXPECT_EQ(problem({{"id", "gate"}, {"url", url}, {"audio", 1}}), "bad-field");
+  EXPECT_EQ(problem({{"id", "gate"}, {"url", url}, {"name", std::string(257, 'a')}}), "bad-field");
+  EXPECT_EQ(problem({{"id", "gate"}, {"url", url}, {"name", "a\nb"}}), "bad-field");
+  EXPECT_EQ(problem("{\"id\": "), "bad-json");
+  EXPECT_EQ(problem("[1]"), "bad-json");
+  EXPECT_EQ(problem(std::string(100'000, '[')), "bad-json");
+  EXPECT_EQ(problem("{\"id\": \"\xff\"}"), "bad-json");
+  const auto response =
+      Ask("POST", "/api/v1/cameras",
+          {{"id", "gate"}, {"url", std::string("rtsp://u:") + kPassword + "@192.0.2.7/s"}});
+  EXPECT_EQ(ProblemIn(response), "bad-camera-url");
+  EXPECT_EQ(response.body.find(kPassword), std::string::npos);
+  EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 0u);
+}
+
+TEST_F(RoutesTest, APasswordStandsInOneFileAndInNoAnswer) {
+  const std::string answers =
+      Ask("POST", "/api/v1/cameras",
+          {{"id", "gate"}, {"url", "rtsp://192.0.2.7/s"}, {"user", "u"}, {"password", kPassword}})
+          .body +
+      Ask("GET", "/api/v1/cameras").body + Ask("GET", "/api/v1/cameras/gate").body +
+      Ask("GET", "/api/v1/cameras/gate/status").body + Ask("GET", "/api/v1/status").body +
+      Ask("GET", "/api/v1/custody").body + Ask("GET", "/metrics").body;
+  EXPECT_EQ(answers.find(kPassword), std::string::npos);
+  EXPECT_EQ(answers.find(token_), std::string::npos);
+  Close();
+  size_t searched = 0;
+  std::set<std::string> holding;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir_.Path("data"))) {
+    if (!entry.is_regular_file()) continue;
+    const std::string text = ReadText(entry.path());
+    ++searched;
+    if (text.find(kPassword) != std::string::npos) holding.insert(entry.path().filename());
+    EXPECT_EQ(text.find(token_), std::string::npos) << entry.path();
+  }
+  EXPECT_GT(searched, 3u);
+  EXPECT_EQ(holding, std::set<std::string>{"cameras.json"});
+  Open();
+  Serve();
+}
+
+TEST_F(RoutesTest, ASettingThatIsNotOnRecordDidNotHappen) {
+  AddCamera("gate");
+  files_.FailNth(test::Op::kWrite, 2, Code::kDiskFull, /*and_all_later=*/true);
+  const auto response = Ask("PATCH", "/api/v1/cameras/gate", {{"password", kPassword}});
+  EXPECT_GE(response.status, 500);
+  files_.StopFailing();
+  EXPECT_EQ(recorder_.sources[CameraId::Parse("gate").value()].password, "");
+}
+
+TEST_F(RoutesTest, MarkersAreListedByOverlapInPages) {
+  AddCamera("gate");
+  for (int i = 0; i < 5; ++i) {
+    const auto response = Ask("POST", "/api/v1/markers",
+                              {{"cameras", {"gate"}},
+                               {"start", FormatTime(test::kEvening + i * kUsPerMinute)},
+                               {"end", FormatTime(test::kEvening + (i + 2) * kUsPerMinute)},
+                               {"label", "m" + std::to_string(i)},
+                               {"note", "two\nlines"}});
+    ASSERT_EQ(response.status, 201) << response.body;
+  }
+  const Json some =
+      Get("/api/v1/markers?start=2026-05-04T22:01:59Z&end=2026-05-04T22:02:00Z&camera=gate");
+  ASSERT_EQ(some["markers"].size(), 2u);
+  EXPECT_EQ(some["markers"][0]["label"], "m0");
+  EXPECT_EQ(some["markers"][0]["person"], "admin");
+  EXPECT_EQ(some["next"], nullptr);
+  std::string labels;
+  std::string after;
+  for (int page = 0; page < 3; ++page) {
+    const Json list = Get("/api/v1/markers?limit=2" + after);
+    for (const Json& marker : list["markers"]) labels += marker["label"].get<std::string>();
+    if (!list["next"].is_null()) after = "&after=" + list["next"].get<std::string>();
+    EXPECT_EQ(list["next"].is_null(), page == 2);
+  }
+  EXPECT_EQ(labels, "m0m1m2m3m4");
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/markers?after=7")), "bad-parameter");
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/markers?limit=0")), "bad-parameter");
+  EXPECT_EQ(Get("/api/v1/holds")["holds"].size(), 0u);
+}
+
+TEST_F(RoutesTest, AMarkerIsRemovedByItsOwnerOrAnAdmin) {
+  AddCamera("gate");
+  const Headers li = {{"authorization", "Bearer " + TokenOfPlainUser("li")}};
+  const Headers wang = {{"authorization", "Bearer " + TokenOfPlainUser("wang")}};
+  const auto put = [&] {
+    const auto response = Ask("POST", "/api/v1/markers",
+                              {{"cameras", {"gate"}},
+                               {"start", "2026-05-04T22:00:00Z"},
+                               {"end", "2026-05-04T22:01:00Z"},
+                               {"label", "van"}},
+                              li);
+    return HeaderOf(response, "Location");
+  };
+  const std::string first = put();
+  EXPECT_EQ(ProblemIn(Ask("DELETE", first, {}, wang)), "forbidden");
+  EXPECT_EQ(Ask("DELETE", first, {}, li).status, 204);
+  EXPECT_EQ(ProblemIn(Ask("DELETE", first, {}, li)), "unknown-marker");
+  EXPECT_EQ(Ask("DELETE", put()).status, 204);
+}
+
+TEST_F(RoutesTest, AHoldNeedsACauseAndItsReleaseAReason) {
+  AddCamera("gate");
+  Json hold = {
+      {"cameras", {"gate"}}, {"start", "2026-05-04T22:00:00Z"}, {"end", "2026-05-04T22:01:00Z"}};
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/holds", hold)), "reason-required");
+  hold["case"] = "2026-114";
+  hold["expires"] = "2026-05-04T22:59:00Z";
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/holds", hold)), "bad-field");
+  hold["expires"] = "2027-05-04T22:59:00Z";
+  const auto response = Ask("POST", "/api/v1/holds", hold);
+  ASSERT_EQ(response.status, 201) << response.body;
+  const std::string path = HeaderOf(response, "Location");
+  EXPECT_EQ(Get("/api/v1/holds")["holds"][0]["expires"], "2027-05-04T22:59:00Z");
+  EXPECT_EQ(Get("/api/v1/markers")["markers"].size(), 0u);
+  EXPECT_EQ(ProblemIn(Ask("DELETE", path)), "reason-required");
+  EXPECT_EQ(ProblemIn(Ask("DELETE", "/api/v1/markers" + path.substr(path.rfind('/')))),
+            "unknown-marker");
+  EXPECT_EQ(Ask("DELETE", path + "?reason=case closed").status, 204);
+  EXPECT_EQ(Get("/api/v1/holds")["holds"].size(), 0u);
+  EXPECT_EQ(Acts().front().reason, "case closed");
+}
+
+TEST_F(RoutesTest, APolicyMustSayWhatGivesAtItsFloor) {
+  AddCamera("gate");
+  const auto put = [this](const std::string& scope, const Json& body) {
+    return Ask("PUT", "/api/v1/retention/policies/" + scope, body);
+  };
+  EXPECT_EQ(ProblemIn(put("default", {{"min_days", 30}})), "bad-policy");
+  EXPECT_EQ(ProblemIn(put("default", {{"min_days", 30}, {"at_floor", "maybe"}})), "bad-field");
+  EXPECT_EQ(ProblemIn(put("default", {{"min_days", -1}})), "bad-field");
+  EXPECT_EQ(ProblemIn(put("Gate", {{"max_days", 3}})), "bad-policy");
+  EXPECT_EQ(ProblemIn(put("yard", {{"max_days", 3}})), "unknown-camera");
+  EXPECT_EQ(put("default", {{"min_days", 30}, {"at_floor", "stop"}}).status, 200);
+  EXPECT_EQ(put("gate", {{"max_days", 3}, {"at_floor", nullptr}}).status, 200);
+  const auto again = put("default", {{"max_days", 60}});
+  EXPECT_EQ(Json::parse(again.body)["version"], 2);
+  const Json list = Get("/api/v1/retention/policies");
+  EXPECT_EQ(list["policies"].size(), 2u);
+  EXPECT_EQ(list["policies"][0]["at_floor"], nullptr);
+  EXPECT_EQ(list["confirmed"], true);
+  EXPECT_EQ(Ask("POST", "/api/v1/retention/confirm").status, 200);
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/retention/preview")), "unavailable");
+}
+
+TEST_F(RoutesTest, APreviewSaysWhatAChangeWouldDeleteAndDeletesNothing) {
+  AddCamera("gate");
+  AddFootage("gate", test::kEvening, 10);
+  clock_.Advance(3 * kUsPerDay);
+  const auto purger = storage::Purger::Start(*store_, clock_, {});
+  service_->SetPurger(purger.get());
+  const auto response =
+      Ask("POST", "/api/v1/retention/preview", {{"scope", "default"}, {"max_days", 1}});
+  service_->SetPurger(nullptr);
+  ASSERT_EQ(response.status, 200) << response.body;
+  const Json plan = Json::parse(response.body);
+  EXPECT_EQ(plan["segments"], 1);
+  EXPECT_EQ(plan["cameras"][0]["camera"], "gate");
+  EXPECT_EQ(plan["cameras"][0]["oldest"], "2026-05-04T22:00:00Z");
+  EXPECT_EQ(plan["duration_us"], 10'000'000);
+  EXPECT_EQ(Get("/api/v1/cameras/gate/timeline?start=2026-05-04T22:00:00Z&end=2026-05-04T22:00:10Z")
+                ["covered_us"],
+            10'000'000);
+}
+
+TEST_F(RoutesTest, CustodyIsPagedNewestFirst) {
+  for (int i = 0; i < 4; ++i) AddCamera("camera-" + std::to_string(i));
+  Json all = Json::array();
+  std::string before;
+  for (int page = 0; page < 3; ++page) {
+    const Json list = Get("/api/v1/custody?limit=4" + before);
+    for (const Json& act : list["acts"]) all.push_back(act);
+    EXPECT_EQ(list["next"].is_null(), page == 2);
+    before = "&before=" + list["next"].dump();
+  }
+  // Each camera and the act that set it; first of all, the admin.
+  ASSERT_EQ(all.size(), 9u);
+  EXPECT_EQ(all[0]["kind"], "setting");
+  EXPECT_EQ(all[0]["what"], "POST /api/v1/cameras");
+  EXPECT_EQ(all[0]["person"], "admin");
+  EXPECT_EQ(all[0]["cameras"][0], "camera-3");
+  EXPECT_EQ(all[0]["start"], nullptr);
+  EXPECT_EQ(all[1]["kind"], "camera");
+  EXPECT_EQ(all[7]["cameras"][0], "camera-0");
+  EXPECT_EQ(all[8]["kind"], "person");
+  for (size_t i = 1; i < all.size(); ++i) EXPECT_LT(all[i]["number"], all[i - 1]["number"]);
+}
+
+TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {
+  AddCamera("gate");
+  clock_.SetSynchronised(false);
+  recorder_.sources.clear();
+  storage::RetentionPlan round;
+  round.must_stop = true;
+  round.sentence = "only held footage is left";
+  service_->OnRetentionRound(round);
+  const Json status = Get("/api/v1/status");
+  std::set<std::string> kinds;
+  for (const Json& alarm : status["alarms"]) kinds.insert(alarm["kind"].get<std::string>());
+  EXPECT_EQ(kinds,
+            (std::set<std::string>{"camera-down", "clock-unsynchronised", "disk-nearly-full"}));
+  EXPECT_EQ(status["person"], "admin");
+  EXPECT_EQ(status["store"], store_->id().text());
+  EXPECT_EQ(Get("/api/v1/volumes")["volumes"][0]["state"], "online");
+}
+
+TEST_F(RoutesTest, UnknownRoutesAndMethodsAreToldApart) {
+  EXPECT_EQ(ProblemIn(Ask("GET", "/")), "unknown-route");
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/cameras/")), "unknown-route");
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/cameras/a/b/status")), "unknown-route");
+  const auto response = Ask("DELETE", "/api/v1/cameras");
+  EXPECT_EQ(ProblemIn(response), "method-not-allowed");
+  EXPECT_EQ(HeaderOf(response, "Allow"), "GET, HEAD, POST");
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/cameras", {}, {{"content-type", "x"}})),
+            "missing-field");
+}
+
+TEST_F(RoutesTest, EveryMetricHasHelpAndTypeOnce) {
+  AddCamera("gate");
+  AddFootage("gate", test::kEvening, 3);
+  std::istringstream lines(Ask("GET", "/metrics").body);
+  std::set<std::string> families;
+  std::set<std::string> series;
+  std::string line;
+  while (std::getline(lines, line)) {
+    if (line.starts_with("# TYPE ")) {
+      EXPECT_TRUE(families.insert(line.substr(7, line.find(' ', 7) - 7)).second) << line;
+    } else if (!line.starts_with("#")) {
+      EXPECT_EQ(families.count(line.substr(0, line.find_first_of("{ "))), 1u) << line;
+      EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+    }
+  }
+  EXPECT_EQ(series.count("lookback_camera_recording{camera=\"gate\"}"), 1u);
+  EXPECT_EQ(series.count("lookback_stored_segments{camera=\"gate\",stream=\"main\"}"), 1u);
+}
+
+}  // namespace
+}  // namespace lookback::api
