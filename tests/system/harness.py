@@ -20,7 +20,7 @@ import json
 import os
 import re
 import shutil
-import signal
+import signal as signals
 import subprocess
 import tempfile
 import time
@@ -111,7 +111,7 @@ class Process:
         if self.running():
             self.popen.send_signal(number)
 
-    def stop(self, number=signal.SIGTERM):
+    def stop(self, number=signals.SIGTERM):
         """Ends it and returns its exit code."""
         self.signal(number)
         try:

@@ -111,7 +111,7 @@ class MainJob(unittest.TestCase):
             (("clip", "cam1", "--start", end, "--end", start), 2, "start"),
             (("clip", "cam1", "--start", "2026-05-04T22:00:00", "--end", end), 2, "offset"),
             (("clip", "cam1", "--start", "2020-01-01T00:00:00Z", "--end", "2020-01-01T00:01:00Z"),
-             3, "no footage"),
+             3, "nothing to show"),
         ]:
             got, _, err = self.site.run(*arguments, "-o", self.site.path("x.mp4"),
                                         ok=(1, 2, 3, 4, 5))
