@@ -53,9 +53,7 @@ Result<TimeZone> Client::Zone() {
 }
 
 CLI::App* Commands::Group(const std::string& name, const std::string& description) {
-  CLI::App* group = app.add_subcommand(name, description);
-  group->require_subcommand(1);
-  return group;
+  return app.add_subcommand(name, description);
 }
 
 CLI::App* Commands::Add(CLI::App* parent, const std::string& name, const std::string& description,

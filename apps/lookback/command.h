@@ -77,6 +77,9 @@ void AddRangeOptions(CLI::App* command, WrittenRange& range, bool required);
 Result<std::string> DefaultDataDirectory();
 std::string DefaultTokenFile(const std::string& data);
 
+// Parses the line and runs what it says; the exit code.
+int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files);
+
 void AddServeCommand(Commands& commands);
 void AddCameraCommands(Commands& commands);
 void AddFootageCommands(Commands& commands);

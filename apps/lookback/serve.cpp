@@ -60,6 +60,9 @@ class StopSignals {
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+    // A shell without job control starts what it puts behind itself with SIGINT ignored.
+    std::signal(SIGTERM, SIG_DFL);
+    std::signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // Threads that start later inherit it.
     std::signal(SIGPIPE, SIG_IGN);
   }

@@ -5,6 +5,7 @@
 
 #include "apps/lookback/command.h"
 #include "storage/check.h"
+#include "storage/data_directory.h"
 
 namespace lookback::app {
 namespace {
@@ -43,8 +44,11 @@ Result<std::string> DataOf(const StoreOptionsSaid& options, FileSystem& files) {
     LB_TRY_ASSIGN(usual, DefaultDataDirectory());
     data = usual;
   }
-  const auto info = files.Stat(data);
-  if (!info) return Pass(info.error(), "--data");
+  LB_TRY(files.Stat(data));
+  if (!Exists(files, JoinPath(data, storage::kStoreFile))) {
+    return Fail(Code::kInvalid,
+                fmt::format("{} is not a store: it has no {}", data, storage::kStoreFile));
+  }
   return data;
 }
 
@@ -85,10 +89,11 @@ std::string ToText(const storage::FsckReport& report) {
 }
 
 Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
-  LB_TRY_ASSIGN(data, DataOf(options, files));
+  const auto data = DataOf(options, files);
+  if (!data) return CheckFailed(data.error());
   Result<storage::FsckReport> report = [&] {
     CheckProgressLine line("fsck", clock);
-    return storage::Fsck(data, files, [&line](const auto& progress) { line.Show(progress); });
+    return storage::Fsck(*data, files, [&line](const auto& progress) { line.Show(progress); });
   }();
   if (!report) return CheckFailed(report.error());
   if (options.json) {
@@ -105,10 +110,11 @@ Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& f
 }
 
 Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
-  LB_TRY_ASSIGN(data, DataOf(options, files));
+  const auto data = DataOf(options, files);
+  if (!data) return CheckFailed(data.error());
   Result<storage::RebuildReport> report = [&] {
     CheckProgressLine line("rebuild", clock);
-    return storage::Rebuild(data, clock, files,
+    return storage::Rebuild(*data, clock, files,
                             [&line](const auto& progress) { line.Show(progress); });
   }();
   if (!report) return CheckFailed(report.error());

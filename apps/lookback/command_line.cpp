@@ -1,0 +1,56 @@
+// The whole command line: which commands there are, and how one is parsed and run.
+
+#include "apps/lookback/command.h"
+
+namespace lookback::app {
+namespace {
+
+void AddVersionCommand(Commands& commands) {
+  commands
+      .Add(&commands.app, "version", "Print the version.",
+           [&commands]() -> Result<int> {
+             if (commands.client.json) {
+               PrintJson({{"version", LOOKBACK_VERSION}});
+             } else {
+               PrintText("lookback " LOOKBACK_VERSION "\n");
+             }
+             return kExitOk;
+           })
+      ->add_flag("--json", commands.client.json, "one JSON document on standard output");
+}
+
+void AddAll(Commands& commands) {
+  AddServeCommand(commands);
+  AddCameraCommands(commands);
+  AddFootageCommands(commands);
+  AddMarkerCommands(commands);
+  AddRetentionCommands(commands);
+  AddStoreCommands(commands);
+  AddUserCommands(commands);
+  AddVersionCommand(commands);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files) {
+  CLI::App app{"Records every camera, day and night, and gives any moment of it back.", "lookback"};
+  app.footer(std::string(kExitCodesHelp));
+  Commands commands(app, files, clock);
+  AddAll(commands);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked_for_help) {
+    return app.exit(asked_for_help);
+  } catch (const CLI::ParseError& error) {
+    Complain(std::string(error.what()) + "; --help after any command says what it takes");
+    return kExitUsage;
+  }
+  if (!commands.chosen) {
+    Complain("which command? `lookback --help` lists them, and so does --help after a group");
+    return kExitUsage;
+  }
+  const Result<int> done = commands.chosen();
+  return done ? *done : Failed(done.error());
+}
+
+}  // namespace lookback::app

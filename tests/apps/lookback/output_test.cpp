@@ -1,0 +1,66 @@
+#include "apps/lookback/output.h"
+
+#include <gtest/gtest.h>
+
+namespace lookback::app {
+namespace {
+
+TEST(OutputTest, ExitCodesAreThoseOfTheManual) {
+  EXPECT_EQ(ExitCodeOf(Code::kInvalid), 2);
+  EXPECT_EQ(ExitCodeOf(Code::kNotFound), 3);
+  EXPECT_EQ(ExitCodeOf(Code::kConflict), 4);
+  EXPECT_EQ(ExitCodeOf(Code::kDenied), 4);
+  EXPECT_EQ(ExitCodeOf(Code::kUnavailable), 5);
+  EXPECT_EQ(ExitCodeOf(Code::kDiskFull), 6);
+  EXPECT_EQ(ExitCodeOf(Code::kDiskFailed), 6);
+  EXPECT_EQ(ExitCodeOf(Code::kCorrupt), 6);
+  EXPECT_EQ(ExitCodeOf(Code::kUnsupported), 7);
+}
+
+TEST(OutputTest, NothingThatIsPrintedSteersATerminal) {
+  EXPECT_EQ(Printable("a\x1b[31mb\nc\td"), "a [31mb c d");
+  EXPECT_EQ(Printable("a\xC2\x9B"
+                      "31mb"),
+            "a 31mb");  // CSI as one code point.
+  EXPECT_EQ(Printable("a\xE2\x80\xAE"
+                      "b"),
+            "a b");  // Right-to-left override.
+  EXPECT_EQ(Printable("\xFFz\xE5\xB8"), "\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(Printable("市场路口东"), "市场路口东");
+}
+
+TEST(OutputTest, TablesAlignWideCharactersToo) {
+  EXPECT_EQ(DisplayWidth("市场a"), 5U);
+  Table table({"ID", "NAME", "URL"});
+  table.Add({"gate", "市场", "x"});
+  table.Add({"a", "yard", "y"});
+  EXPECT_EQ(table.Text(),
+            "ID    NAME  URL\n"
+            "gate  市场  x\n"
+            "a     yard  y\n");
+}
+
+TEST(OutputTest, BytesAreShownInUnitsOfAThousand) {
+  EXPECT_EQ(FormatBytes(0), "0 B");
+  EXPECT_EQ(FormatBytes(999), "999 B");
+  EXPECT_EQ(FormatBytes(1'000), "1.0 kB");
+  EXPECT_EQ(FormatBytes(999'960), "1.0 MB");
+  EXPECT_EQ(FormatBytes(301'002'003), "301.0 MB");
+  EXPECT_EQ(FormatBytes(UINT64_MAX), "18.4 EB");
+}
+
+TEST(OutputTest, AnswersOfAnotherShapeReadAsAbsent) {
+  const Json json = {{"a", 1}, {"b", nullptr}, {"t", "2026-05-04T22:00:00Z"}, {"l", {"x", 2, "y"}}};
+  EXPECT_EQ(TextOf(json, "a"), "");
+  EXPECT_EQ(TextOf(Json(), "a"), "");
+  EXPECT_EQ(NumberOf(json, "t"), 0);
+  EXPECT_FALSE(FlagOf(json, "a"));
+  EXPECT_TRUE(ListOf(json, "a").empty());
+  EXPECT_EQ(WordsOf(json, "l"), "x,y");
+  EXPECT_FALSE(TimeOf(json, "b"));
+  EXPECT_EQ(LocalTimeOf(json, "t", *TimeZone::Find("Asia/Shanghai")), "2026-05-05T06:00:00+08:00");
+  EXPECT_EQ(LocalTimeOf(json, "b", *TimeZone::Find("UTC"), "never"), "never");
+}
+
+}  // namespace
+}  // namespace lookback::app
