@@ -1,0 +1,55 @@
+#include "recorder/camera_url.h"
+
+#include <gmock/gmock.h>
+
+#include "recorder/recorder.h"
+
+namespace lookback::recorder {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(CameraUrl, PartsAreFound) {
+  const auto plain = ParseCameraUrl("rtsp://192.0.2.7/stream1?x=1");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->host, "192.0.2.7");
+  EXPECT_EQ(plain->port, 554);
+  const auto six = ParseCameraUrl("RTSP://[2001:db8::7]:8554/a");
+  ASSERT_TRUE(six);
+  EXPECT_EQ(six->host, "2001:db8::7");
+  EXPECT_EQ(six->port, 8554);
+  EXPECT_EQ(ParseCameraUrl("rtsp://gate.example")->host, "gate.example");
+}
+
+TEST(CameraUrl, WhatCanNeverWorkIsRefusedWithItsOwnReason) {
+  const std::pair<std::string, std::string> kCases[] = {
+      {"", "empty"},
+      {"http://h/", "rtsp://"},
+      {"rtsp:/h", "rtsp://"},
+      {"rtsp://admin:12345@h/a", "--user"},
+      {"rtsp:///a", "no host"},
+      {"rtsp://:554/a", "no host"},
+      {"rtsp://h:0/", "port"},
+      {"rtsp://h:65536/", "port"},
+      {"rtsp://h:x/", "port"},
+      {"rtsp://h:/", "port"},
+      {"rtsp://[::1/", "bracket"},
+      {"rtsp://[::1]8/", "port"},
+      {"rtsp://h/a b", "%20"},
+      {"rtsp://h/a\r\nX: y", "%20"},
+      {"rtsp://h/" + std::string(kMaxUrlBytes, 'a'), "2048"},
+  };
+  for (const auto& [url, reason] : kCases) {
+    const Status status = CheckCameraUrl(url);
+    ASSERT_FALSE(status) << url;
+    EXPECT_EQ(status.code(), Code::kInvalid);
+    EXPECT_THAT(status.message(), HasSubstr(reason)) << url;
+  }
+  // Whatever is wrong with it, a password is not repeated.
+  EXPECT_THAT(CheckCameraUrl("rtsp://u:secret@h/").message(), testing::Not(HasSubstr("secret")));
+}
+
+TEST(CameraUrl, AnAtSignInThePathIsNoCredential) { EXPECT_TRUE(CheckCameraUrl("rtsp://h/a@b")); }
+
+}  // namespace
+}  // namespace lookback::recorder

@@ -1,0 +1,133 @@
+#include "recorder/gap_keeper.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/fake_archive.h"
+
+namespace lookback::recorder {
+namespace {
+
+using index::GapCause;
+
+constexpr TimeUs kStart = 1'777'932'000 * kUsPerSecond;
+constexpr TimeUs kHourAgo = kStart - kUsPerHour;
+
+class GapKeeperTest : public testing::Test {
+ protected:
+  struct Expected {
+    TimeUs start_us;
+    TimeUs end_us;
+    GapCause cause;
+  };
+  void ExpectGaps(const std::vector<Expected>& expected) {
+    const auto gaps = archive_.Read().gaps;
+    ASSERT_EQ(gaps.size(), expected.size());
+    for (size_t i = 0; i < gaps.size(); ++i) {
+      EXPECT_EQ(gaps[i].range.start_us - kStart, expected[i].start_us - kStart) << i;
+      EXPECT_EQ(gaps[i].range.end_us - kStart, expected[i].end_us - kStart) << i;
+      EXPECT_EQ(gaps[i].cause, expected[i].cause) << i;
+    }
+  }
+  std::optional<index::Gap> Open() {
+    const auto open = archive_.Read().open_gaps;
+    return open.empty() ? std::nullopt : std::optional(open.begin()->second);
+  }
+
+  const StreamId stream_{*CameraId::Parse("gate"), Stream::kMain};
+  test::FakeArchive archive_;
+  ManualClock clock_{kStart};
+};
+
+TEST_F(GapKeeperTest, AfterADownTimeTheWholeHoleIsOneGap) {
+  archive_.SetRecordedUntil(kHourAgo);
+  GapKeeper keeper(stream_, archive_, clock_);
+  ASSERT_TRUE(Open());
+  EXPECT_EQ(Open()->cause, GapCause::kRecorderDown);
+  clock_.Advance(2 * kUsPerSecond);
+  keeper.Footage({kStart + kUsPerSecond, kStart + 2 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kStart + kUsPerSecond, GapCause::kRecorderDown}});
+  EXPECT_FALSE(Open());
+}
+
+TEST_F(GapKeeperTest, AFailedTryAfterTheStartEndsTheDownTimeThere) {
+  archive_.SetRecordedUntil(kHourAgo);
+  GapKeeper keeper(stream_, archive_, clock_);
+  clock_.Advance(3 * kUsPerSecond);
+  keeper.Interrupt(GapCause::kNetwork, "connection refused");
+  EXPECT_EQ(Open()->detail, "connection refused");
+  EXPECT_EQ(Open()->range.start_us, kStart);
+  clock_.Advance(3 * kUsPerSecond);
+  keeper.Interrupt(GapCause::kCameraFault, "401 Unauthorized");
+  keeper.Footage({kStart + 9 * kUsPerSecond, kStart + 10 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kStart, GapCause::kRecorderDown},
+              {kStart, kStart + 6 * kUsPerSecond, GapCause::kNetwork},
+              {kStart + 6 * kUsPerSecond, kStart + 9 * kUsPerSecond, GapCause::kCameraFault}});
+}
+
+TEST_F(GapKeeperTest, AGapBetweenFootageIsExact) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({1'000 * kUsPerSecond, 1'010 * kUsPerSecond});
+  keeper.Interrupt(GapCause::kNetwork, "reset");
+  keeper.Footage({1'030 * kUsPerSecond, 1'040 * kUsPerSecond});
+  ExpectGaps({{1'010 * kUsPerSecond, 1'030 * kUsPerSecond, GapCause::kNetwork}});
+  EXPECT_EQ(archive_.Read().gaps[0].detail, "reset");
+}
+
+TEST_F(GapKeeperTest, OverlapIsNoGap) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({1'000 * kUsPerSecond, 1'010 * kUsPerSecond});
+  keeper.Interrupt(GapCause::kClockStep, "");
+  keeper.Footage({900 * kUsPerSecond, 910 * kUsPerSecond});
+  ExpectGaps({});
+  EXPECT_EQ(keeper.footage_end_us(), 910 * kUsPerSecond);
+}
+
+TEST_F(GapKeeperTest, ACameraNeverRecordedHasNoGapOnRecord) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  EXPECT_FALSE(Open());
+  keeper.Interrupt(GapCause::kNetwork, "connection refused");
+  EXPECT_TRUE(Open());
+  clock_.Advance(kUsPerHour);
+  keeper.Tick();
+  keeper.Footage({kStart + kUsPerHour, kStart + kUsPerHour + 1});
+  ExpectGaps({});
+  EXPECT_FALSE(Open());
+}
+
+TEST_F(GapKeeperTest, ALongGapGoesOnRecordInPieces) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({kStart - kUsPerSecond, kStart});
+  keeper.Interrupt(GapCause::kNetwork, "refused");
+  for (int minute = 0; minute < 25; ++minute) {
+    clock_.Advance(kUsPerMinute);
+    keeper.Tick();
+  }
+  keeper.Footage({clock_.NowUs(), clock_.NowUs() + kUsPerSecond});
+  ExpectGaps({{kStart, kStart + 10 * kUsPerMinute, GapCause::kNetwork},
+              {kStart + 10 * kUsPerMinute, kStart + 20 * kUsPerMinute, GapCause::kNetwork},
+              {kStart + 20 * kUsPerMinute, kStart + 25 * kUsPerMinute, GapCause::kNetwork}});
+}
+
+TEST_F(GapKeeperTest, PiecesOfBeforeACrashAreNotRecordedAgain) {
+  archive_.SetRecordedUntil(kHourAgo);
+  const TimeUs piece_end = kHourAgo + 10 * kUsPerMinute;
+  archive_.AddOldGap({stream_, {kHourAgo, piece_end}, GapCause::kNetwork, ""});
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({kStart, kStart + 1});
+  ExpectGaps({{piece_end, kStart, GapCause::kRecorderDown}});
+}
+
+TEST_F(GapKeeperTest, SettlePutsTheGapOnRecordUpToNow) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({kStart - kUsPerSecond, kStart});
+  keeper.Settle();
+  ExpectGaps({});
+  clock_.Advance(kUsPerSecond);
+  keeper.Interrupt(GapCause::kCameraOff, "switched off");
+  clock_.Advance(kUsPerSecond);
+  keeper.Settle();
+  ExpectGaps({{kStart, kStart + 2 * kUsPerSecond, GapCause::kCameraOff}});
+}
+
+}  // namespace
+}  // namespace lookback::recorder
