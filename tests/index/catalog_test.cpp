@@ -64,6 +64,29 @@ TEST_F(CatalogTest, AnOverlapQueryIsHalfOpen) {
   EXPECT_EQ(query(kTimeMinUs, kTimeMaxUs), 3u);
 }
 
+TEST_F(CatalogTest, GapsAndHoldsAreHalfOpenToo) {
+  const TimeRange minute = Segment(1).range();
+  const TimeRange deleted = Segment(7).range();
+  Marker hold;
+  hold.id = Uuid::Random();
+  hold.cameras = {Stream1().camera};
+  hold.range = minute;
+  hold.hold = true;
+  Apply({Gap{Stream1(), minute, GapCause::kNetwork, ""}, Segment(7), Deletion(Segment(7)), hold});
+  const auto gaps = [&](TimeUs a, TimeUs b) { return catalog_->Gaps(Stream1(), {a, b})->size(); };
+  for (const TimeRange& range : {minute, deleted}) {
+    EXPECT_EQ(gaps(range.start_us - kUsPerSecond, range.start_us), 0u);
+    EXPECT_EQ(gaps(range.end_us - 1, range.end_us), 1u);
+    EXPECT_EQ(gaps(range.end_us, range.end_us + kUsPerSecond), 0u);
+  }
+  const auto held = [&](TimeUs a, TimeUs b) {
+    return *catalog_->IsHeld(Stream1().camera, {a, b}, kStart);
+  };
+  EXPECT_FALSE(held(minute.start_us - kUsPerSecond, minute.start_us));
+  EXPECT_TRUE(held(minute.end_us - 1, minute.end_us));
+  EXPECT_FALSE(held(minute.end_us, minute.end_us + kUsPerSecond));
+}
+
 TEST_F(CatalogTest, TheLastSegmentIsTheOneThatEndsLast) {
   EXPECT_FALSE(catalog_->LastSegment(Stream1())->has_value());
   Seal longer = Segment(5);
