@@ -265,7 +265,10 @@ void FaultFileSystem::UndoBytes(Inode& inode, std::optional<uint64_t> seed) {
 void FaultFileSystem::UndoName(const NameChange& change) {
   if (!change.made.empty()) {
     if (!change.gone.empty()) {
-      if (Exists(below_, change.made)) Move(change.made, change.gone);
+      // Its old directory may be gone for good, and the file with it.
+      if (Exists(below_, change.made) && Exists(below_, ParentOf(change.gone))) {
+        Move(change.made, change.gone);
+      }
     } else {
       std::error_code ignored;
       std::filesystem::remove_all(change.made, ignored);
@@ -273,7 +276,7 @@ void FaultFileSystem::UndoName(const NameChange& change) {
   }
   if (change.kept.empty()) return;
   const std::string& name = change.made.empty() ? change.gone : change.made;
-  if (Exists(below_, ParentOf(name))) Move(change.kept, name);
+  if (Exists(below_, ParentOf(name)) && Exists(below_, change.kept)) Move(change.kept, name);
 }
 
 Result<std::unique_ptr<File>> FaultFileSystem::Open(const std::string& path, OpenMode mode) {
