@@ -44,6 +44,9 @@ Audience::~Audience() {
 }
 
 void Audience::Watch(GstRTSPClient* client) {
+  // When a send fails, gst-rtsp-server (1.22) closes the client from an idle callback that holds no
+  // reference. OnClosed gives this one back when that must have run.
+  g_object_ref(client);
   g_signal_connect(client, "play-request", G_CALLBACK(&Audience::OnPlay), this);
   g_signal_connect(client, "pause-request", G_CALLBACK(&Audience::OnStop), this);
   g_signal_connect(client, "teardown-request", G_CALLBACK(&Audience::OnStop), this);
@@ -79,6 +82,9 @@ void Audience::OnStop(GstRTSPClient*, GstRTSPContext* context, Audience* self) {
 }
 
 void Audience::OnClosed(GstRTSPClient* client, Audience* self) {
+  g_timeout_add_full(
+      G_PRIORITY_LOW, kLingerMs, [](gpointer) -> gboolean { return G_SOURCE_REMOVE; }, client,
+      g_object_unref);
   self->Disarm(client);
   std::set<std::string> sessions;
   for (const Viewer& viewer : self->viewers_) {

@@ -32,6 +32,8 @@ struct MediaContext {
 class Audience {
  public:
   static constexpr unsigned kDrainMs = 100;
+  // A closed client is kept so long for what gst-rtsp-server still has in mind for it.
+  static constexpr unsigned kLingerMs = 2'000;
 
   struct Options {
     double disconnect_every_s = 0;  // 0: never.

@@ -88,7 +88,7 @@ class Store(unittest.TestCase):
                  "--volume", os.path.join(other.data, "volume")],
                 capture_output=True, text=True, timeout=60)
             self.assertNotEqual(refused.returncode, 0)
-            self.assertIn("another store", refused.stderr)
+            self.assertIn("not of this store", refused.stderr)
             path = os.path.join(site.data, "store.json")
             with open(path, encoding="utf-8") as file:
                 text = file.read()
