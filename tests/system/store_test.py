@@ -92,8 +92,7 @@ class Store(unittest.TestCase):
             path = os.path.join(site.data, "store.json")
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            newer = text.replace('"format_version": 1', '"format_version": 99').replace(
-                '"format_version":1', '"format_version":99')
+            newer = text.replace('"format": 1', '"format": 99')
             self.assertNotEqual(newer, text)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(newer)
@@ -101,7 +100,7 @@ class Store(unittest.TestCase):
                 [program("lookback"), "serve", "--data", site.data, "--listen", "127.0.0.1:0"],
                 capture_output=True, text=True, timeout=60)
             self.assertNotEqual(refused.returncode, 0)
-            self.assertIn("newer", refused.stderr)
+            self.assertIn("format 99", refused.stderr)
             with open(path, encoding="utf-8") as file:
                 self.assertEqual(file.read(), newer)
 
