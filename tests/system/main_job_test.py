@@ -10,6 +10,8 @@ from harness import (STREET_BFRAMES, US, Site, decode_errors, duration_s, sei, t
 
 SEED = int(os.environ.get("LOOKBACK_SEED", random.randrange(1 << 30)))
 INSTANTS = int(os.environ.get("LOOKBACK_INSTANTS", "12"))
+# How long the test of every frame records; 600 in the long form.
+SECONDS = int(os.environ.get("LOOKBACK_SECONDS", "8"))
 FRAME_S = 1 / 25
 # The promise: the first shown picture is of the asked instant, within this.
 RIGHT_TIME_US = 100_000
@@ -143,7 +145,7 @@ class Stopping(unittest.TestCase):
             site.start_recorder()
             site.add_cameras()
             for camera in site.urls:
-                site.await_span(camera, seconds=8)
+                site.await_span(camera, seconds=SECONDS)
             before = {camera: len(frames) for camera, frames in site.frames_sent().items()}
             site.stop_recorder()
             self.assertEqual(site.fsck()["findings"], [])
