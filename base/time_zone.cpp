@@ -3,6 +3,7 @@
 #include <date/tz.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 namespace lookback {
@@ -51,6 +52,10 @@ Result<TimeZone> TimeZone::Find(std::string_view name) {
 }
 
 TimeZone TimeZone::Local() {
+  // As the C library has it; the tz database's own look-up knows /etc/localtime alone.
+  if (const char* name = std::getenv("TZ"); name != nullptr && *name != '\0') {
+    if (auto zone = Find(*name == ':' ? name + 1 : name)) return *std::move(zone);
+  }
   try {
     const date::time_zone* zone = date::current_zone();
     return TimeZone(zone->name(), zone);

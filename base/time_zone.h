@@ -19,7 +19,7 @@ class TimeZone {
  public:
   // "Asia/Shanghai", "UTC". Needs the system's tz database (package tzdata).
   static Result<TimeZone> Find(std::string_view name);
-  // The machine's own zone; UTC when it has none.
+  // The environment's (TZ), else the machine's own zone; UTC when there is neither.
   static TimeZone Local();
 
   const std::string& name() const { return name_; }

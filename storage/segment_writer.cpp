@@ -15,12 +15,14 @@ Bytes Head(const SegmentHeader& header, const Bytes& init) {
   return head;
 }
 
+uint64_t SamplesOf(const media::FragmentInfo& info) {
+  uint64_t samples = 0;
+  for (const media::FragmentTrack& track : info.tracks) samples += track.samples.size();
+  return samples;
+}
+
 uint64_t TableBytes(const media::FragmentInfo& info) {
-  uint64_t bytes = kEndFragmentBytes;
-  for (const media::FragmentTrack& track : info.tracks) {
-    bytes += track.samples.size() * kEndSampleBytes;
-  }
-  return bytes;
+  return kEndFragmentBytes + SamplesOf(info) * kEndSampleBytes;
 }
 
 }  // namespace
@@ -34,9 +36,11 @@ SegmentWriter::SegmentWriter(Volume& volume, SegmentHeader header, const Bytes& 
       live_(std::make_shared<LiveSegment>(header_, init)),
       table_bytes_(kEndFrameBytes) {}
 
-uint64_t SegmentWriter::BytesWith(const media::Fragment& fragment) const {
-  return bytes_ + fragment.info.length + kFragmentTrailerBytes + table_bytes_ +
-         TableBytes(fragment.info);
+bool SegmentWriter::HasRoomFor(const media::Fragment& fragment) const {
+  const uint64_t bytes = bytes_ + fragment.info.length + kFragmentTrailerBytes + table_bytes_ +
+                         TableBytes(fragment.info);
+  return bytes <= kMaxSegmentBytes && fragments_ < kMaxSegmentFragments &&
+         samples_ + SamplesOf(fragment.info) <= kMaxSegmentSamples;
 }
 
 Status SegmentWriter::Write(std::span<const ByteSpan> parts) {
@@ -86,6 +90,8 @@ Status SegmentWriter::Append(const media::Fragment& fragment) {
     return written;
   }
   table_bytes_ += TableBytes(fragment.info);
+  samples_ += SamplesOf(fragment.info);
+  ++fragments_;
   live_->Add({offset, fragment.info}, bytes_);
   return Ok();
 }

@@ -29,8 +29,9 @@ class SegmentWriter {
   bool empty() const { return bytes_ == 0; }  // Nothing is in a file yet.
   TimeUs start_us() const { return header_.start_us; }
   uint64_t bytes() const { return bytes_; }
-  // Bytes that the file would have with `fragment` and its LKEN.
-  uint64_t BytesWith(const media::Fragment& fragment) const;
+  // Whether the file with `fragment` and its LKEN stays within the limits of storage/segment_format.h,
+  // which its readers insist on.
+  bool HasRoomFor(const media::Fragment& fragment) const;
 
  private:
   Status Write(std::span<const ByteSpan> parts);
@@ -43,6 +44,8 @@ class SegmentWriter {
   std::unique_ptr<File> file_;
   uint64_t bytes_ = 0;
   uint64_t table_bytes_ = 0;  // An upper bound of LKEN's size.
+  uint64_t fragments_ = 0;
+  uint64_t samples_ = 0;
   bool done_ = false;         // Failed or closed.
   Xxh128Hasher xxh_;
   Sha256Hasher sha_;

@@ -222,7 +222,7 @@ bool VolumeWriter::MustCut(const Run& run, const media::Fragment& fragment, bool
   const media::FragmentInfo& info = fragment.info;
   if (!follows) return true;  // A hole, or a clock that was set.
   if (info.end_us - segment.start_us() > kMaxSegmentUs) return true;
-  if (segment.BytesWith(fragment) > kMaxSegmentBytes) return true;
+  if (!segment.HasRoomFor(fragment)) return true;
   const bool inside = (info.flags & media::kContinuation) != 0;
   return !inside && info.start_us - segment.start_us() >= kNominalSegmentUs;
 }

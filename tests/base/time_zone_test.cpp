@@ -1,6 +1,7 @@
 #include "base/time_zone.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
 
 namespace lookback {
 namespace {
@@ -33,6 +34,14 @@ TEST(TimeZone, AnOrdinaryTimeHasOne) {
   EXPECT_EQ(FormatTime(readings->front()), "2026-05-04T14:00:00Z");
   // 24:00 is the end of the day.
   EXPECT_EQ(FormatTime(zone->Resolve("2026-05-04", "24:00")->front()), "2026-05-04T16:00:00Z");
+}
+
+TEST(TimeZone, TheEnvironmentsZoneIsTheLocalOne) {
+  setenv("TZ", ":Europe/Berlin", 1);
+  EXPECT_EQ(TimeZone::Local().name(), "Europe/Berlin");
+  setenv("TZ", "no such zone", 1);
+  EXPECT_NE(TimeZone::Local().name(), "no such zone");
+  unsetenv("TZ");
 }
 
 TEST(TimeZone, RefusesNonsense) {
