@@ -131,8 +131,8 @@ class Planner {
     if (Free() >= input_.stop_bytes) return;
     plan_.must_stop = true;
     plan_.sentence = fmt::format(
-        "recording must stop: {} bytes are free, and all footage is held, below its floor or "
-        "frozen",
+        "the disk is nearly full ({} bytes are free), and all footage is held, below its floor or "
+        "frozen: recording stops when it is full",
         Free());
   }
 

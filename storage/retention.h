@@ -27,7 +27,7 @@ inline constexpr int64_t kPurgeIntervalUs = kUsPerMinute;
 inline constexpr int64_t kPressureIngestUs = 2 * kUsPerHour;
 inline constexpr int64_t kReliefIngestUs = kUsPerHour;
 inline constexpr double kPressureShare = 0.02;
-// Below this share recording stops when nothing may be deleted: ledger and catalog need the rest.
+// Below this share, with nothing that may be deleted, recording is about to stop: a last alarm.
 inline constexpr double kStopShare = 0.002;
 // What expiry may take in 24 hours, in days of ingest: a wrong clock or policy empties no archive.
 inline constexpr int64_t kExpiryBudgetDays = 4;

@@ -16,7 +16,14 @@ VolumeHealth::VolumeHealth(Volume& volume, Clock& clock) : volume_(volume), cloc
 
 void VolumeHealth::Look() {
   const auto space = volume_.FreeSpace();
-  if (space) free_bytes_ = space->free_bytes;
+  if (!space) return;
+  free_bytes_ = space->free_bytes;
+  const uint64_t keep = std::min(kKeepFreeBytes, space->total_bytes / kKeepFreeShare);
+  if (taking_ && space->free_bytes < keep) {
+    Enter({Code::kDiskFull, "only " + std::to_string(space->free_bytes) +
+                                " bytes are free, and footage leaves the last " +
+                                std::to_string(keep) + " to ledger and catalog"});
+  }
 }
 
 Error VolumeHealth::trouble() const {

@@ -20,6 +20,9 @@ inline constexpr int64_t kProbeWaitUs = kUsPerSecond;  // Doubles while probes f
 inline constexpr int64_t kMaxProbeWaitUs = 8 * kUsPerSecond;
 inline constexpr uint64_t kResumeFreeBytes = 64 << 20;
 inline constexpr uint64_t kResumeFreeShare = 50;  // A small disk: one part of so many.
+// Footage never takes the last of a disk (half of the above): ledger and catalog may need it.
+inline constexpr uint64_t kKeepFreeBytes = kResumeFreeBytes / 2;
+inline constexpr uint64_t kKeepFreeShare = kResumeFreeShare * 2;
 
 class VolumeHealth {
  public:
@@ -27,7 +30,7 @@ class VolumeHealth {
 
   bool taking() const { return taking_ && volume_.state() == VolumeState::kOnline; }
   uint64_t free_bytes() const { return free_bytes_; }
-  // Looks at the free space, for the two above.
+  // Looks at the free space, for the two above; a disk as good as full is trouble.
   void Look();
 
   // Whether a write may be tried. In trouble it probes, when it is time for that.

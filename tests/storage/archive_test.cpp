@@ -202,6 +202,28 @@ TEST_F(ArchiveTest, AFullDiskLeavesOneGapAndRecordingResumes) {
   ExpectHonest(gate_);
 }
 
+TEST_F(ArchiveTest, FootageLeavesTheLastOfADiskToLedgerAndCatalog) {
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kUsPerSecond));
+  files_->SetFreeBytes(1 << 20);
+  ASSERT_OK(archive().Drain());
+  AppendAll(recording, run.Until(15 * kUsPerSecond));
+  ASSERT_OK(archive().Drain());
+  files_->SetFreeBytes(std::nullopt);
+  clock_.Advance(10 * kUsPerSecond);
+  AppendAll(recording, run.Until(25 * kUsPerSecond));
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+
+  const auto gaps = Gaps(gate_);
+  ASSERT_EQ(gaps.size(), 1u);
+  EXPECT_EQ(gaps[0].cause, index::GapCause::kDiskFull);
+  EXPECT_EQ(gaps[0].range, (TimeRange{kEvening + 10 * kUsPerSecond, kEvening + 15 * kUsPerSecond}));
+  ExpectHonest(gate_);
+}
+
 TEST_F(ArchiveTest, AFailedWriteGoesOnInAnotherVolume) {
   options_.volumes.push_back(root_ + "/second");
   ASSERT_OK(Open());

@@ -116,7 +116,7 @@ TEST(Retention, AFloorHoldsUnlessItsPolicySaysShorten) {
   const auto kept = PlanRetention(stop);
   EXPECT_TRUE(kept.victims.empty());
   EXPECT_TRUE(kept.must_stop);
-  EXPECT_NE(kept.sentence.find("recording must stop"), std::string::npos);
+  EXPECT_NE(kept.sentence.find("recording stops"), std::string::npos);
 
   auto shorten = Short(Input(young, {Policy("default", 30, 0, index::AtFloor::kShorten)}), 1);
   shorten.stop_bytes = 10'001;

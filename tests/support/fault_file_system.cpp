@@ -152,6 +152,11 @@ uint64_t FaultFileSystem::injected() const {
   return injected_;
 }
 
+void FaultFileSystem::SetFreeBytes(std::optional<uint64_t> bytes) {
+  const std::lock_guard lock(mutex_);
+  free_bytes_ = bytes;
+}
+
 void FaultFileSystem::CutPower() {
   const std::lock_guard lock(mutex_);
   power_ = false;
@@ -363,7 +368,9 @@ Result<FileInfo> FaultFileSystem::Stat(const std::string& path) {
 Result<Space> FaultFileSystem::FreeSpace(const std::string& path) {
   const std::lock_guard lock(mutex_);
   LB_TRY(Count(Op::kStat, path));
-  return below_.FreeSpace(path);
+  LB_TRY_ASSIGN(space, below_.FreeSpace(path));
+  if (free_bytes_) space.free_bytes = *free_bytes_;
+  return space;
 }
 
 Result<std::unique_ptr<FileLock>> FaultFileSystem::Lock(const std::string& path) {
