@@ -1,6 +1,7 @@
 #include "index/catalog_state.h"
 
 #include <rocksdb/cache.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
@@ -45,6 +46,13 @@ rocksdb::DBOptions DatabaseOptions(bool create) {
   return options;
 }
 
+// Keeps nothing. A reader beside the writer must leave the writer's log, and the directory, alone.
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 }  // namespace
 
 Error Translate(const rocksdb::Status& status, std::string_view doing) {
@@ -79,7 +87,8 @@ Result<std::optional<std::string>> Catalog::State::Get(Family f, std::string_vie
 }
 
 Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Options& options) {
-  const rocksdb::DBOptions database = DatabaseOptions(options.create && !options.read_only);
+  rocksdb::DBOptions database = DatabaseOptions(options.create && !options.read_only);
+  if (options.read_only) database.info_log = std::make_shared<NoLog>();
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
   std::vector<std::string> names;
   // A new database has no list yet; Open says what is wrong with any other.

@@ -1,9 +1,8 @@
 // storage/check.h: fsck (does disk, ledger and catalog agree?) and rebuild (make the catalog anew).
 //
-// Invariant: Fsck changes nothing, and works beside a running store. Rebuild needs the store
-// closed; it
-//            deletes nothing but the catalog, and leaves deletion frozen until the policies are
-//            confirmed.
+// Invariant: Fsck changes nothing but the pid in <data>/lock, and works beside a running store; a
+//            stopped one cannot start before it ends. Rebuild needs the store closed; it deletes
+//            nothing but the catalog, and leaves deletion frozen until the policies are confirmed.
 // Threads:   the caller's; both may take long and tell `progress`.
 // Errors:    findings are not errors; an error means that the check itself could not be made.
 #pragma once
@@ -21,7 +20,7 @@ namespace lookback::storage {
 enum class FindingKind : uint8_t {
   kTruncatedFile,  // Sealed with more bytes than the file has.
   kDamagedFile,    // LKEN or head does not parse or contradicts the SEAL.
-  kMissingFile,    // On the ledger, not deleted, not on its volume.
+  kMissingFile,    // On the ledger, not deleted, not on its volume. No fault once it is on record.
   kStrayFile,      // On a volume, but no segment of this store.
   kUnsealedFile,   // A segment that the next start will recover; no fault beside a running store.
   kMissingRow,     // On the ledger, not in the catalog.

@@ -24,6 +24,8 @@ enum class Standing : uint8_t { kSealed, kDeleted, kMissing };
 struct Entry {
   TimeUs end_us = 0;
   uint64_t bytes = 0;
+  TimeUs row_end_us = 0;  // By the catalog.
+  uint64_t row_bytes = 0;
   Uuid volume;
   Standing standing = Standing::kSealed;
   bool on_ledger = false;
@@ -39,6 +41,7 @@ class Checker {
 
   Result<FsckReport> Run() {
     LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, "store.json")));
+    store_ = store.store;
     auto lock = files_.Lock(JoinPath(data_, "lock"));
     if (!lock && lock.code() != Code::kUnavailable) return Pass(lock.error());
     running_ = !lock;
@@ -46,9 +49,11 @@ class Checker {
     // the catalog shows must be on the ledger by then.
     LB_TRY(ReadCatalog());
     LB_TRY(ReadLedger());
+    files_since_ = report_.ledger_records;
     CompareRows();
+    Tell("files", 0, entries_.size());
     for (const StoreFile::KnownVolume& known : store.volumes) {
-      LB_TRY(CheckVolume(store.store, known));
+      LB_TRY(CheckVolume(known));
     }
     if (running_) LB_TRY(ReadLedger());  // What retention took while the files were walked.
     NameMissing();
@@ -99,8 +104,8 @@ class Checker {
     return (*catalog)->VisitAllSegments([&](const index::Seal& seal) {
       Entry& entry = entries_[index::KeyOf(seal)];
       entry.in_catalog = true;
-      entry.end_us = seal.end_us;
-      entry.bytes = seal.bytes;
+      entry.end_us = entry.row_end_us = seal.end_us;
+      entry.bytes = entry.row_bytes = seal.bytes;
       entry.volume = seal.volume;
       Tell("catalog", ++rows, 0);
       return true;
@@ -110,10 +115,6 @@ class Checker {
   void Apply(const index::NumberedRecord& numbered) {
     if (const auto* seal = std::get_if<index::Seal>(&numbered.record)) {
       Entry& entry = entries_[index::KeyOf(*seal)];
-      if (entry.in_catalog && (entry.bytes != seal->bytes || entry.end_us != seal->end_us)) {
-        Add(FindingKind::kForeignRow, index::KeyOf(*seal), seal->end_us,
-            "its catalog row says otherwise than its seal on the ledger");
-      }
       entry.on_ledger = true;
       entry.standing = Standing::kSealed;
       entry.end_us = seal->end_us;
@@ -167,6 +168,11 @@ class Checker {
             "it is sealed on the ledger, but the catalog has no row of it; lookback rebuild mends "
             "that");
       }
+      if (expected && entry.in_catalog &&
+          (entry.row_bytes != entry.bytes || entry.row_end_us != entry.end_us)) {
+        Add(FindingKind::kForeignRow, key, entry.end_us,
+            "its catalog row says otherwise than its seal on the ledger");
+      }
       if (!expected && entry.in_catalog) {
         Add(FindingKind::kForeignRow, key, entry.end_us,
             "the catalog has a row of it, but on the ledger it is not a sealed segment");
@@ -180,16 +186,16 @@ class Checker {
     }
   }
 
-  Status CheckVolume(const Uuid& store, const StoreFile::KnownVolume& known) {
+  Status CheckVolume(const StoreFile::KnownVolume& known) {
     const auto identity = ReadVolumeFile(files_, JoinPath(known.root, kVolumeFile));
-    if (!identity || identity->volume != known.id || identity->store != store) {
+    if (!identity || identity->volume != known.id || identity->store != store_) {
       Add(FindingKind::kVolumeOffline,
           fmt::format("volume {} is not there ({}); its segments were not checked", known.root,
                       identity ? "another volume's identity is" : identity.message()));
       offline_.push_back(known.id);
       return Ok();
     }
-    LocalVolume volume(known.root, store, known.id, nullptr, files_);
+    LocalVolume volume(known.root, store_, known.id, nullptr, files_);
     for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
     uint64_t seen = 0;
     return volume.VisitFiles([&](const Volume::Found& found) {
@@ -239,23 +245,37 @@ class Checker {
       return;
     }
     const auto index = ReadClosedSegment(**file);
-    const std::string problem = !index ? index.message()
-                                : index->end_us() != entry.end_us
-                                    ? "its own index ends at " + FormatTime(index->end_us())
-                                    : "";
+    const std::string problem = index ? Contradiction(*index, key, entry) : index.message();
     if (!problem.empty()) {
       Add(FindingKind::kDamagedFile, key, entry.end_us, problem).path = path;
     }
   }
 
+  // Where what a file says of itself differs from its seal; "" when it does not.
+  std::string Contradiction(const SegmentIndex& index, const index::SegmentKey& key,
+                            const Entry& entry) const {
+    const SegmentHeader& head = index.header;
+    if (head.store != store_ || head.stream != key.stream || head.epoch != key.epoch ||
+        head.sequence != key.sequence || head.start_us != key.start_us) {
+      return fmt::format("its head is that of segment {} of epoch {} of {}, starting at {}",
+                         head.sequence, head.epoch, head.stream.text(), FormatTime(head.start_us));
+    }
+    if (index.end_us() == entry.end_us) return "";
+    return "its own index ends at " + FormatTime(index.end_us());
+  }
+
   void NameMissing() {
     for (const auto& [key, entry] : entries_) {
       if (!entry.on_ledger || entry.file_seen || entry.standing == Standing::kDeleted) continue;
+      // Sealed while the files were walked: it may have been met before that.
+      if (entry.standing == Standing::kSealed && entry.number >= files_since_) continue;
       if (std::find(offline_.begin(), offline_.end(), entry.volume) != offline_.end()) continue;
+      // A loss on record has its gap: disk, ledger and catalog agree on it.
+      const bool recorded = entry.standing == Standing::kMissing;
       Add(FindingKind::kMissingFile, key, entry.end_us,
-          entry.standing == Standing::kMissing
-              ? "its file is gone, and has been on record as missing"
-              : "it is sealed on the ledger, but its file is gone");
+          recorded ? "its file is gone, which is on record"
+                   : "it is sealed on the ledger, but its file is gone")
+          .fault = !recorded;
     }
   }
 
@@ -263,9 +283,11 @@ class Checker {
   FileSystem& files_;
   const OnProgress& progress_;
   FsckReport report_;
+  Uuid store_;
   bool running_ = false;
   bool catalog_readable_ = true;
   uint64_t catalog_position_ = 0;
+  uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
   std::map<index::SegmentKey, Entry> entries_;
   std::unordered_map<std::string, index::SegmentKey> by_path_;
   std::vector<Uuid> offline_;

@@ -1,0 +1,385 @@
+// Fsck names each kind of disagreement and touches nothing; Rebuild makes the same catalog again.
+#include "storage/check.h"
+
+#include <rocksdb/db.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "index/catalog_state.h"
+#include "index/schema.h"
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using test::kEvening;
+using test::SyntheticRun;
+
+// A catalog as plain rows, by RocksDB alone.
+class RawCatalog {
+ public:
+  explicit RawCatalog(const std::string& path) {
+    std::vector<std::string> names;
+    Check(rocksdb::DB::ListColumnFamilies({}, path, &names));
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+    rocksdb::DB* db = nullptr;
+    Check(rocksdb::DB::Open({}, path, families, &handles_, &db));
+    db_.reset(db);
+  }
+  ~RawCatalog() {
+    for (auto* handle : handles_) Check(db_->DestroyColumnFamilyHandle(handle));
+  }
+
+  void Erase(std::string_view family, const std::string& key) {
+    Check(db_->Delete(rocksdb::WriteOptions(), Handle(family), key));
+  }
+  void Put(std::string_view family, const std::string& key, const std::string& value) {
+    Check(db_->Put(rocksdb::WriteOptions(), Handle(family), key, value));
+  }
+  // Every row but the position and who did what, which a rebuild itself adds to.
+  std::map<std::string, std::string> Rows() {
+    std::map<std::string, std::string> rows;
+    for (auto* handle : handles_) {
+      if (handle->GetName() == "acts") continue;
+      const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), handle));
+      for (it->SeekToFirst(); it->Valid(); it->Next()) {
+        rows[handle->GetName() + " " + it->key().ToString()] = it->value().ToString();
+      }
+      Check(it->status());
+    }
+    rows.erase("default position");
+    rows.erase("default confirmed");
+    return rows;
+  }
+
+ private:
+  static void Check(const rocksdb::Status& status) {
+    ASSERT_TRUE(status.ok()) << status.ToString();
+  }
+  rocksdb::ColumnFamilyHandle* Handle(std::string_view family) {
+    return *std::find_if(handles_.begin(), handles_.end(),
+                         [&](const auto* handle) { return handle->GetName() == family; });
+  }
+
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+class CheckTest : public StoreFixture {
+ protected:
+  // Three segments of the gate, one of the yard, a gap, a policy and a hold; then closed.
+  void Make() {
+    ASSERT_OK(Open());
+    SyntheticRun gate(gate_, kEvening), yard(yard_, kEvening);
+    RecordAndSeal(gate, 130 * kUsPerSecond);
+    RecordAndSeal(yard, 10 * kUsPerSecond);
+    for (const FootageSegment& segment : Segments(gate_)) rows_.push_back(segment.row);
+    ASSERT_EQ(rows_.size(), 3u);
+    index::Camera camera;
+    camera.id = gate_.camera;
+    camera.name = "市场路口东";
+    index::Policy policy;
+    policy.scope = "default";
+    policy.version = 1;
+    policy.max_days = 30;
+    index::Gap gap{
+        yard_, {kEvening - kUsPerMinute, kEvening}, index::GapCause::kNetwork, "refused"};
+    ASSERT_OK(store_->journal().Commit({camera, policy, gap}));
+    index::Marker hold;
+    hold.id = Uuid::Random();
+    hold.cameras = {gate_.camera};
+    hold.range = {kEvening, kEvening + kUsPerSecond};
+    hold.hold = true;
+    ASSERT_OK(store_->PutMarker(hold));
+    Close();
+  }
+
+  FsckReport Check(const OnProgress& progress = {}) {
+    const auto report = Fsck(options_.data, *files_, progress);
+    EXPECT_TRUE(report.has_value()) << (report ? "" : report.message());
+    return report ? *report : FsckReport();
+  }
+  // The one finding there is, checked for its kind.
+  Finding Only(FindingKind kind) {
+    const FsckReport report = Check();
+    std::string all;
+    for (const Finding& finding : report.findings) all += finding.sentence + "\n";
+    EXPECT_EQ(report.findings.size(), 1u) << all;
+    if (report.findings.size() != 1) return {};
+    EXPECT_EQ(FindingKindName(report.findings[0].kind), FindingKindName(kind)) << all;
+    return report.findings[0];
+  }
+  void ExpectNames(const Finding& finding, const index::Seal& row, bool fault = true) {
+    EXPECT_EQ(finding.fault, fault);
+    EXPECT_EQ(finding.camera, row.stream.camera.text());
+    EXPECT_EQ(finding.range.start_us, row.start_us);
+    EXPECT_EQ(finding.range.end_us, row.end_us);
+    EXPECT_TRUE(FileOf(row).ends_with(finding.path)) << finding.path;
+    EXPECT_NE(finding.sentence.find(FormatTime(row.start_us)), std::string::npos);
+  }
+  std::string CatalogPath() const { return options_.data + "/catalog"; }
+
+  // Every file below the store and its volume, with a digest of its bytes.
+  std::map<std::string, Sha256Digest> Tree() {
+    std::map<std::string, Sha256Digest> tree;
+    for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+      if (entry.is_directory()) {
+        tree[entry.path().string()] = {};
+      } else {
+        tree[entry.path().string()] =
+            Sha256(ReadFile(*posix_, entry.path().string(), uint64_t{1} << 30).value());
+      }
+    }
+    return tree;
+  }
+
+  const StreamId yard_ = test::MakeStream("yard");
+  std::vector<index::Seal> rows_;  // The gate's.
+};
+
+TEST_F(CheckTest, ACleanStoreHasNoFindings) {
+  Make();
+  const FsckReport report = Check();
+  EXPECT_TRUE(report.findings.empty()) << report.findings.at(0).sentence;
+  EXPECT_TRUE(report.clean());
+  EXPECT_EQ(report.segments, 4u);
+  EXPECT_GT(report.ledger_records, 8u);
+}
+
+TEST_F(CheckTest, ChangesNothing) {
+  Make();
+  fs::resize_file(FileOf(rows_[0]), rows_[0].bytes / 2);
+  fs::remove(FileOf(rows_[1]));
+  const auto before = Tree();
+  EXPECT_FALSE(Check().clean());
+  EXPECT_EQ(Tree(), before);
+}
+
+TEST_F(CheckTest, ATruncatedFileIsNamed) {
+  Make();
+  fs::resize_file(FileOf(rows_[1]), rows_[1].bytes - 1);
+  ExpectNames(Only(FindingKind::kTruncatedFile), rows_[1]);
+}
+
+TEST_F(CheckTest, AMissingFileIsNamedAndOnceOnRecordIsNoFault) {
+  Make();
+  fs::remove(FileOf(rows_[1]));
+  ExpectNames(Only(FindingKind::kMissingFile), rows_[1]);
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->recovery().missing_segments, 1u);
+  Close();
+  ExpectNames(Only(FindingKind::kMissingFile), rows_[1], /*fault=*/false);
+}
+
+TEST_F(CheckTest, AStrayFileIsNamed) {
+  Make();
+  const std::string path = fs::path(FileOf(rows_[0])).parent_path().string() + "/notes.txt";
+  std::ofstream(path) << "x";
+  EXPECT_EQ(Only(FindingKind::kStrayFile).path, path);
+}
+
+TEST_F(CheckTest, ADamagedEndIsNamed) {
+  Make();
+  {
+    std::fstream file(FileOf(rows_[2]), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(rows_[2].bytes) - 40);
+    file << "rubbish";
+  }
+  ExpectNames(Only(FindingKind::kDamagedFile), rows_[2]);
+}
+
+// Of the same length and duration, with a good LKEN; only the head tells.
+TEST_F(CheckTest, AnotherSegmentsFileInItsPlaceIsNamed) {
+  ASSERT_OK(Open());
+  std::vector<index::Seal> twins;
+  for (const int64_t hour : {1, 2}) {
+    SyntheticRun run(gate_, kEvening + hour * kUsPerHour);
+    RecordAndSeal(run, 10 * kUsPerSecond);
+    twins.push_back(Segments(gate_).back().row);
+  }
+  Close();
+  ASSERT_EQ(twins[0].bytes, twins[1].bytes);
+  fs::copy_file(FileOf(twins[0]), FileOf(twins[1]), fs::copy_options::overwrite_existing);
+  ExpectNames(Only(FindingKind::kDamagedFile), twins[1]);
+}
+
+TEST_F(CheckTest, ARowThatTheCatalogLacksIsNamed) {
+  Make();
+  RawCatalog(CatalogPath())
+      .Erase("segments", index::schema::SegmentKeyBytes(index::KeyOf(rows_[1])));
+  ExpectNames(Only(FindingKind::kMissingRow), rows_[1]);
+}
+
+TEST_F(CheckTest, ARowThatTheLedgerDoesNotKnowIsNamed) {
+  Make();
+  index::Seal foreign = rows_[1];
+  foreign.sequence = 99;
+  RawCatalog(CatalogPath())
+      .Put("segments", index::schema::SegmentKeyBytes(index::KeyOf(foreign)),
+           std::string(AsText(index::EncodeRecord(foreign))));
+  ExpectNames(Only(FindingKind::kForeignRow), foreign);
+}
+
+TEST_F(CheckTest, AnAbsentCatalogIsNamed) {
+  Make();
+  fs::remove_all(CatalogPath());
+  EXPECT_TRUE(Only(FindingKind::kMissingRow).fault);
+  EXPECT_FALSE(fs::exists(CatalogPath()));
+}
+
+TEST_F(CheckTest, ADamagedLedgerIsNamed) {
+  Make();
+  std::vector<std::string> ledgers;
+  for (const auto& entry : fs::recursive_directory_iterator(options_.data + "/ledger")) {
+    if (entry.is_regular_file() && entry.file_size() > 400) ledgers.push_back(entry.path());
+  }
+  ASSERT_FALSE(ledgers.empty());
+  std::sort(ledgers.begin(), ledgers.end());
+  {
+    std::fstream file(ledgers.front(), std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(300);
+    file << "rubbish";
+  }
+  const FsckReport report = Check();
+  EXPECT_FALSE(report.clean());
+  EXPECT_TRUE(std::any_of(report.findings.begin(), report.findings.end(),
+                          [](const Finding& f) { return f.kind == FindingKind::kLedgerDamage; }));
+}
+
+TEST_F(CheckTest, WhatACrashLeftUnsealedIsNoFault) {
+  Make();
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening + kUsPerHour);
+  AppendAll(Begin(run), run.Until(10 * kUsPerSecond));
+  ASSERT_OK(archive().Drain());
+  files_->CutPower();
+  Close();
+  files_->RestorePower();
+  const Finding finding = Only(FindingKind::kUnsealedFile);
+  EXPECT_FALSE(finding.fault);
+  EXPECT_EQ(finding.camera, "gate");
+  EXPECT_TRUE(Check().clean());
+  ASSERT_OK(Open());
+  Close();
+  EXPECT_TRUE(Check().findings.empty());
+}
+
+TEST_F(CheckTest, ADeletedFileThatReappearsIsNamed) {
+  Make();
+  fs::copy_file(FileOf(rows_[2]), root_ + "/copy");
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->DeleteSegment(rows_[2], "default/1", "older than 30 days"));
+  Close();
+  EXPECT_TRUE(Check().findings.empty());
+  fs::copy_file(root_ + "/copy", FileOf(rows_[2]));
+  ExpectNames(Only(FindingKind::kReappearedFile), rows_[2]);
+}
+
+TEST_F(CheckTest, AnOfflineVolumeIsNamedAndItsFilesAreNotCalledMissing) {
+  Make();
+  fs::rename(root_ + "/volume", root_ + "/elsewhere");
+  fs::create_directories(root_ + "/volume");
+  const Finding finding = Only(FindingKind::kVolumeOffline);
+  EXPECT_NE(finding.sentence.find(root_ + "/volume"), std::string::npos);
+}
+
+TEST_F(CheckTest, BesideARunningStoreItIsClean) {
+  Make();
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening + kUsPerHour);
+  AppendAll(Begin(run), run.Until(70 * kUsPerSecond));
+  ASSERT_OK(archive().Drain());
+  // A segment is sealed, and one is deleted, after the ledger was read and before the files are.
+  bool acted = false;
+  const FsckReport report = Check([&](const CheckProgress& progress) {
+    if (progress.step != "files" || std::exchange(acted, true)) return;
+    SyntheticRun late(yard_, kEvening + kUsPerHour);
+    RecordAndSeal(late, 10 * kUsPerSecond);
+    const Status deleted = store_->DeleteSegment(rows_[2], "default/1", "older than 30 days");
+    EXPECT_TRUE(deleted.has_value()) << (deleted ? "" : deleted.message());
+  });
+  EXPECT_TRUE(acted);
+  for (const Finding& finding : report.findings) {
+    EXPECT_FALSE(finding.fault) << finding.sentence;
+    EXPECT_EQ(finding.kind, FindingKind::kUnsealedFile);
+  }
+}
+
+TEST_F(CheckTest, RebuildGivesTheSameCatalogKeepsHoldsAndFreezesDeletion) {
+  Make();
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->DeleteSegment(rows_[2], "default/1", "older than 30 days"));
+  Close();
+  const auto before = RawCatalog(CatalogPath()).Rows();
+  const auto files = Tree();
+  ASSERT_GT(before.size(), 8u);
+
+  const auto report = Rebuild(options_.data, clock_, *files_, {});
+  ASSERT_OK(report);
+  EXPECT_EQ(report->segments, 4u);
+  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+  for (const auto& [path, digest] : files) {
+    if (path.find("/catalog/") == std::string::npos && path.find("/ledger/") == std::string::npos) {
+      EXPECT_EQ(Tree().count(path), 1u) << path;
+    }
+  }
+  EXPECT_FALSE(fs::exists(CatalogPath() + ".old"));
+  EXPECT_FALSE(fs::exists(CatalogPath() + ".rebuilt"));
+  EXPECT_TRUE(Check().findings.empty());
+
+  ASSERT_OK(Open());
+  EXPECT_FALSE(store_->recovery().catalog_rebuilt);
+  EXPECT_EQ(store_->DeleteSegment(rows_[1], "default/1", "age").code(), Code::kDenied);
+  ASSERT_OK(store_->journal().Commit({index::PoliciesConfirmed{"li.wei"}}));
+  EXPECT_EQ(store_->DeleteSegment(rows_[0], "default/1", "age").code(), Code::kDenied);  // Held.
+  ASSERT_OK(store_->DeleteSegment(rows_[1], "default/1", "age"));
+}
+
+TEST_F(CheckTest, RebuildMendsAMissingRowAndAnAbsentCatalog) {
+  Make();
+  const auto before = RawCatalog(CatalogPath()).Rows();
+  RawCatalog(CatalogPath())
+      .Erase("segments", index::schema::SegmentKeyBytes(index::KeyOf(rows_[1])));
+  ASSERT_OK(Rebuild(options_.data, clock_, *files_, {}));
+  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+  fs::remove_all(CatalogPath());
+  ASSERT_OK(Rebuild(options_.data, clock_, *files_, {}));
+  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+}
+
+TEST_F(CheckTest, RebuildRefusesWhileTheStoreIsOpen) {
+  Make();
+  ASSERT_OK(Open());
+  const auto report = Rebuild(options_.data, clock_, *files_, {});
+  ASSERT_FALSE(report.has_value());
+  EXPECT_EQ(report.code(), Code::kUnavailable);
+  EXPECT_EQ(Segments(gate_).size(), 3u);
+}
+
+// Whatever call fails, the old catalog or a whole new one stands, and no footage is lost.
+TEST_F(CheckTest, ARebuildThatFailsLeavesAStoreThatOpens) {
+  Make();
+  for (uint64_t nth = 1;; ++nth) {
+    ASSERT_LT(nth, 100u);
+    const uint64_t before = files_->injected();
+    files_->FailNth(test::Op::kRename, nth, Code::kDiskFailed);
+    const bool rebuilt = Rebuild(options_.data, clock_, *files_, {}).has_value();
+    files_->StopFailing();
+    const bool failed = files_->injected() > before;
+    EXPECT_NE(rebuilt, failed);
+    ASSERT_OK(Open());
+    EXPECT_EQ(Segments(gate_).size(), 3u);
+    EXPECT_EQ(store_->catalog().Markers(gate_.camera, kEver)->size(), 1u);
+    EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
+    Close();
+    if (!failed) break;
+  }
+}
+
+}  // namespace
+}  // namespace lookback::storage

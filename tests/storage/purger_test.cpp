@@ -1,0 +1,286 @@
+// The purger over a real store: what it deletes, what it leaves, and that a preview tells both.
+#include <algorithm>
+#include <set>
+
+#include "storage/retention.h"
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+namespace fs = std::filesystem;
+using test::SyntheticRun;
+
+// A disk as small as a test wants it: what is free shrinks and grows with the volume's files.
+class SmallDisk : public test::FaultFileSystem {
+ public:
+  using FaultFileSystem::FaultFileSystem;
+
+  Result<Space> FreeSpace(const std::string& path) override {
+    if (total_bytes == 0) return FaultFileSystem::FreeSpace(path);
+    uint64_t used = used_by_others;
+    for (const auto& entry : fs::recursive_directory_iterator(path)) {
+      if (entry.is_regular_file() && entry.path().extension() == ".mp4") used += entry.file_size();
+    }
+    return Space{total_bytes, used < total_bytes ? total_bytes - used : 0};
+  }
+
+  uint64_t total_bytes = 0;  // 0: as the disk below.
+  uint64_t used_by_others = 0;
+};
+
+class PurgerTest : public StoreFixture {
+ protected:
+  static constexpr int64_t kLengthUs = 10 * kUsPerSecond;  // Of each segment here.
+
+  void SetUp() override {
+    StoreFixture::SetUp();
+    files_.reset();
+    auto disk = std::make_unique<SmallDisk>(*posix_, root_);
+    disk_ = disk.get();
+    files_ = std::move(disk);
+    ASSERT_OK(Open());
+  }
+  void TearDown() override {
+    purger_.reset();
+    StoreFixture::TearDown();
+  }
+
+  Purger& purger() {
+    if (!purger_) purger_ = Purger::Start(*store_, clock_, {});
+    return *purger_;
+  }
+  void Reopen() {
+    purger_.reset();
+    Close();
+    ASSERT_OK(Open());
+  }
+
+  // One segment whose end is `age_us` ago.
+  index::Seal RecordAged(const StreamId& stream, int64_t age_us) {
+    const TimeUs start_us = clock_.NowUs() - age_us - kLengthUs;
+    SyntheticRun::Options small;
+    small.frame_bytes = 100;
+    SyntheticRun run(stream, start_us, small);
+    RecordAndSeal(run, kLengthUs);
+    for (const FootageSegment& segment : Segments(stream)) {
+      if (segment.row.start_us == start_us) return segment.row;
+    }
+    ADD_FAILURE() << "nothing was recorded at " << FormatTime(start_us);
+    return {};
+  }
+  static index::Policy Days(uint32_t min_days, uint32_t max_days, uint32_t version = 1,
+                            index::AtFloor at_floor = index::AtFloor::kUnset) {
+    index::Policy policy;
+    policy.scope = "default";
+    policy.version = version;
+    policy.min_days = min_days;
+    policy.max_days = max_days;
+    policy.at_floor = at_floor;
+    return policy;
+  }
+  void Put(const index::Policy& policy) { ASSERT_OK(store_->journal().Commit({policy})); }
+  void PutHold(TimeRange range, TimeUs expires_us = 0) {
+    index::Marker hold;
+    hold.id = Uuid::Random();
+    hold.cameras = {gate_.camera};
+    hold.range = range;
+    hold.hold = true;
+    hold.case_name = "2026-118";
+    hold.expires_us = expires_us;
+    ASSERT_OK(store_->PutMarker(hold));
+  }
+
+  RetentionPlan RunOnce() {
+    const auto plan = purger().RunOnce();
+    EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
+    return plan ? *plan : RetentionPlan();
+  }
+  RetentionPlan Preview(const index::Policy* change = nullptr) {
+    const auto plan = purger().Preview(change);
+    EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
+    return plan ? *plan : RetentionPlan();
+  }
+  using Keys = std::set<index::SegmentKey>;
+  static Keys KeysOf(const RetentionPlan& plan) {
+    Keys keys;
+    for (const Victim& victim : plan.victims) keys.insert(index::KeyOf(victim.segment));
+    return keys;
+  }
+  static Keys KeysOf(std::initializer_list<index::Seal> rows) {
+    Keys keys;
+    for (const index::Seal& row : rows) keys.insert(index::KeyOf(row));
+    return keys;
+  }
+  // What has neither row nor file any more; fails when it has only one of the two.
+  Keys GoneOf(const std::vector<index::Seal>& rows) {
+    Keys gone;
+    for (const index::Seal& row : rows) {
+      const auto found = store_->catalog().FindSegment(index::KeyOf(row));
+      EXPECT_TRUE(found.has_value());
+      const bool has_row = found && found->has_value();
+      EXPECT_EQ(fs::exists(FileOf(row)), has_row) << FileOf(row);
+      if (!has_row) gone.insert(index::KeyOf(row));
+    }
+    return gone;
+  }
+  std::vector<index::Delete> Deletes() {
+    std::vector<index::Delete> deletes;
+    const Status read = store_->ledger().Read(0, [&](const index::NumberedRecord& numbered) {
+      if (const auto* one = std::get_if<index::Delete>(&numbered.record)) deletes.push_back(*one);
+      return true;
+    });
+    EXPECT_TRUE(read.has_value());
+    return deletes;
+  }
+
+  const StreamId yard_ = test::MakeStream("yard");
+  SmallDisk* disk_ = nullptr;
+  std::unique_ptr<Purger> purger_;
+};
+
+TEST_F(PurgerTest, MaxDaysDeletesExactlyWhatIsOlder) {
+  const auto month_more = RecordAged(gate_, 31 * kUsPerDay);
+  const auto month = RecordAged(gate_, 30 * kUsPerDay);
+  const auto month_less = RecordAged(gate_, 30 * kUsPerDay - kUsPerSecond);
+  const auto day = RecordAged(gate_, kUsPerDay);
+  const auto yard = RecordAged(yard_, 40 * kUsPerDay);
+  Put(Days(0, 30, 3));
+  index::Policy own = Days(0, 60);
+  own.scope = "yard";
+  Put(own);
+
+  const RetentionPlan plan = RunOnce();
+  EXPECT_EQ(KeysOf(plan), KeysOf({month_more, month}));
+  EXPECT_EQ(GoneOf({month_more, month, month_less, day, yard}), KeysOf({month_more, month}));
+  EXPECT_EQ(plan.bytes, month_more.bytes + month.bytes);
+
+  const auto deletes = Deletes();
+  ASSERT_EQ(deletes.size(), 2u);
+  EXPECT_EQ(deletes[0].segment, index::KeyOf(month_more));  // The oldest first.
+  EXPECT_EQ(deletes[1].segment, index::KeyOf(month));
+  EXPECT_EQ(deletes[1].end_us, month.end_us);
+  EXPECT_EQ(deletes[1].bytes, month.bytes);
+  EXPECT_EQ(deletes[1].policy, "default/3");
+  EXPECT_EQ(deletes[1].reason, "older than 30 days");
+
+  const auto gaps = Gaps(gate_);
+  for (const index::Seal& row : {month_more, month}) {
+    EXPECT_TRUE(std::any_of(gaps.begin(), gaps.end(), [&](const index::Gap& gap) {
+      return gap.cause == index::GapCause::kRetention && gap.range == row.range();
+    }));
+  }
+  // The second later that the rest needed.
+  clock_.Advance(kUsPerSecond);
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({month_less}));
+  EXPECT_TRUE(KeysOf(RunOnce()).empty());
+}
+
+TEST_F(PurgerTest, AHoldKeepsExactlyWhatItTouchesUntilItExpires) {
+  const auto before = RecordAged(gate_, 40 * kUsPerDay);
+  const auto held = RecordAged(gate_, 39 * kUsPerDay);
+  const auto after = RecordAged(gate_, 38 * kUsPerDay);
+  const auto other_camera = RecordAged(yard_, 39 * kUsPerDay);
+  Put(Days(0, 30));
+  // From just behind the one to just where the other begins: half-open on both sides.
+  PutHold({before.end_us, after.start_us}, clock_.NowUs() + kUsPerHour);
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({before, after, other_camera}));
+  EXPECT_EQ(GoneOf({before, held, after, other_camera}), KeysOf({before, after, other_camera}));
+  clock_.Advance(kUsPerHour);
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({held}));
+}
+
+TEST_F(PurgerTest, APreviewTellsWhatARoundDeletesAndDeletesNothing) {
+  std::vector<index::Seal> rows;
+  for (int days = 50; days > 0; days -= 7) rows.push_back(RecordAged(gate_, days * kUsPerDay));
+  PutHold(rows[1].range());
+  Put(Days(0, 40));
+  const Keys now = KeysOf(Preview());
+  const index::Policy shorter = Days(0, 20, 2);
+  const Keys then = KeysOf(Preview(&shorter));
+  EXPECT_EQ(now.size(), 1u);
+  EXPECT_EQ(then.size(), 4u);
+  EXPECT_TRUE(GoneOf(rows).empty());
+  EXPECT_TRUE(Deletes().empty());
+
+  EXPECT_EQ(KeysOf(RunOnce()), now);
+  EXPECT_EQ(GoneOf(rows), now);
+  Put(shorter);
+  RunOnce();
+  EXPECT_EQ(GoneOf(rows), then);
+}
+
+TEST_F(PurgerTest, AfterARebuildNothingGoesUntilThePoliciesAreConfirmed) {
+  const auto old = RecordAged(gate_, 40 * kUsPerDay);
+  Put(Days(0, 30));
+  Close();
+  fs::remove_all(options_.data + "/catalog");
+  ASSERT_OK(Open());
+  const RetentionPlan plan = RunOnce();
+  EXPECT_TRUE(plan.frozen);
+  EXPECT_TRUE(plan.victims.empty());
+  EXPECT_NE(plan.sentence.find("confirmed"), std::string::npos) << plan.sentence;
+  EXPECT_TRUE(GoneOf({old}).empty());
+  ASSERT_OK(store_->journal().Commit({index::PoliciesConfirmed{"li.wei"}}));
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({old}));
+}
+
+TEST_F(PurgerTest, AClockThatJumpedDeletesNothingByAge) {
+  const auto recent = RecordAged(gate_, kUsPerHour);
+  Put(Days(0, 30));
+  clock_.SetSynchronised(false);
+  EXPECT_TRUE(RunOnce().victims.empty());
+  clock_.Step(365 * kUsPerDay);
+  const RetentionPlan plan = RunOnce();
+  EXPECT_TRUE(plan.frozen);
+  EXPECT_TRUE(GoneOf({recent}).empty());
+  // Nor after a start at which nobody saw the jump.
+  Reopen();
+  EXPECT_TRUE(RunOnce().frozen);
+  EXPECT_TRUE(GoneOf({recent}).empty());
+}
+
+TEST_F(PurgerTest, PressureTakesTheOldestUntilThereIsRoomAgain) {
+  std::vector<index::Seal> rows;
+  for (int days = 9; days > 3; --days) rows.push_back(RecordAged(gate_, days * kUsPerDay));
+  PutHold(rows[0].range());
+  const uint64_t one = rows[0].bytes;
+  // Pressure under 2 % of 100 segments' worth; half a segment is free, so two must go.
+  disk_->total_bytes = 100 * one;
+  disk_->used_by_others = 100 * one - rows.size() * one - one / 2;
+  EXPECT_EQ(KeysOf(Preview()), KeysOf({rows[1], rows[2]}));
+  const RetentionPlan plan = RunOnce();
+  EXPECT_EQ(GoneOf(rows), KeysOf({rows[1], rows[2]}));
+  EXPECT_FALSE(plan.must_stop);
+  EXPECT_EQ(Deletes().at(0).reason, "disk pressure");
+  EXPECT_TRUE(RunOnce().victims.empty());
+}
+
+TEST_F(PurgerTest, AFloorStopsRecordingOrGivesWayAsItsPolicySays) {
+  const auto young = RecordAged(gate_, kUsPerDay);
+  disk_->total_bytes = 100 * young.bytes;
+  disk_->used_by_others = 99 * young.bytes;
+  Put(Days(7, 0, 1, index::AtFloor::kStop));
+  const RetentionPlan stop = RunOnce();
+  EXPECT_TRUE(stop.must_stop);
+  EXPECT_TRUE(GoneOf({young}).empty());
+  Put(Days(7, 0, 2, index::AtFloor::kShorten));
+  const RetentionPlan shorten = RunOnce();
+  EXPECT_TRUE(shorten.below_floor);
+  EXPECT_EQ(GoneOf({young}), KeysOf({young}));
+}
+
+TEST_F(PurgerTest, WhatIsOnAnAbsentVolumeStays) {
+  const auto old = RecordAged(gate_, 40 * kUsPerDay);
+  Put(Days(0, 30));
+  Close();
+  fs::rename(root_ + "/volume", root_ + "/elsewhere");
+  fs::create_directories(root_ + "/volume");
+  ASSERT_OK(Open());
+  EXPECT_TRUE(RunOnce().victims.empty());
+  EXPECT_TRUE(Deletes().empty());
+  EXPECT_TRUE(store_->catalog().FindSegment(index::KeyOf(old))->has_value());
+}
+
+}  // namespace
+}  // namespace lookback::storage
