@@ -1,7 +1,9 @@
 #include "storage/volume_file.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "storage/data_directory.h"
 #include "storage/store.h"
 
 namespace lookback::storage {
@@ -46,6 +48,18 @@ Result<uint64_t> NumberOf(const json& object, const char* key, uint64_t most,
   return Fail(Code::kCorrupt, path + " has no good \"" + std::string(key) + "\"");
 }
 
+// A volume below the data directory is kept by its path from there, so that the directory can be
+// moved as one. `path` is that of store.json.
+std::string DataOf(const std::string& path) {
+  return AbsolutePath(std::filesystem::path(path).parent_path().string());
+}
+std::string RootFromData(const std::string& data, const std::string& root) {
+  return root.starts_with(data + "/") ? root.substr(data.size() + 1) : root;
+}
+std::string AbsoluteRoot(const std::string& data, const std::string& root) {
+  return root.starts_with("/") ? root : AbsolutePath(JoinPath(data, root));
+}
+
 Status WriteJson(FileSystem& files, const std::string& path, const json& object) {
   // Roots are file names, which need not be UTF-8.
   const std::string text = object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -83,20 +97,22 @@ Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path) {
   if (volumes == object.end() || !volumes->is_array()) {
     return Fail(Code::kCorrupt, path + " has no good \"volumes\"");
   }
+  const std::string data = DataOf(path);
   for (const json& entry : *volumes) {
     if (!entry.is_object() || !entry.contains("root") || !entry["root"].is_string()) {
       return Fail(Code::kCorrupt, path + " has a volume without a root");
     }
     LB_TRY_ASSIGN(id, UuidOf(entry, "id", path));
-    file.volumes.push_back({entry["root"].get<std::string>(), id});
+    file.volumes.push_back({AbsoluteRoot(data, entry["root"].get_ref<const std::string&>()), id});
   }
   return file;
 }
 
 Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFile& file) {
   json volumes = json::array();
+  const std::string data = DataOf(path);
   for (const auto& volume : file.volumes) {
-    volumes.push_back({{"root", volume.root}, {"id", volume.id.text()}});
+    volumes.push_back({{"root", RootFromData(data, volume.root)}, {"id", volume.id.text()}});
   }
   return WriteJson(files, path,
                    json{{"format", kStoreFormatVersion},

@@ -26,7 +26,7 @@ Status WriteVolumeFile(FileSystem& files, const std::string& path, const VolumeF
 
 struct StoreFile {
   struct KnownVolume {
-    std::string root;
+    std::string root;  // Absolute; in the file relative where it is below the data directory.
     Uuid id;
   };
 

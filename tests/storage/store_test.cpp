@@ -103,6 +103,23 @@ TEST_F(StoreTest, AnUnmountedVolumeIsOfflineItsRowsStandAndItIsNotInitialised) {
   EXPECT_TRUE(archive().Open(Segments(gate_)[0]).has_value());
 }
 
+TEST_F(StoreTest, AMovedDataDirectoryFindsTheVolumesInIt) {
+  options_.volumes = {options_.data + "/disks/a", root_ + "/volume"};
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  RecordAndSeal(run, 10 * kUsPerSecond);
+  Close();
+  std::filesystem::rename(options_.data, root_ + "/moved");
+  options_.data = root_ + "/moved";
+  options_.volumes.clear();
+  ASSERT_OK(Open());
+  ASSERT_EQ(store_->volumes().size(), 2u);
+  EXPECT_EQ(store_->volumes()[0]->root(), root_ + "/moved/disks/a");
+  EXPECT_EQ(store_->volumes()[0]->state(), VolumeState::kOnline);
+  EXPECT_EQ(store_->volumes()[1]->root(), root_ + "/volume");
+  EXPECT_TRUE(archive().Open(Segments(gate_).at(0)).has_value());
+}
+
 TEST_F(StoreTest, StopSealsWhatIsOpen) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
