@@ -208,8 +208,10 @@ StreamStatus ArchiveImpl::StatusOf(const StreamId& stream) {
   StreamStatus status;
   status.stream = stream;
   status.recording = state->recording();
+  // Both grow beside this, and a sync may be quicker to tell than the write that it covers.
+  const TimeUs durable_us = state->DurableUntil();
   status.recorded_until_us = state->recorded_until_us();
-  status.durable_until_us = state->DurableUntil();
+  status.durable_until_us = std::min(durable_us, status.recorded_until_us);
   status.dropped_fragments = state->dropped_fragments();
   status.volume = state->volume();
   return status;
