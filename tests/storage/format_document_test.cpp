@@ -6,6 +6,7 @@
 
 #include <sstream>
 
+#include "storage/ledger_format.h"
 #include "storage/segment_reader.h"
 #include "tests/storage/segment_file.h"
 
@@ -84,6 +85,34 @@ TEST(FormatDocument, TheExampleIsWhatThisCodeWritesAndReads) {
   }
   test::AppendTo(again, EncodeSegmentEnd(*index, Xxh3_128(again)));
   EXPECT_EQ(again, bytes);
+}
+
+TEST(FormatDocument, TheLedgersExampleIsWhatThisCodeWritesAndReads) {
+  const Bytes bytes = HexOfDocument("ledger");
+  const auto header = ParseLedgerHeader(bytes);
+  ASSERT_TRUE(header);
+  EXPECT_EQ(header->store.text(), "00112233-4455-6677-8899-aabbccddeeff");
+  const auto record = ParseLedgerRecord(ByteSpan(bytes).subspan(kLedgerHeaderBytes));
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->kind, index::RecordKind::kGap);
+  EXPECT_EQ(FormatTime(record->time_us), "2026-05-04T14:00:11Z");
+  EXPECT_EQ(HexEncode(LeafHash(*record)),
+            "ffc63ad12daa17732af689e390eac5f431ca29fc621c9f191f7d3c9aa8345914");
+  const auto decoded = index::DecodeRecord(record->kind, record->payload);
+  ASSERT_TRUE(decoded) << decoded.message();
+  const auto& gap = std::get<index::Gap>(*decoded);
+  EXPECT_EQ(gap.stream.text(), "gate/main");
+  EXPECT_EQ(FormatTime(gap.range.start_us), "2026-05-04T14:00:00Z");
+  EXPECT_EQ(gap.range.duration_us(), 10'500'000);
+  EXPECT_EQ(gap.cause, index::GapCause::kNetwork);
+  EXPECT_EQ(gap.detail, "connection refused");
+
+  LedgerRecord again = *record;
+  const Bytes payload = index::EncodeRecord(gap);
+  again.payload = payload;
+  Bytes made = EncodeLedgerHeader(*header);
+  AppendLedgerRecord(made, again);
+  EXPECT_EQ(made, bytes) << "docs/format.md should show:\n" << DumpHex(made);
 }
 
 }  // namespace
