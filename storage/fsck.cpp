@@ -139,6 +139,7 @@ class Checker {
     auto ledger = Ledger::OpenReadOnly(JoinPath(data_, "ledger"), files_);
     if (!ledger) {
       Add(FindingKind::kLedgerDamage, ledger.message());
+      ledger_whole_ = false;
       return Ok();
     }
     const uint64_t total = (*ledger)->size();
@@ -148,7 +149,10 @@ class Checker {
           Tell("ledger", ++report_.ledger_records, total);
           return true;
         });
-    if (!read) Add(FindingKind::kLedgerDamage, read.message());
+    if (!read) {
+      Add(FindingKind::kLedgerDamage, read.message());
+      ledger_whole_ = false;
+    }
     if (!running_ && (*ledger)->torn_bytes() > 0) {
       Add(FindingKind::kLedgerDamage,
           fmt::format("the ledger's last {} bytes are torn; the next start cuts them off",
@@ -173,7 +177,9 @@ class Checker {
         Add(FindingKind::kForeignRow, key, entry.end_us,
             "its catalog row says otherwise than its seal on the ledger");
       }
-      if (!expected && entry.in_catalog) {
+      // What a damaged ledger does not show may have stood where it is damaged.
+      const bool contradicted = entry.on_ledger || ledger_whole_;
+      if (!expected && entry.in_catalog && contradicted) {
         Add(FindingKind::kForeignRow, key, entry.end_us,
             "the catalog has a row of it, but on the ledger it is not a sealed segment");
       }
@@ -213,7 +219,7 @@ class Checker {
     }
     const auto known = by_path_.find(found.path);
     Entry* entry = known == by_path_.end() ? nullptr : &entries_[known->second];
-    if (!entry || !entry->on_ledger) {
+    if (!entry || (!entry->on_ledger && !entry->in_catalog)) {
       Finding& finding =
           Add(FindingKind::kUnsealedFile, found.key, found.key.start_us,
               running_ ? "it is being written" : "it is not sealed; the next start sees to it");
@@ -286,6 +292,7 @@ class Checker {
   Uuid store_;
   bool running_ = false;
   bool catalog_readable_ = true;
+  bool ledger_whole_ = true;
   uint64_t catalog_position_ = 0;
   uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
   std::map<index::SegmentKey, Entry> entries_;

@@ -122,6 +122,20 @@ class CheckTest : public StoreFixture {
     EXPECT_TRUE(FileOf(row).ends_with(finding.path)) << finding.path;
     EXPECT_NE(finding.sentence.find(FormatTime(row.start_us)), std::string::npos);
   }
+  // Some bytes in the middle of its first records.
+  void DamageLedger() {
+    std::vector<std::string> ledgers;
+    for (const auto& entry : fs::recursive_directory_iterator(options_.data + "/ledger")) {
+      if (entry.is_regular_file() && entry.file_size() > 400) ledgers.push_back(entry.path());
+    }
+    ASSERT_FALSE(ledgers.empty());
+    std::sort(ledgers.begin(), ledgers.end());
+    {
+      std::fstream file(ledgers.front(), std::ios::in | std::ios::out | std::ios::binary);
+      file.seekp(300);
+      file << "rubbish";
+    }
+  }
   std::string CatalogPath() const { return options_.data + "/catalog"; }
 
   // Every file below the store and its volume, with a digest of its bytes.
@@ -232,23 +246,14 @@ TEST_F(CheckTest, AnAbsentCatalogIsNamed) {
   EXPECT_FALSE(fs::exists(CatalogPath()));
 }
 
-TEST_F(CheckTest, ADamagedLedgerIsNamed) {
+TEST_F(CheckTest, ADamagedLedgerIsNamedAndNotTakenForForeignRows) {
   Make();
-  std::vector<std::string> ledgers;
-  for (const auto& entry : fs::recursive_directory_iterator(options_.data + "/ledger")) {
-    if (entry.is_regular_file() && entry.file_size() > 400) ledgers.push_back(entry.path());
-  }
-  ASSERT_FALSE(ledgers.empty());
-  std::sort(ledgers.begin(), ledgers.end());
-  {
-    std::fstream file(ledgers.front(), std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(300);
-    file << "rubbish";
-  }
+  DamageLedger();
   const FsckReport report = Check();
   EXPECT_FALSE(report.clean());
-  EXPECT_TRUE(std::any_of(report.findings.begin(), report.findings.end(),
-                          [](const Finding& f) { return f.kind == FindingKind::kLedgerDamage; }));
+  for (const Finding& finding : report.findings) {
+    EXPECT_EQ(finding.kind, FindingKind::kLedgerDamage) << finding.sentence;
+  }
 }
 
 TEST_F(CheckTest, WhatACrashLeftUnsealedIsNoFault) {
@@ -349,6 +354,14 @@ TEST_F(CheckTest, RebuildMendsAMissingRowAndAnAbsentCatalog) {
   EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
   fs::remove_all(CatalogPath());
   ASSERT_OK(Rebuild(options_.data, clock_, *files_, {}));
+  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+}
+
+TEST_F(CheckTest, ADamagedLedgerGivesNoCatalogWithoutAWord) {
+  Make();
+  const auto before = RawCatalog(CatalogPath()).Rows();
+  DamageLedger();
+  EXPECT_FALSE(Rebuild(options_.data, clock_, *files_, {}).has_value());
   EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
 }
 
