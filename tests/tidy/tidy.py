@@ -38,7 +38,7 @@ HANDLES = [
     (re.compile(r"\buv_\w+"), "net"),
     (re.compile(r"\b(AV[A-Z]\w+|av_\w+)"), "media"),
     (re.compile(r"\brocksdb::"), "index"),
-    (re.compile(r"\blws\w*\b|\bstruct lws\b"), "net"),
+    (re.compile(r"\bhttp_parser\w*\b(?!\.h)"), "net"),
     (re.compile(r"\bSSL(_\w+)?\b"), "net"),
     (re.compile(r"\bCURL\w*\b"), "apps"),
     (re.compile(r"\bGst\w+"), "apps"),
@@ -133,7 +133,7 @@ def closure(root, path, seen):
 
 
 def compiler_flags():
-    packages = ["gstreamer-rtsp-server-1.0", "gstreamer-app-1.0", "libwebsockets", "libuv"]
+    packages = ["gstreamer-rtsp-server-1.0", "gstreamer-app-1.0", "libuv"]
     flags = []
     for package in packages:
         done = subprocess.run(["pkg-config", "--cflags", package], capture_output=True, text=True)
