@@ -244,11 +244,12 @@ TEST_F(RunWriterTest, AudioStandsWhereItWasHeardAndNeverBeforeTheRun) {
     }
   }
   writer_->EndRun();
-  const auto fragment = Runs()[0].fragments[0];
+  const auto runs = Runs();
+  const auto& fragment = runs[0].fragments[0];
   ASSERT_EQ(fragment.info.tracks.size(), 2u);
   EXPECT_EQ(fragment.info.tracks[1].base_decode_time, 0);
   size_t heard = 0;
-  for (const auto& one : Runs()[0].fragments) heard += one.info.tracks[1].samples.size();
+  for (const auto& one : runs[0].fragments) heard += one.info.tracks[1].samples.size();
   EXPECT_EQ(heard, 102u);
   EXPECT_GE(writer_->dropped_samples(), 1u);
 }
