@@ -40,6 +40,7 @@ CameraSession::CameraSession(CameraSource source, CameraUrl url, const Recorder:
 }
 
 CameraSession::~CameraSession() {
+  if (session_) session_->Tick();  // What has arrived by now is footage.
   Disconnect();
   SetState(CameraState::kStopped);
 }

@@ -61,8 +61,9 @@ void GapKeeper::Record(TimeUs end_us) {
   if (ever_ && end_us > from_us_) {
     archive_.RecordGap({stream_, {from_us_, end_us}, cause_, detail_});
   }
-  // With the wall clock set back, what is missing starts anew.
-  from_us_ = end_us;
+  // The last picture lasts a little into the future: what is missing begins after it. Only when the
+  // wall clock was set back does it begin anew.
+  if (end_us > from_us_ || from_us_ - end_us > kClockStepUs) from_us_ = end_us;
 }
 
 void GapKeeper::Show() {

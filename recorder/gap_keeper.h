@@ -23,6 +23,8 @@ namespace lookback::recorder {
 class GapKeeper {
  public:
   static constexpr int64_t kPieceUs = 10 * kUsPerMinute;
+  // Footage may end so much after now, by the length of its last picture, without a clock step.
+  static constexpr int64_t kClockStepUs = 10 * kUsPerSecond;
 
   // `archive` and `clock` must outlive the keeper.
   GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock);

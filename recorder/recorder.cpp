@@ -25,7 +25,6 @@ class IngestLoop {
   IngestLoop(const Recorder::Options& options, storage::Archive& archive, Clock& clock)
       : options_(options),
         archive_(archive),
-        clock_(clock),
         buffer_(kReadBufferBytes),
         context_{loop_, clock, buffer_},
         thread_([this] { Run(); }) {}
@@ -101,7 +100,6 @@ class IngestLoop {
 
   const Recorder::Options options_;
   storage::Archive& archive_;
-  Clock& clock_;
   net::Loop loop_;
   Bytes buffer_;
   const IngestContext context_;

@@ -49,7 +49,7 @@ class RunWriter : public SampleSink {
   // Gives the archive what is held and ends the run. What follows is missing for no reason yet.
   void EndRun();
 
-  bool in_run() const { return run_.has_value(); }
+  bool in_run() const { return run_ != nullptr; }
   // Since when no sync sample has come; monotonic.
   int64_t waiting_since_us() const { return waiting_since_us_; }
   uint64_t pictures() const { return pictures_; }
@@ -89,7 +89,7 @@ class RunWriter : public SampleSink {
   std::optional<AudioAligner> aligner_;
   int64_t wall_offset_us_;
   bool same_clock_ = false;  // The next run goes on with the clock of the one before.
-  std::optional<Run> run_;
+  std::unique_ptr<Run> run_;
 
   int64_t waiting_since_us_;
   int64_t retry_begin_us_ = 0;

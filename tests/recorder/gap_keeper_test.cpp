@@ -82,6 +82,17 @@ TEST_F(GapKeeperTest, OverlapIsNoGap) {
   EXPECT_EQ(keeper.footage_end_us(), 910 * kUsPerSecond);
 }
 
+TEST_F(GapKeeperTest, AGapBeginsAfterThePictureThatStillLasts) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  keeper.Footage({kStart - kUsPerSecond, kStart + 40 * kUsPerMs});
+  keeper.Interrupt(GapCause::kNetwork, "reset");
+  keeper.Interrupt(GapCause::kCameraOff, "switched off");
+  keeper.Settle();
+  clock_.Advance(kUsPerMinute);
+  keeper.Footage({clock_.NowUs(), clock_.NowUs() + 1});
+  ExpectGaps({{kStart + 40 * kUsPerMs, kStart + kUsPerMinute, GapCause::kCameraOff}});
+}
+
 TEST_F(GapKeeperTest, ACameraNeverRecordedHasNoGapOnRecord) {
   GapKeeper keeper(stream_, archive_, clock_);
   EXPECT_FALSE(Open());
