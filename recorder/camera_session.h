@@ -42,7 +42,7 @@ class CameraSession : private RtspSession::Handler {
   static constexpr int64_t kNoSyncUs = 12 * kUsPerSecond;
   static constexpr int64_t kNoSyncReconnectUs = 30 * kUsPerSecond;
   // A session that lasted so long lets the next failure begin with the shortest wait.
-  static constexpr int64_t kStableUs = 10 * kUsPerSecond;
+  static constexpr int64_t kStableUs = 2 * kUsPerSecond;
   // Cameras lock accounts after a few wrong passwords a minute.
   static constexpr int64_t kCredentialBackoffUs = 60 * kUsPerSecond;
 
