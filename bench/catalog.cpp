@@ -6,7 +6,7 @@
 //   DayWarm     the 1,440 segments of one camera and day, every field decoded; the same day again
 //   DayCold     the same right after opening, with the kernel's pages of the files dropped; other
 //               days
-//   Apply       one group of 500 more rows
+//   Apply       one group of 500 more rows, in CPU time of its thread
 //
 // Method: 100 cameras record minute after minute, so that the rows of a day are written among those
 // of 99 others. A row is a whole SEAL record: run, volume, times, sizes and a SHA-256 of random
@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <random>
 
@@ -53,6 +54,13 @@ double CpuSeconds() {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+// Of the calling thread: what a short piece of work costs, however many wait for the processor.
+double ThreadCpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 double MedianMs(std::vector<double>& seconds) {
@@ -282,9 +290,9 @@ class Bench {
     std::vector<double> times;
     for (auto _ : state) {
       const std::vector<index::Seal> group = Group();
-      const auto start = std::chrono::steady_clock::now();
+      const double start = ThreadCpuSeconds();
       store_.Apply(group);
-      times.push_back(Seconds(start));
+      times.push_back(ThreadCpuSeconds() - start);
       state.SetIterationTime(times.back());
     }
     state.counters["median_ms"] = figures_.apply_ms = MedianMs(times);
@@ -307,7 +315,7 @@ void PrintRatios(const Figures& ours, const Figures& theirs) {
   line("fill, CPU s", ours.fill_cpu_seconds, theirs.fill_cpu_seconds);
   line("day warm, ms", ours.warm_ms, theirs.warm_ms);
   line("day cold, ms", ours.cold_ms, theirs.cold_ms);
-  line("apply 500, ms", ours.apply_ms, theirs.apply_ms);
+  line("apply 500, CPU ms", ours.apply_ms, theirs.apply_ms);
 }
 
 }  // namespace
