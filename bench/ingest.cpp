@@ -216,8 +216,8 @@ class Ingest {
     return cost;
   }
 
-  // Writes and removes as much as will be recorded: none pays for another's dirty pages, and fewer for
-  // memory that a virtual machine's host has yet to give, which can cost more than the writing.
+  // Writes and removes as much as will be recorded: none pays for another's dirty pages, and less
+  // for memory that a virtual machine's host has yet to give.
   void TouchMemory(int cameras) const {
     const double seconds = options_.seconds + 2 * kWarmUpSeconds;
     const auto mebibytes =
