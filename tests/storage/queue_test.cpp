@@ -1,0 +1,153 @@
+// A disk that hangs: recording never blocks, whole GOPs are lost, and the loss is on record.
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+using test::kEvening;
+using test::SyntheticRun;
+
+// Lets no write through while it is closed.
+class Valve {
+ public:
+  void Set(bool open) {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ = open;
+    }
+    changed_.notify_all();
+  }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return open_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;
+};
+
+class SlowFile : public File {
+ public:
+  SlowFile(std::unique_ptr<File> below, Valve& valve) : below_(std::move(below)), valve_(valve) {}
+  Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
+    valve_.Pass();
+    return below_->WriteAt(offset, parts);
+  }
+  Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> into) const override {
+    return below_->ReadAt(offset, into);
+  }
+  Status Sync() override { return below_->Sync(); }
+  Status SyncFileSystem() override { return below_->SyncFileSystem(); }
+  Status Truncate(uint64_t size) override { return below_->Truncate(size); }
+  Status Reserve(uint64_t offset, uint64_t length) override {
+    return below_->Reserve(offset, length);
+  }
+  Result<uint64_t> Size() const override { return below_->Size(); }
+
+ private:
+  const std::unique_ptr<File> below_;
+  Valve& valve_;
+};
+
+class SlowVolume : public Volume {
+ public:
+  SlowVolume(Volume& below, Valve& valve) : below_(below), valve_(valve) {}
+  const Uuid& id() const override { return below_.id(); }
+  const std::string& root() const override { return below_.root(); }
+  VolumeState state() const override { return below_.state(); }
+  void SetFailed(const std::string& why) override { below_.SetFailed(why); }
+  Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) override {
+    LB_TRY_ASSIGN(file, below_.Create(key));
+    return std::unique_ptr<File>(new SlowFile(std::move(file), valve_));
+  }
+  Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) override {
+    return below_.Open(key);
+  }
+  Result<std::unique_ptr<File>> OpenToRepair(const index::SegmentKey& key) override {
+    return below_.OpenToRepair(key);
+  }
+  Status Remove(const index::SegmentKey& key) override { return below_.Remove(key); }
+  Status Quarantine(const index::SegmentKey& key) override { return below_.Quarantine(key); }
+  Status Sync() override { return below_.Sync(); }
+  Status Probe() override { return below_.Probe(); }
+  Result<Space> FreeSpace() override { return below_.FreeSpace(); }
+  Result<std::vector<Day>> Days() override { return below_.Days(); }
+  Result<std::vector<Found>> FilesOf(const Day& day) override { return below_.FilesOf(day); }
+  Status VisitFiles(const std::function<bool(const Found&)>& visit) override {
+    return below_.VisitFiles(visit);
+  }
+
+ private:
+  Volume& below_;
+  Valve& valve_;
+};
+
+class QueueTest : public StoreFixture {};
+
+TEST_F(QueueTest, AFullQueueCostsWholeGopsAndLeavesOneGap) {
+  ASSERT_OK(Open());
+  Valve valve;
+  SlowVolume slow(*store_->volumes().front(), valve);
+  Archive::Options options;
+  options.store = store_->id();
+  options.epoch = store_->epoch() + 1;  // The store's own archive has the present one.
+  options.queue_bytes = 200'000;        // Some nine fragments.
+  auto archive = Archive::Start(options, {&slow}, store_->journal(), store_->catalog(), clock_);
+  ASSERT_OK(archive);
+
+  SyntheticRun run(gate_, kEvening, {.frames_per_gop = 100});  // Two fragments a GOP.
+  auto recording = (*archive)->Begin(run.info());
+  ASSERT_OK(recording);
+  std::vector<uint32_t> taken;
+  std::vector<media::FragmentInfo> lost;
+  const auto append = [&] {
+    media::Fragment fragment = run.Next();
+    const media::FragmentInfo info = fragment.info;
+    const Status status = (*recording)->Append(std::move(fragment));
+    if (status) {
+      taken.push_back(info.number);
+    } else {
+      EXPECT_EQ(status.code(), Code::kUnavailable);
+      lost.push_back(info);
+    }
+    return info;
+  };
+
+  valve.Set(false);
+  while (lost.size() < 5) append();
+  const size_t taken_before = taken.size();
+  EXPECT_GT(taken_before, 5u);
+  while (lost.back().flags & media::kContinuation) append();  // The next is the rest of a GOP.
+  ASSERT_EQ(taken.size(), taken_before);
+  EXPECT_EQ((*archive)->Gaps(gate_, kEver)->size(), 1u);  // It is told while it goes on.
+
+  valve.Set(true);
+  while ((*archive)->StatusOf(gate_).recorded_until_us != lost.front().start_us) {
+    std::this_thread::yield();
+  }
+  append();  // Inside a GOP whose start was lost: nothing that a decoder could use.
+  EXPECT_EQ(taken.size(), taken_before);
+  const media::FragmentInfo first_again = append();
+  EXPECT_EQ(taken.size(), taken_before + 1);
+  recording->reset();
+  ASSERT_OK((*archive)->Drain());
+
+  const auto gaps = (*archive)->Gaps(gate_, kEver);
+  ASSERT_OK(gaps);
+  ASSERT_EQ(gaps->size(), 1u);
+  EXPECT_EQ((*gaps)[0].cause, index::GapCause::kDiskTooSlow);
+  EXPECT_EQ((*gaps)[0].range, (TimeRange{lost.front().start_us, first_again.start_us}));
+  EXPECT_EQ((*archive)->StatusOf(gate_).dropped_fragments, lost.size());
+  EXPECT_EQ(Numbers(gate_), taken);
+  EXPECT_EQ(Segments(gate_).size(), 2u);
+  ExpectHonest(gate_);
+}
+
+}  // namespace
+}  // namespace lookback::storage
