@@ -6,7 +6,7 @@
 //            answer that issues a token.
 // Threads:   Handle() on any, many at once. OnRetentionRound() on the purger's.
 // Errors:    Start says what keeps the door shut (api/access.h); requests are answered with
-// problems.
+//            problems.
 #pragma once
 
 #include <memory>

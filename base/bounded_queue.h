@@ -1,9 +1,8 @@
 // base/bounded_queue.h: what crosses from one thread to another.
 //
 // Invariant: never holds more than `max_items` items or `max_weight` of weight, except that one
-// item
-//            alone is always taken. At the limit TryPush says no, and the pusher decides what is
-//            lost.
+//            item alone is always taken. At the limit TryPush says no, and the pusher decides what
+//            is lost.
 // Threads:   any may push, any may pop.
 // Errors:    by return value; after Close() pushes are refused and pops drain what is left.
 #pragma once

@@ -1,13 +1,11 @@
 // base/file_system.h: the only way to a disk.
 //
 // Invariant: nothing outside of the implementations calls open(2) and its kin, so a test can fail
-// the
-//            Nth call, forget what was not synced, or count.
+//            the Nth call, forget what was not synced, or count.
 // Threads:   a FileSystem on any thread; one File on one thread at a time, except ReadAt, which may
 //            run beside a writer, and Sync, which may run beside both.
 // Errors:    by SystemError: kDiskFull, kNotFound, kConflict (exists), else kDiskFailed. A failed
-// write
-//            or sync is final for that file: the kernel may have dropped the pages
+//            write or sync is final for that file: the kernel may have dropped the pages
 //            (docs/recovery.md).
 #pragma once
 

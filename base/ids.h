@@ -1,7 +1,9 @@
 // base/ids.h: the names of things: cameras, streams, and 16-byte identities.
 //
 // Invariant: a CameraId that exists is well formed, so it may stand in a path, a key and a URL as
-// is. Threads:   values. Uuid::Random() on any thread. Errors:    kInvalid, with what is allowed.
+//            is.
+// Threads:   values. Uuid::Random() on any thread.
+// Errors:    kInvalid, with what is allowed.
 #pragma once
 
 #include <array>

@@ -1,8 +1,8 @@
 // base/log.h: one line for each thing that a person running the store should know.
 //
 // Invariant: a line is at most kMaxLogLine bytes, and holds no control characters, whatever a
-// camera
-//            or a client put into it. Secrets never go here: callers log names, never passwords.
+//            camera or a client put into it. Secrets never go here: callers log names, never
+//            passwords.
 // Threads:   any.
 // Errors:    none; a line that cannot be written is lost.
 #pragma once

@@ -1,8 +1,7 @@
 // base/time_zone.h: local times of an IANA zone, on the nights when an hour is missing or doubled.
 //
 // Invariant: a local time maps to none (skipped), one or two (repeated) instants, and we never
-// choose
-//            silently.
+//            choose silently.
 // Threads:   values; any.
 // Errors:    kInvalid for an unknown zone, date or time of day.
 #pragma once

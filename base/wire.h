@@ -1,9 +1,8 @@
 // base/wire.h: the protobuf wire format, for what is kept for years.
 //
 // Invariant: fields are written in rising order, defaults (0, empty) are left out, so equal values
-// have
-//            equal bytes. A reader skips fields that it does not know: old builds read new records.
-//            `protoc --decode_raw` shows any record; docs/format.md has the field numbers.
+//            have equal bytes. A reader skips fields that it does not know: old builds read new
+//            records. `protoc --decode_raw` shows any record; docs/format.md has the field numbers.
 // Threads:   values.
 // Errors:    WireReader::ok() turns false on malformed input and stays so.
 #pragma once

@@ -49,7 +49,7 @@ function(lookback_test folder)
   add_executable(${folder}_test ${ARG_SOURCES})
   target_link_libraries(${folder}_test PRIVATE lookback_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   add_test(NAME ${folder} COMMAND ${folder}_test)
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 300 LABELS unit)
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 900 LABELS unit)
 endfunction()
 
 # lookback_bench(<name> SOURCES ... DEPS ...) makes bench_<name>.

@@ -1,13 +1,11 @@
 // index/catalog.h: the RocksDB index over what the ledger says. It can be deleted and rebuilt.
 //
 // Invariant: the catalog is a function of the ledger records [0, position()): applying them in
-// order to
-//            an empty catalog gives the same rows. It never names a segment that the ledger does
-//            not.
+//            order to an empty catalog gives the same rows. It never names a segment that the
+//            ledger does not.
 // Threads:   Apply() on one thread at a time; everything else on any.
 // Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on
-// failing
-//            until the catalog is opened again); kCorrupt for rows that do not decode.
+//            failing until the catalog is opened again); kCorrupt for rows that do not decode.
 //
 // Every overlap query costs O(answer + log n), whatever the length of the longest interval
 // (index/schema.h tells how).

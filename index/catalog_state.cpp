@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, kFamilies> kFamilyNames{
     "default", "segments", "gaps",    "lost",   "markers", "marked",
     "cameras", "policies", "persons", "totals", "acts"};
 
-// Chosen by bench/catalog.cpp: 16 KiB blocks under zstd hold a day of one camera in about six.
+// A day of one camera is about 110 KB of rows: seven blocks. bench/catalog.cpp has what it costs.
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr size_t kWriteBufferBytes = 16 << 20;
 

@@ -2,17 +2,18 @@
 //
 // Integers are big-endian and never negative, so byte order is the order of time.
 //
-//   family     key                                            value
-//   default    "format" | "position" | "confirmed"            u32 | u64 | u8
-//   segments   stream start:u64 epoch:u32 sequence:u32        SEAL payload
-//   gaps       stream class:u8 start:u64 end:u64 cause:u8     detail text
-//   lost       stream cause:u8 start:u64                      end:u64 (ranges of one cause never
-//   touch) markers    id:16                                          Marker payload marked camera
-//   00 hold:u8 class:u8 start:u64 id:16     end:u64 expires:u64 cameras    camera Camera payload
-//   policies   scope                                          Policy payload
-//   persons    name                                           Person payload
-//   totals     stream                                         segments:u64 bytes:u64
-//   acts       number:u64                                     time:u64 kind:u8 payload
+//   family     key                                          value
+//   default    "format" | "position" | "confirmed"          u32 | u64 | u8
+//   segments   stream start:u64 epoch:u32 sequence:u32      SEAL payload
+//   gaps       stream class:u8 start:u64 end:u64 cause:u8   detail text
+//   lost       stream cause:u8 start:u64                    end:u64; ranges of a cause never touch
+//   markers    id:16                                        Marker payload
+//   marked     camera 00 hold:u8 class:u8 start:u64 id:16   end:u64 expires:u64
+//   cameras    camera                                       Camera payload
+//   policies   scope                                        Policy payload
+//   persons    name                                         Person payload
+//   totals     stream                                       segments:u64 bytes:u64
+//   acts       number:u64                                   time:u64 kind:u8 payload
 //
 //   stream = camera 00 stream:u8
 //
@@ -22,7 +23,7 @@
 // Intervals of any length (gaps, markers) are found in O(answer): one of length (4^(L-1), 4^L] µs
 // is kept in class L, and a query [a, b) reads in each class only what starts in (a - 4^L, b). A
 // class then shows at most the answer and what starts within four lengths before it; the longest
-// interval of the store costs others nothing. There are 27 classes up to two centuries.
+// interval of the store costs others nothing. There are 28 classes, up to two centuries.
 //
 // Invariant: encoding and decoding stand side by side and are each other's inverse.
 // Threads:   values.

@@ -1,8 +1,7 @@
 // media/sample.h: one access unit on its way from a camera to a fragment.
 //
 // Invariant: samples of a track come in decoding order. `pts` is the camera's own RTP time,
-// extended
-//            to 64 bits and shifted so that a run starts near 0; it is never stretched.
+//            extended to 64 bits and shifted so that a run starts near 0; it is never stretched.
 // Threads:   values, moved.
 // Errors:    none here.
 #pragma once

@@ -1,8 +1,7 @@
 // media/track.h: what a decoder must know of a track before its first sample.
 //
 // Invariant: two tracks with equal TrackConfigs have byte-identical sample entries, so their
-// samples
-//            may stand behind one init section.
+//            samples may stand behind one init section.
 // Threads:   values.
 // Errors:    none here.
 #pragma once

@@ -7,8 +7,8 @@
 // Invariant: no method of the handler is called after the stream is destroyed, and none but from
 //            the loop. OnConnected() comes at most once, OnClosed() at most once and last.
 // Threads:   the loop's.
-// Errors:    kUnavailable when the host does not resolve or answer, or the connection ends;
-//            Write says kUnavailable when the peer has left kMaxUnsentBytes unread.
+// Errors:    kUnavailable when the host does not resolve or answer, or the connection ends; Write
+//            says kUnavailable when the peer has left kMaxUnsentBytes unread.
 #pragma once
 
 #include <cstdint>

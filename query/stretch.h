@@ -17,9 +17,8 @@
 
 namespace lookback::query {
 
-// A fragment is read whole to be verified: a sample each of video and sound may exceed the usual.
-inline constexpr uint64_t kMaxFragmentReadBytes =
-    media::kMaxFragmentBytes + 2 * media::kMaxSampleBytes;
+// A fragment is read whole to be verified: whatever may be recorded can be shown.
+inline constexpr uint64_t kMaxFragmentReadBytes = media::kMaxFragmentLength;
 
 // How far before the asked start a sync sample is looked for, on a camera with an endless GOP.
 inline constexpr int64_t kMaxLeadInUs = kUsPerHour;

@@ -4,8 +4,7 @@
 //            cause; no thread per camera.
 // Threads:   every method on any thread; cameras live on the ingest loops' threads.
 // Errors:    Put refuses (kInvalid) a source that can never work, saying what is allowed. What goes
-// wrong
-//            later is in the status.
+//            wrong later is in the status.
 #pragma once
 
 #include <memory>

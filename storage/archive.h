@@ -3,13 +3,11 @@
 // row in the catalog.
 //
 // Invariant: the catalog never names bytes that are not synced. A fragment is written whole or not
-// at
-//            all. What is lost on the way gets a GAP with its cause.
-// Threads:   Begin, Recording::Append and Recording::End on the ingest threads, never blocking; a
+//            at all. What is lost on the way gets a GAP with its cause.
+// Threads:   Begin, Append and the end of a Recording on the ingest threads, never blocking; a
 //            writer thread per volume writes, another beside it syncs; Footage's methods on any.
 // Errors:    Append says kUnavailable when the volume's queue is full: that fragment and the rest
-// of its
-//            GOP are dropped and the archive records the gap. Disk errors end the segment;
+//            of its GOP are dropped and the archive records the gap. Disk errors end the segment;
 //            recording goes on in a new file, on another volume if there is one.
 #pragma once
 

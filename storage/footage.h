@@ -1,13 +1,11 @@
 // storage/footage.h: what there is to see of a stream: sealed segments and the one being written.
 //
 // Invariant: a segment's fragments follow one another without a hole (a hole ends a segment), so
-// its
-//            range is covered whole. Segments of one answer are in order of start; two overlap only
-//            when the wall clock was set back between them.
+//            its range is covered whole. Segments of one answer are in order of start; two overlap
+//            only when the wall clock was set back between them.
 // Threads:   any.
 // Errors:    kNotFound for a camera that never was; kDiskFailed, kCorrupt from files; kNotFound
-// from
-//            Open when retention took the file meanwhile.
+//            from Open when retention took the file meanwhile.
 #pragma once
 
 #include <memory>

@@ -1,17 +1,14 @@
 // storage/journal.h: the one writer of ledger and catalog.
 //
 // Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog
-// before
-//            its committer hears of it. Groups are committed in the order in which they were
-//            posted.
+//            before its committer hears of it, unless catalog_behind(). Groups are committed in the
+//            order in which they were posted.
 // Threads:   Commit and Post on any; the work is done on the journal's own thread, many groups with
-// one
-//            sync.
+//            one sync.
 // Errors:    kDiskFull, kDiskFailed: the group is not on record. kUnavailable: the queue
-// (kMaxWaiting
-//            records) is full, or the journal stopped. When only the catalog fails, the record
-//            stands, the committer hears Ok, catalog_behind() turns true and the journal keeps
-//            trying to catch up from the ledger.
+//            (kMaxWaiting records) is full, or the journal stopped. When only the catalog fails,
+//            the record stands, the committer hears Ok, catalog_behind() turns true and the journal
+//            keeps trying to catch up from the ledger.
 #pragma once
 
 #include <functional>

@@ -1,14 +1,13 @@
 // storage/ledger.h: the append-only record of everything that happened to the store.
 //
 // Invariant: records are numbered from 0 without a hole. Record n's leaf hash
-// (storage/ledger_format.h)
-//            stands in a file of its own, 32 bytes each. A torn tail of the last file (after the
-//            last Sync) is cut at open; anything else that is wrong is reported and never cut.
+//            (storage/ledger_format.h) stands in a file of its own, 32 bytes each. A torn tail of
+//            the last file (after the last Sync) is cut at open; anything else that is wrong is
+//            reported and never cut.
 // Threads:   Append and Sync on one thread; Read and the counters on any.
 // Errors:    kDiskFull, kDiskFailed: nothing of the failed group counts, and the next Append begins
-// a
-//            new file, since a file whose write or sync failed is never trusted again. kInvalid: a
-//            record breaks a limit. kCorrupt at open or read names file and offset.
+//            a new file, since a file whose write or sync failed is never trusted again. kInvalid:
+//            a record breaks a limit. kCorrupt at open or read names file and offset.
 #pragma once
 
 #include <cstdint>

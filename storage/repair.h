@@ -1,9 +1,9 @@
 // storage/repair.h: makes one segment whole that a crash, a power cut or a failed disk left torn.
 //
 // Invariant: what comes back as a seal has been walked to its end, has a valid LKEN, and is synced
-//            with its directories. Nothing but the torn tail is cut. Doing it twice does no harm.
-//            A file of which a write or a sync failed is never written to again: the kernel may
-//            have dropped its pages, and a later sync says Ok all the same. It is rescued.
+//            with its directories. Nothing but the torn tail is cut. Doing it twice does no harm. A
+//            file of which a write or a sync failed is never written to again: the kernel may have
+//            dropped its pages, and a later sync says Ok all the same. It is rescued.
 // Threads:   any; one at a time on a file, and nobody writes to it.
 // Errors:    those of the disk; a file without a good fragment is an outcome, not an error.
 #pragma once

@@ -2,9 +2,8 @@
 // thread.
 //
 // Invariant: a hold in force beats everything. Nothing younger than its policy's min_days is a
-// victim,
-//            except under disk pressure with at_floor = shorten. Nothing is deleted while policies
-//            are unconfirmed, nor by age while the clock is in doubt.
+//            victim, except under disk pressure with at_floor = shorten. Nothing is deleted while
+//            policies are unconfirmed, nor by age while the clock is in doubt.
 // Threads:   PlanRetention is pure; the Purger works on a thread of its own.
 // Errors:    a file that cannot be deleted is logged, and planned again on the next round.
 #pragma once

@@ -1,8 +1,9 @@
 // storage/segment_reader.h: from a segment file to its index.
 //
 // Invariant: what comes back is consistent with the bytes read; nothing is taken on trust from a
-// file. Threads:   any; the file is only read. Errors:    kCorrupt says at which offset and why;
-// kDiskFailed from the disk.
+//            file.
+// Threads:   any; the file is only read.
+// Errors:    kCorrupt says at which offset and why; kDiskFailed from the disk.
 #pragma once
 
 #include <functional>

@@ -46,7 +46,7 @@ class SegmentWriter {
   uint64_t table_bytes_ = 0;  // An upper bound of LKEN's size.
   uint64_t fragments_ = 0;
   uint64_t samples_ = 0;
-  bool done_ = false;         // Failed or closed.
+  bool done_ = false;  // Failed or closed.
   Xxh128Hasher xxh_;
   Sha256Hasher sha_;
 };

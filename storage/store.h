@@ -1,12 +1,11 @@
 // storage/store.h: the whole of a store, opened, recovered and closed in the right order.
 //
 // Invariant: one process at a time (lock on <data>/lock); the epoch in store.json is raised and
-// synced
-//            before the first write of a start.
+//            synced before the first write of a start.
 // Threads:   Open and Close on one thread; the parts say for themselves.
 // Errors:    kUnavailable: another process has it. kUnsupported: its format is newer than this
-// build.
-//            kInvalid: the directory is another thing. kDiskFull, kDiskFailed. All name the path.
+//            build. kInvalid: the directory is another thing. kDiskFull, kDiskFailed. All name the
+//            path.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // storage/volume.h: a place that holds segments: a directory on one file system today.
 //
 // Invariant: a volume is used only while its volume.json names our store and its own UUID. A
-// directory
-//            that was a volume and is empty now is not initialised again: its disk is not mounted.
+//            directory that was a volume and is empty now is not initialised again: its disk is not
+//            mounted.
 // Threads:   any.
 // Errors:    of base/file_system.h, with the volume's root in the message.
 #pragma once

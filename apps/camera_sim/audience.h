@@ -1,8 +1,7 @@
 // apps/camera_sim/audience.h: which client watches which camera, and when it is thrown out.
 //
 // Invariant: a feed's viewers are the sessions in PLAYING state on its media; a client that is to
-// be
-//            disconnected stops being a viewer first, and is closed kDrainMs later, so that what
+//            be disconnected stops being a viewer first, and is closed kDrainMs later, so that what
 //            the log calls sent has left for the network.
 // Threads:   the server's main loop alone.
 // Errors:    none.

@@ -12,13 +12,11 @@
 // with nobody watching, before a stream's first sync sample, or refused.
 //
 // Invariant: lines are whole and in the order of the calls; a line is in the file kFlushMs after
-// its
-//            call at the latest, by a thread of its own, so that no camera waits for a disk.
+//            its call at the latest, by a thread of its own, so that no camera waits for a disk.
 // Threads:   Append() on any; Open() and Close() on one.
 // Errors:    a failed write, or kMaxPendingBytes waiting for a hung disk, ends the log:
-// `on_failure`
-//            is called once, on the log's thread, and Close() tells. A yardstick with holes is
-//            none.
+//            `on_failure` is called once, on the log's thread, and Close() tells. A yardstick with
+//            holes is none.
 #pragma once
 
 #include <condition_variable>

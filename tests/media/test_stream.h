@@ -1,6 +1,6 @@
 // tests/media/test_stream.h: the streams of tests/media/data as samples, as a recorder gives them.
 //
-// Threads: one.
+// Threads:   one.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // tests/recorder/fake_camera.h: an RTSP server on loopback that says what a test tells it to.
 //
-// Threads: serves one connection at a time on a thread of its own; the methods on the test's.
+// Threads:   serves one connection at a time on a thread of its own; the methods on the test's.
 #pragma once
 
 #include <condition_variable>

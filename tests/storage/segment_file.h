@@ -1,6 +1,6 @@
 // tests/storage/segment_file.h: segment files in memory, put together as docs/format.md says.
 //
-// Threads: one.
+// Threads:   one.
 #pragma once
 
 #include <gtest/gtest.h>

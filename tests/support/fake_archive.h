@@ -1,6 +1,6 @@
 // tests/support/fake_archive.h: an archive that keeps what it is given in memory.
 //
-// Threads: any, as the real one; Read() gives a copy.
+// Threads:   any, as the real one; Read() gives a copy.
 #pragma once
 
 #include <algorithm>

@@ -24,8 +24,7 @@
 // torn and reordered write-back. Names are still lost whole.
 //
 // Invariant: without FailNth and CutPower it behaves as the file system below it, save that nothing
-// is
-//            really synced.
+//            is really synced.
 // Threads:   any; one lock around everything, so not for measuring.
 // Errors:    those asked for, and those of the file system below.
 #pragma once

@@ -4,7 +4,7 @@
 // payload is drawn from camera, run and frame number, so a test can tell whose picture it read. No
 // decoder will like them.
 //
-// Threads: one.
+// Threads:   one.
 #pragma once
 
 #include <gtest/gtest.h>
