@@ -50,6 +50,16 @@ TEST_F(RecoveryTest, RecoveryDropsOnlyTheTornFragment) {
   ExpectHonest(gate_);
 }
 
+TEST_F(RecoveryTest, WhatRecoverySealsSurvivesTheNextPowerCut) {
+  RecordTenAndCut();
+  std::filesystem::resize_file(path_, OffsetOf(10) + 100);
+  ASSERT_OK(Open());
+  ASSERT_OK(CutPowerAndOpen());
+  EXPECT_EQ(store_->recovery().recovered_segments, 0u);
+  EXPECT_EQ(Numbers(gate_), UpTo(9));
+  ExpectHonest(gate_);
+}
+
 TEST_F(RecoveryTest, EverythingWholeIsKept) {
   RecordTenAndCut();
   ASSERT_OK(Open());

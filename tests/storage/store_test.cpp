@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <latch>
 #include <thread>
 
 #include "tests/storage/store_fixture.h"
@@ -194,7 +195,14 @@ TEST_F(StoreTest, HoldAndDeleteNeverBothSucceed) {
     RecordAndSeal(run, kUsPerSecond);
     const index::Seal row = Segments(gate_).back().row;
     std::atomic<bool> held{false};
-    std::thread holder([&] { held = store_->PutMarker(Hold(row.range())).has_value(); });
+    std::latch start(2);
+    std::thread holder([&] {
+      start.arrive_and_wait();
+      held = store_->PutMarker(Hold(row.range())).has_value();
+    });
+    start.arrive_and_wait();
+    // Every other time the holder gets in first, so both orders are seen.
+    while (round % 2 == 1 && !held) std::this_thread::yield();
     const bool deleted = store_->DeleteSegment(row, "default/1", "age").has_value();
     holder.join();
     EXPECT_NE(held, deleted);
