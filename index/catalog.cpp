@@ -25,9 +25,9 @@ tl::unexpected<Error> Malformed(std::string_view what) {
 
 // Every value of a small family, decoded.
 template <typename T>
-Result<std::vector<T>> All(const Catalog::State& state, Family family, RecordKind kind) {
+Result<std::vector<T>> All(const Database& database, Family family, RecordKind kind) {
   std::vector<T> all;
-  const auto it = state.Iterate(family);
+  const auto it = database.Iterate(family);
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     LB_TRY_ASSIGN(record, DecodeRecord(kind, AsBytes(AsView(it->value()))));
     all.push_back(std::move(std::get<T>(record)));
@@ -37,9 +37,9 @@ Result<std::vector<T>> All(const Catalog::State& state, Family family, RecordKin
 }
 
 template <typename T>
-Result<std::optional<T>> One(const Catalog::State& state, Family family, RecordKind kind,
+Result<std::optional<T>> One(const Database& database, Family family, RecordKind kind,
                              std::string_view key) {
-  LB_TRY_ASSIGN(value, state.Get(family, key));
+  LB_TRY_ASSIGN(value, database.Get(family, key));
   if (!value) return std::optional<T>();
   LB_TRY_ASSIGN(record, DecodeRecord(kind, AsBytes(*value)));
   return std::optional<T>(std::move(std::get<T>(record)));
@@ -51,9 +51,9 @@ TimeUs ScanFrom(TimeUs start_us, uint8_t interval_class) {
 }
 
 // Marker rows of one camera and kind that overlap; `visit` returns false to stop.
-Status VisitMarked(const Catalog::State& state, const CameraId& camera, bool hold, TimeRange range,
+Status VisitMarked(const Database& database, const CameraId& camera, bool hold, TimeRange range,
                    const std::function<bool(const schema::Marked&)>& visit) {
-  const auto it = state.Iterate(Family::kMarked);
+  const auto it = database.Iterate(Family::kMarked);
   for (uint8_t c = 0; c < schema::kClasses; ++c) {
     const std::string prefix = schema::MarkedPrefix(camera, hold, c);
     for (it->Seek(schema::MarkedSeek(camera, hold, c, ScanFrom(range.start_us, c)));
@@ -70,9 +70,9 @@ Status VisitMarked(const Catalog::State& state, const CameraId& camera, bool hol
   return Ok();
 }
 
-Status AddGaps(const Catalog::State& state, const StreamId& stream, TimeRange range,
+Status AddGaps(const Database& database, const StreamId& stream, TimeRange range,
                std::vector<Gap>& gaps) {
-  const auto it = state.Iterate(Family::kGaps);
+  const auto it = database.Iterate(Family::kGaps);
   for (uint8_t c = 0; c < schema::kClasses; ++c) {
     const std::string prefix = schema::StreamPrefix(stream) + static_cast<char>(c);
     for (it->Seek(schema::GapSeek(stream, c, ScanFrom(range.start_us, c)));
@@ -90,10 +90,10 @@ Status AddGaps(const Catalog::State& state, const StreamId& stream, TimeRange ra
 }
 
 // Ranges lost for one cause are disjoint, so only the first can begin before `range`.
-Status AddLost(const Catalog::State& state, const StreamId& stream, GapCause cause, TimeRange range,
+Status AddLost(const Database& database, const StreamId& stream, GapCause cause, TimeRange range,
                std::vector<Gap>& gaps) {
   const std::string prefix = schema::StreamPrefix(stream) + static_cast<char>(cause);
-  const auto it = state.Iterate(Family::kLost);
+  const auto it = database.Iterate(Family::kLost);
   it->SeekForPrev(schema::LostKey(stream, cause, range.start_us));
   if (!it->Valid() || !StartsWith(it->key(), prefix)) it->Seek(prefix);
   for (; it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
@@ -114,10 +114,11 @@ Status AddLost(const Catalog::State& state, const StreamId& stream, GapCause cau
 
 Status Catalog::VisitSegments(const StreamId& stream, TimeRange range,
                               const std::function<bool(const Seal&)>& visit) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   if (range.empty()) return Ok();
   const std::string prefix = schema::StreamPrefix(stream);
   const TimeUs from_us = std::max<TimeUs>(kTimeMinUs, range.start_us - schema::kMaxSegmentUs);
-  const auto it = state_->Iterate(Family::kSegments);
+  const auto it = database->Iterate(Family::kSegments);
   for (it->Seek(schema::SegmentSeek(stream, from_us)); it->Valid(); it->Next()) {
     if (!StartsWith(it->key(), prefix)) break;
     LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
@@ -137,12 +138,14 @@ Result<std::vector<Seal>> Catalog::Segments(const StreamId& stream, TimeRange ra
 }
 
 Result<std::optional<Seal>> Catalog::FindSegment(const SegmentKey& key) const {
-  return One<Seal>(*state_, Family::kSegments, RecordKind::kSeal, schema::SegmentKeyBytes(key));
+  LB_TRY_ASSIGN(database, state_->Use());
+  return One<Seal>(*database, Family::kSegments, RecordKind::kSeal, schema::SegmentKeyBytes(key));
 }
 
 Result<std::optional<Seal>> Catalog::LastSegment(const StreamId& stream) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   const std::string prefix = schema::StreamPrefix(stream);
-  const auto it = state_->Iterate(Family::kSegments);
+  const auto it = database->Iterate(Family::kSegments);
   std::optional<Seal> last;
   TimeUs newest_start_us = 0;
   // The one that ends last began at most a segment's length before the one that began last.
@@ -158,7 +161,8 @@ Result<std::optional<Seal>> Catalog::LastSegment(const StreamId& stream) const {
 }
 
 Status Catalog::VisitAllSegments(const std::function<bool(const Seal&)>& visit) const {
-  const auto it = state_->Iterate(Family::kSegments);
+  LB_TRY_ASSIGN(database, state_->Use());
+  const auto it = database->Iterate(Family::kSegments);
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
     if (!visit(seal)) return Ok();
@@ -167,8 +171,9 @@ Status Catalog::VisitAllSegments(const std::function<bool(const Seal&)>& visit) 
 }
 
 Result<std::vector<StreamTotals>> Catalog::Totals() const {
+  LB_TRY_ASSIGN(database, state_->Use());
   std::vector<StreamTotals> totals;
-  const auto it = state_->Iterate(Family::kTotals);
+  const auto it = database->Iterate(Family::kTotals);
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     StreamTotals one;
     if (!schema::ParseStreamPrefix(AsView(it->key()), one.stream) ||
@@ -182,11 +187,12 @@ Result<std::vector<StreamTotals>> Catalog::Totals() const {
 }
 
 Result<std::vector<Gap>> Catalog::Gaps(const StreamId& stream, TimeRange range) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   std::vector<Gap> gaps;
   if (range.empty()) return gaps;
-  LB_TRY(AddGaps(*state_, stream, range, gaps));
+  LB_TRY(AddGaps(*database, stream, range, gaps));
   for (const GapCause cause : {GapCause::kRetention, GapCause::kCorrupt, GapCause::kMissing}) {
-    LB_TRY(AddLost(*state_, stream, cause, range, gaps));
+    LB_TRY(AddLost(*database, stream, cause, range, gaps));
   }
   std::sort(gaps.begin(), gaps.end(), [](const Gap& a, const Gap& b) {
     return std::tie(a.range.start_us, a.range.end_us, a.cause) <
@@ -196,29 +202,34 @@ Result<std::vector<Gap>> Catalog::Gaps(const StreamId& stream, TimeRange range) 
 }
 
 Result<std::vector<Camera>> Catalog::Cameras() const {
-  return All<Camera>(*state_, Family::kCameras, RecordKind::kCamera);
+  LB_TRY_ASSIGN(database, state_->Use());
+  return All<Camera>(*database, Family::kCameras, RecordKind::kCamera);
 }
 
 Result<std::optional<Camera>> Catalog::FindCamera(const CameraId& id) const {
-  return One<Camera>(*state_, Family::kCameras, RecordKind::kCamera, id.text());
+  LB_TRY_ASSIGN(database, state_->Use());
+  return One<Camera>(*database, Family::kCameras, RecordKind::kCamera, id.text());
 }
 
 Result<std::vector<Policy>> Catalog::Policies() const {
-  return All<Policy>(*state_, Family::kPolicies, RecordKind::kPolicy);
+  LB_TRY_ASSIGN(database, state_->Use());
+  return All<Policy>(*database, Family::kPolicies, RecordKind::kPolicy);
 }
 
 Result<std::vector<Person>> Catalog::Persons() const {
-  return All<Person>(*state_, Family::kPersons, RecordKind::kPerson);
+  LB_TRY_ASSIGN(database, state_->Use());
+  return All<Person>(*database, Family::kPersons, RecordKind::kPerson);
 }
 
 Result<std::vector<Marker>> Catalog::Markers(const CameraId& camera, TimeRange range) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   std::vector<Marker> markers;
   if (range.empty()) return markers;
   std::vector<CameraId> cameras{camera};
   if (camera.empty()) {
     // Every camera that ever had a marker: one step a camera, over all of its rows.
     cameras.clear();
-    const auto it = state_->Iterate(Family::kMarked);
+    const auto it = database->Iterate(Family::kMarked);
     for (it->SeekToFirst(); it->Valid();) {
       const std::string_view key = AsView(it->key());
       auto id = CameraId::Parse(key.substr(0, key.find('\0')));
@@ -231,7 +242,7 @@ Result<std::vector<Marker>> Catalog::Markers(const CameraId& camera, TimeRange r
   std::set<Uuid> ids;
   for (const CameraId& one : cameras) {
     for (const bool hold : {false, true}) {
-      LB_TRY(VisitMarked(*state_, one, hold, range, [&](const schema::Marked& marked) {
+      LB_TRY(VisitMarked(*database, one, hold, range, [&](const schema::Marked& marked) {
         ids.insert(marked.id);
         return true;
       }));
@@ -248,12 +259,14 @@ Result<std::vector<Marker>> Catalog::Markers(const CameraId& camera, TimeRange r
 }
 
 Result<std::optional<Marker>> Catalog::FindMarker(const Uuid& id) const {
-  return One<Marker>(*state_, Family::kMarkers, RecordKind::kMarker, schema::IdKey(id));
+  LB_TRY_ASSIGN(database, state_->Use());
+  return One<Marker>(*database, Family::kMarkers, RecordKind::kMarker, schema::IdKey(id));
 }
 
 Result<bool> Catalog::IsHeld(const CameraId& camera, TimeRange range, TimeUs now_us) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   bool held = false;
-  LB_TRY(VisitMarked(*state_, camera, true, range, [&](const schema::Marked& marked) {
+  LB_TRY(VisitMarked(*database, camera, true, range, [&](const schema::Marked& marked) {
     held = marked.expires_us == 0 || marked.expires_us > now_us;
     return !held;
   }));
@@ -261,8 +274,9 @@ Result<bool> Catalog::IsHeld(const CameraId& camera, TimeRange range, TimeUs now
 }
 
 Result<std::vector<NumberedRecord>> Catalog::Acts(uint64_t before, size_t limit) const {
+  LB_TRY_ASSIGN(database, state_->Use());
   std::vector<NumberedRecord> acts;
-  const auto it = state_->Iterate(Family::kActs);
+  const auto it = database->Iterate(Family::kActs);
   if (before == 0) {
     it->SeekToLast();
   } else {
@@ -287,7 +301,8 @@ Result<std::vector<NumberedRecord>> Catalog::Acts(uint64_t before, size_t limit)
 }
 
 Result<bool> Catalog::PoliciesConfirmed() const {
-  LB_TRY_ASSIGN(value, state_->Get(Family::kDefault, kConfirmedKey));
+  LB_TRY_ASSIGN(database, state_->Use());
+  LB_TRY_ASSIGN(value, database->Get(Family::kDefault, kConfirmedKey));
   return !value || *value == "1";
 }
 

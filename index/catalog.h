@@ -1,11 +1,12 @@
 // index/catalog.h: the RocksDB index over what the ledger says. It can be deleted and rebuilt.
 //
-// Invariant: the catalog is a function of the ledger records [0, position()): applying them in
-//            order to an empty catalog gives the same rows. It never names a segment that the
-//            ledger does not.
-// Threads:   Apply() on one thread at a time; everything else on any.
-// Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on
-//            failing until the catalog is opened again); kCorrupt for rows that do not decode.
+// Invariant: the catalog is a function of the ledger records [0, position()): applying them in order
+//            to an empty catalog gives the same rows. It never names a segment that the ledger does
+//            not.
+// Threads:   Apply(), Flush() and Reopen() on one thread at a time; everything else on any.
+// Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on failing
+//            until Reopen); kCorrupt for rows that do not decode; kUnavailable while it could not be
+//            opened again.
 //
 // Every overlap query costs O(answer + log n), whatever the length of the longest interval
 // (index/schema.h tells how).
@@ -54,6 +55,10 @@ class Catalog {
   // only after Flush(): what a crash takes is applied again from the ledger.
   Status Apply(const std::vector<NumberedRecord>& records);
   Status Flush();
+
+  // Closes the database and opens it anew: the only way out of a failed write. position() is then
+  // what had reached the disk. kUnavailable while a reader is inside: try again later.
+  Status Reopen();
 
   // Segments that overlap `range`, by start. `visit` returns false to stop.
   Status VisitSegments(const StreamId& stream, TimeRange range,

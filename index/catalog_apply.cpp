@@ -11,8 +11,8 @@ namespace {
 
 class Applier {
  public:
-  explicit Applier(const Catalog::State& state)
-      : state_(state), batch_(rocksdb::BytewiseComparator(), 0, true) {}
+  explicit Applier(const Database& database)
+      : database_(database), batch_(rocksdb::BytewiseComparator(), 0, true) {}
 
   Status Apply(const NumberedRecord& numbered) {
     LB_TRY(std::visit([this](const auto& record) { return One(record); }, numbered.record));
@@ -25,7 +25,7 @@ class Applier {
 
   rocksdb::Status Write(uint64_t position) {
     Put(Family::kDefault, kPositionKey, schema::U64(position));
-    return state_.db->Write(rocksdb::WriteOptions(), batch_.GetWriteBatch());
+    return database_.db->Write(rocksdb::WriteOptions(), batch_.GetWriteBatch());
   }
 
  private:
@@ -44,14 +44,14 @@ class Applier {
   }
 
   void Put(Family f, std::string_view key, std::string_view value) {
-    batch_.Put(state_.family(f), AsSlice(key), AsSlice(value));
+    batch_.Put(database_.family(f), AsSlice(key), AsSlice(value));
   }
-  void Erase(Family f, std::string_view key) { batch_.Delete(state_.family(f), AsSlice(key)); }
+  void Erase(Family f, std::string_view key) { batch_.Delete(database_.family(f), AsSlice(key)); }
 
   Result<std::optional<std::string>> Get(Family f, std::string_view key) {
     std::string value;
-    const auto status = batch_.GetFromBatchAndDB(state_.db.get(), rocksdb::ReadOptions(),
-                                                 state_.family(f), AsSlice(key), &value);
+    const auto status = batch_.GetFromBatchAndDB(database_.db.get(), rocksdb::ReadOptions(),
+                                                 database_.family(f), AsSlice(key), &value);
     if (status.IsNotFound()) return std::optional<std::string>();
     if (!status.ok()) return tl::unexpected(Translate(status, "read the catalog"));
     return std::optional<std::string>(std::move(value));
@@ -111,8 +111,8 @@ class Applier {
   // Grows `range` by its neighbours of the same cause, whose rows go.
   Status Coalesce(const StreamId& stream, GapCause cause, TimeRange& range) {
     std::unique_ptr<rocksdb::Iterator> it(batch_.NewIteratorWithBase(
-        state_.family(Family::kLost),
-        state_.db->NewIterator(rocksdb::ReadOptions(), state_.family(Family::kLost))));
+        database_.family(Family::kLost),
+        database_.db->NewIterator(rocksdb::ReadOptions(), database_.family(Family::kLost))));
     std::vector<std::string> gone;
     for (it->SeekForPrev(schema::LostKey(stream, cause, range.end_us)); it->Valid(); it->Prev()) {
       StreamId other;
@@ -186,7 +186,7 @@ class Applier {
     return Ok();
   }
 
-  const Catalog::State& state_;
+  const Database& database_;
   rocksdb::WriteBatchWithIndex batch_;
 };
 
@@ -195,7 +195,8 @@ class Applier {
 Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
   if (records.empty()) return Ok();
   if (state_->failed) return tl::unexpected(*state_->failed);
-  Applier applier(*state_);
+  LB_TRY_ASSIGN(database, state_->Use());
+  Applier applier(*database);
   uint64_t next = state_->position;
   for (const NumberedRecord& record : records) {
     if (record.number != next) {

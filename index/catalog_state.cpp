@@ -65,7 +65,7 @@ Error Translate(const rocksdb::Status& status, std::string_view doing) {
   return {code, std::string(doing) + ": " + status.ToString()};
 }
 
-Catalog::State::~State() {
+Database::~Database() {
   if (!db) return;
   for (auto* handle : families) {
     if (handle) db->DestroyColumnFamilyHandle(handle);
@@ -74,11 +74,11 @@ Catalog::State::~State() {
   db->Close();
 }
 
-std::unique_ptr<rocksdb::Iterator> Catalog::State::Iterate(Family f) const {
+std::unique_ptr<rocksdb::Iterator> Database::Iterate(Family f) const {
   return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), family(f)));
 }
 
-Result<std::optional<std::string>> Catalog::State::Get(Family f, std::string_view key) const {
+Result<std::optional<std::string>> Database::Get(Family f, std::string_view key) const {
   std::string value;
   const auto status = db->Get(rocksdb::ReadOptions(), family(f), AsSlice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -86,7 +86,19 @@ Result<std::optional<std::string>> Catalog::State::Get(Family f, std::string_vie
   return std::optional<std::string>(std::move(value));
 }
 
-Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Options& options) {
+Result<std::shared_ptr<const Database>> Catalog::State::Use() const {
+  const std::lock_guard lock(mutex);
+  if (!database) {
+    return Fail(Code::kUnavailable, "the catalog " + path + " could not be opened again yet");
+  }
+  return std::shared_ptr<const Database>(database);
+}
+
+namespace {
+
+// Opens all families that there are, and those of ours that are missing.
+Result<std::shared_ptr<Database>> OpenDatabase(const std::string& path,
+                                               const Catalog::Options& options) {
   rocksdb::DBOptions database = DatabaseOptions(options.create && !options.read_only);
   if (options.read_only) database.info_log = std::make_shared<NoLog>();
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
@@ -100,43 +112,70 @@ Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Op
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions(cache));
 
-  auto state = std::make_unique<State>();
-  state->path = path;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const auto status = options.read_only
                           ? rocksdb::DB::OpenForReadOnly(database, path, descriptors, &handles, &db)
                           : rocksdb::DB::Open(database, path, descriptors, &handles, &db);
   if (!status.ok()) return tl::unexpected(Translate(status, "open the catalog " + path));
-  state->db.reset(db);
+  auto opened = std::make_shared<Database>();
+  opened->db.reset(db);
   for (auto* handle : handles) {
     const auto it = std::find(kFamilyNames.begin(), kFamilyNames.end(), handle->GetName());
     if (it == kFamilyNames.end()) {
-      state->unknown.push_back(handle);
+      opened->unknown.push_back(handle);
     } else {
-      state->families[static_cast<size_t>(it - kFamilyNames.begin())] = handle;
+      opened->families[static_cast<size_t>(it - kFamilyNames.begin())] = handle;
     }
   }
-  if (std::count(state->families.begin(), state->families.end(), nullptr) > 0) {
+  if (std::count(opened->families.begin(), opened->families.end(), nullptr) > 0) {
     return Fail(Code::kCorrupt, "the catalog " + path + " lacks a column family");
   }
-  LB_TRY_ASSIGN(format, state->Get(Family::kDefault, kFormatKey));
+  return opened;
+}
+
+}  // namespace
+
+Status Catalog::State::Open() {
+  LB_TRY_ASSIGN(opened, OpenDatabase(path, options));
+  LB_TRY_ASSIGN(format, opened->Get(Family::kDefault, kFormatKey));
   const std::string ours = schema::U64(schema::kFormatVersion);
   if (!format && !options.read_only) {
-    const auto put = state->db->Put(rocksdb::WriteOptions(), AsSlice(kFormatKey), ours);
+    const auto put = opened->db->Put(rocksdb::WriteOptions(), AsSlice(kFormatKey), ours);
     if (!put.ok()) return tl::unexpected(Translate(put, "write the catalog " + path));
   } else if (format && *format != ours) {
     return Fail(Code::kUnsupported, "the catalog " + path +
                                         " has another format than this build's; lookback rebuild "
                                         "makes it anew from the ledger");
   }
-  LB_TRY_ASSIGN(position, state->Get(Family::kDefault, kPositionKey));
+  LB_TRY_ASSIGN(stored, opened->Get(Family::kDefault, kPositionKey));
   uint64_t number = 0;
-  if (position && !schema::ParseU64(*position, number)) {
+  if (stored && !schema::ParseU64(*stored, number)) {
     return Fail(Code::kCorrupt, "the catalog " + path + " has a malformed position");
   }
-  state->position = number;
+  database = std::move(opened);
+  position = number;
+  failed.reset();
+  return Ok();
+}
+
+Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Options& options) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->options = options;
+  LB_TRY(state->Open());
   return std::unique_ptr<Catalog>(new Catalog(std::move(state)));
+}
+
+Status Catalog::Reopen() {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->database.use_count() > 1) {
+    return Fail(Code::kUnavailable, "the catalog is being read; it is opened again later");
+  }
+  state_->database.reset();
+  // One that is gone is not to be replaced by an empty one in passing: that is a rebuild.
+  state_->options.create = false;
+  return state_->Open();
 }
 
 Catalog::Catalog(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -145,9 +184,10 @@ Catalog::~Catalog() = default;
 uint64_t Catalog::position() const { return state_->position; }
 
 Status Catalog::Flush() {
-  const auto status = state_->db->Flush(
-      rocksdb::FlushOptions(),
-      std::vector<rocksdb::ColumnFamilyHandle*>(state_->families.begin(), state_->families.end()));
+  LB_TRY_ASSIGN(database, state_->Use());
+  const auto status = database->db->Flush(
+      rocksdb::FlushOptions(), std::vector<rocksdb::ColumnFamilyHandle*>(database->families.begin(),
+                                                                         database->families.end()));
   if (!status.ok()) return tl::unexpected(Translate(status, "flush the catalog"));
   return Ok();
 }

@@ -1,7 +1,8 @@
 // index/catalog_state.h: the open database behind a Catalog; for this folder's sources alone.
 //
-// Invariant: `families` has a handle for each Family, in order, while `db` is open.
-// Threads:   reads on any; `position` is written by Apply's thread alone.
+// Invariant: `families` of a Database has a handle for each Family, in order. A Database is closed
+//            only when nobody reads it.
+// Threads:   reads on any; `position` and `failed` are written by Apply's thread alone.
 // Errors:    Translate() says which of ours a RocksDB status is.
 #pragma once
 
@@ -10,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,20 +46,30 @@ Error Translate(const rocksdb::Status& status, std::string_view doing);
 inline rocksdb::Slice AsSlice(std::string_view text) { return {text.data(), text.size()}; }
 inline std::string_view AsView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
-struct Catalog::State {
-  ~State();
+struct Database {
+  ~Database();
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<size_t>(f)]; }
   std::unique_ptr<rocksdb::Iterator> Iterate(Family f) const;
   // Nothing when the key is absent.
   Result<std::optional<std::string>> Get(Family f, std::string_view key) const;
 
-  std::string path;
   std::unique_ptr<rocksdb::DB> db;
   std::array<rocksdb::ColumnFamilyHandle*, kFamilies> families{};
   std::vector<rocksdb::ColumnFamilyHandle*> unknown;  // Of a later version; kept open, not read.
+};
+
+struct Catalog::State {
+  // The database, which stays open as long as the caller holds it.
+  Result<std::shared_ptr<const Database>> Use() const;
+  Status Open();
+
+  std::string path;
+  Options options;
+  mutable std::mutex mutex;            // For `database`.
+  std::shared_ptr<Database> database;  // nullptr when it could not be opened again.
   std::atomic<uint64_t> position{0};
-  std::optional<Error> failed;  // Apply's thread: once set, it goes on failing.
+  std::optional<Error> failed;  // Once set, Apply goes on failing.
 };
 
 }  // namespace lookback::index

@@ -397,6 +397,8 @@ std::string_view RecordKindName(RecordKind kind) {
   return "UNKNOWN";
 }
 
+bool IsKnownKind(RecordKind kind) { return RecordKindName(kind) != "UNKNOWN"; }
+
 SegmentKey KeyOf(const Seal& seal) {
   return {seal.stream, seal.start_us, seal.epoch, seal.sequence};
 }

@@ -197,6 +197,7 @@ enum class RecordKind : uint8_t {
   kPoliciesConfirmed = 21,
 };
 std::string_view RecordKindName(RecordKind kind);
+bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
 using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
                             Person, Act, Rebuilt, PoliciesConfirmed>;

@@ -142,6 +142,10 @@ class Checker {
       ledger_whole_ = false;
       return Ok();
     }
+    if (report_.ledger_records == 0) {
+      const Status verified = (*ledger)->Verify();
+      if (!verified) Add(FindingKind::kLedgerDamage, verified.error().message);
+    }
     const uint64_t total = (*ledger)->size();
     const Status read =
         (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {

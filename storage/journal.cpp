@@ -1,5 +1,6 @@
 #include "storage/journal.h"
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -14,25 +15,35 @@ namespace lookback::storage {
 namespace {
 
 constexpr size_t kCatchUpRecords = 4'096;
-// How often a catalog that fell behind is tried again.
+// How often a catalog that fell behind is tried again: after that time without work, or after so
+// many groups, since opening it anew takes a while.
 constexpr auto kCatchUpPause = std::chrono::seconds(5);
+constexpr int kCatchUpRounds = 8;
 
 struct Group {
   std::vector<index::Record> records;
   Journal::Done done;
 };
 
-Status CatchUp(Ledger& ledger, index::Catalog& catalog) {
-  while (catalog.position() < ledger.size()) {
-    std::vector<index::NumberedRecord> batch;
-    LB_TRY(ledger.Read(catalog.position(), [&](const index::NumberedRecord& record) {
-      batch.push_back(record);
-      return batch.size() < kCatchUpRecords;
-    }));
-    if (batch.empty()) return Ok();
-    LB_TRY(catalog.Apply(batch));
-  }
-  return Ok();
+Status CatchUp(const Ledger& ledger, index::Catalog& catalog) {
+  std::vector<index::NumberedRecord> batch;
+  Status applied = Ok();
+  const auto apply = [&] {
+    applied = catalog.Apply(batch);
+    batch.clear();
+    return applied.has_value();
+  };
+  LB_TRY(ledger.Read(catalog.position(), [&](const index::NumberedRecord& record) {
+    batch.push_back(record);
+    return batch.size() < kCatchUpRecords || apply();
+  }));
+  if (applied && !batch.empty()) apply();
+  return applied;
+}
+
+bool IsDisk(const Status& status) {
+  return !status &&
+         (status.error().code == Code::kDiskFull || status.error().code == Code::kDiskFailed);
 }
 
 }  // namespace
@@ -43,6 +54,7 @@ struct Journal::State {
   void Work();
   void CommitAll(std::deque<Group> groups);
   void Index(const std::vector<index::NumberedRecord>& records);
+  void TryAgain();
 
   Ledger& ledger;
   index::Catalog& catalog;
@@ -52,7 +64,9 @@ struct Journal::State {
   size_t waiting_records = 0;
   bool stopping = false;
   std::atomic<bool> behind{false};
+  int rounds_behind = 0;  // The journal thread's: groups since the catalog was last tried.
   std::thread thread;
+  std::once_flag joined;
 };
 
 void Journal::State::Work() {
@@ -72,7 +86,7 @@ void Journal::State::Work() {
     if (!groups.empty()) {
       CommitAll(std::move(groups));
     } else {
-      Index({});
+      TryAgain();
     }
     lock.lock();
   }
@@ -108,16 +122,27 @@ void Journal::State::CommitAll(std::deque<Group> groups) {
   }
 }
 
-// Brings `records` into the catalog, after those that it lacks.
+// Brings `records` into the catalog, unless others are missing before them.
 void Journal::State::Index(const std::vector<index::NumberedRecord>& records) {
-  const bool follows = !records.empty() && records.front().number == catalog.position();
-  const Status applied = follows ? catalog.Apply(records) : CatchUp(ledger, catalog);
-  const bool was_behind = behind.exchange(!applied);
-  if (!applied && !was_behind) {
-    LogError("journal",
-             "the catalog is behind the ledger until this is mended: " + applied.message());
+  if (behind) {
+    if (++rounds_behind >= kCatchUpRounds) TryAgain();
+    return;
   }
-  if (applied && was_behind) LogInfo("journal", "the catalog has caught up with the ledger");
+  const Status applied = records.front().number == catalog.position() ? catalog.Apply(records)
+                                                                      : CatchUp(ledger, catalog);
+  if (applied) return;
+  behind = true;
+  rounds_behind = 0;
+  LogError("journal",
+           "the catalog is behind the ledger until this is mended: " + applied.error().message);
+}
+
+// The database takes no writes after a failure until it is opened again, even when its disk is well.
+void Journal::State::TryAgain() {
+  rounds_behind = 0;
+  if (!catalog.Reopen() || !CatchUp(ledger, catalog)) return;
+  behind = false;
+  LogInfo("journal", "the catalog has caught up with the ledger");
 }
 
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -130,8 +155,13 @@ Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& 
                                     " ledger records, but the ledger has only " +
                                     std::to_string(ledger.size()));
   }
-  LB_TRY(CatchUp(ledger, catalog));
   auto state = std::make_unique<State>(ledger, catalog);
+  const Status caught_up = CatchUp(ledger, catalog);
+  if (!caught_up && !IsDisk(caught_up)) return Pass(caught_up.error());
+  if (!caught_up) {
+    state->behind = true;
+    LogError("journal", "the catalog is behind the ledger: " + caught_up.error().message);
+  }
   state->thread = std::thread([s = state.get()] { s->Work(); });
   return std::unique_ptr<Journal>(new Journal(std::move(state)));
 }
@@ -167,7 +197,7 @@ void Journal::Stop() {
     state_->stopping = true;
   }
   state_->wake.notify_one();
-  if (state_->thread.joinable()) state_->thread.join();
+  std::call_once(state_->joined, [this] { state_->thread.join(); });
 }
 
 bool Journal::catalog_behind() const { return state_->behind; }

@@ -1,14 +1,15 @@
 // storage/journal.h: the one writer of ledger and catalog.
 //
-// Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog
-//            before its committer hears of it, unless catalog_behind(). Groups are committed in the
-//            order in which they were posted.
-// Threads:   Commit and Post on any; the work is done on the journal's own thread, many groups with
-//            one sync.
-// Errors:    kDiskFull, kDiskFailed: the group is not on record. kUnavailable: the queue
-//            (kMaxWaiting records) is full, or the journal stopped. When only the catalog fails,
-//            the record stands, the committer hears Ok, catalog_behind() turns true and the journal
-//            keeps trying to catch up from the ledger.
+// Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog before
+//            its committer hears of it, unless catalog_behind(). Groups are committed in the order
+//            in which they were posted.
+// Threads:   Commit and Post on any, but Commit never on the journal's own; the work is done on the
+//            journal's thread, many groups with one sync. Stop on any.
+// Errors:    kInvalid: a record breaks a limit; that group alone is refused. kDiskFull, kDiskFailed:
+//            the group is not on record. kUnavailable: the queue (kMaxWaiting records) is full, or
+//            the journal stopped. When only the catalog fails, the record stands, the committer
+//            hears Ok, catalog_behind() turns true, and the journal opens the catalog again from
+//            time to time until it has caught up.
 #pragma once
 
 #include <functional>
@@ -27,7 +28,8 @@ class Journal {
   using Done =
       std::function<void(const Status&)>;  // Called on the journal's thread; must not block.
 
-  // Brings the catalog up to the ledger's end, then starts. Both must outlive the journal.
+  // Brings the catalog up to the ledger's end, then starts; a catalog whose disk fails is left
+  // behind. Both must outlive the journal.
   static Result<std::unique_ptr<Journal>> Start(Ledger& ledger, index::Catalog& catalog);
   ~Journal();  // Stops.
 

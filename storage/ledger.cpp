@@ -1,114 +1,24 @@
 #include "storage/ledger.h"
 
 #include <algorithm>
-#include <cinttypes>
-#include <cstdio>
 #include <mutex>
 
 #include "base/log.h"
+#include "storage/ledger_file.h"
 #include "storage/ledger_format.h"
+#include "storage/ledger_leaves.h"
 
 namespace lookback::storage {
-namespace {
-
-constexpr std::string_view kSuffix = ".lkl";
-constexpr std::string_view kLeavesFile = "leaves";
-constexpr size_t kLeafBytes = 32;
-// What Read takes from a file at once: at least one largest record.
-constexpr size_t kReadBytes = 4 << 20;
-static_assert(kReadBytes > kMaxLedgerPayload + kLedgerRecordOverhead);
-
-std::string FileName(uint64_t first_number) {
-  char name[24];
-  std::snprintf(name, sizeof name, "%016" PRIx64, first_number);
-  return std::string(name) + std::string(kSuffix);
-}
-
-bool ParseFileName(std::string_view name, uint64_t& first_number) {
-  if (!name.ends_with(kSuffix)) return false;
-  Bytes raw;
-  if (!HexDecode(name.substr(0, name.size() - kSuffix.size()), raw) || raw.size() != 8) {
-    return false;
-  }
-  first_number = ByteReader(raw).U64();
-  return true;
-}
-
-// A ledger file as far as it is known to be good.
-struct LedgerFile {
-  std::string path;
-  uint64_t first_number = 0;
-  uint64_t end_number = 0;  // Behind its last synced record.
-  uint64_t good_bytes = 0;  // Of them, header included.
-};
-
-// Walks the records of one file from an offset. After Next() said no, problem() is empty at a clean
-// end.
-class FileWalker {
- public:
-  FileWalker(const File& file, uint64_t offset, uint64_t limit)
-      : file_(file), offset_(offset), limit_(limit) {}
-
-  Result<bool> Next(LedgerRecord& record) {
-    auto parsed = ParseLedgerRecord(Window());
-    if (!parsed && !at_end_) {
-      LB_TRY(Fill());
-      parsed = ParseLedgerRecord(Window());
-    }
-    if (!parsed) return false;
-    record = *parsed;
-    position_ += record.bytes();
-    return true;
-  }
-
-  // Behind the last record that Next() gave.
-  uint64_t offset() const { return offset_ + position_; }
-
- private:
-  ByteSpan Window() const { return ByteSpan(buffer_).subspan(position_); }
-
-  Status Fill() {
-    offset_ += position_;
-    position_ = 0;
-    buffer_.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, limit_ - offset_)));
-    LB_TRY_ASSIGN(read, file_.ReadAt(offset_, buffer_));
-    at_end_ = read < kReadBytes;
-    buffer_.resize(read);
-    return Ok();
-  }
-
-  const File& file_;
-  uint64_t offset_;
-  const uint64_t limit_;
-  size_t position_ = 0;
-  Bytes buffer_;
-  bool at_end_ = false;
-};
-
-// Whether record `number`, which is damaged, had been synced: a whole record behind it says so.
-// Then it is rot. A power cut may take any part of what was not synced, so good records behind
-// prove nothing by themselves.
-bool WasSynced(uint64_t number, ByteSpan behind) {
-  for (size_t at = 0; at + kLedgerRecordOverhead <= behind.size(); ++at) {
-    const auto record = ParseLedgerRecord(behind.subspan(at));
-    if (record && record->number > number && record->number - record->unsynced > number) {
-      return true;
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
 struct Ledger::State {
   State(std::string dir, Clock* c, FileSystem& f) : directory(std::move(dir)), clock(c), files(f) {}
 
   Status Load(const Uuid* expected_store);
   Status LoadLast(LedgerFile& last, bool repair);
-  Status RepairLeaves();
   Status BeginFile();
-  Result<std::unique_ptr<File>> OpenLeaves(OpenMode mode) {
-    return files.Open(JoinPath(directory, kLeavesFile), mode);
+  void ForgetUnsynced();
+  std::vector<LedgerFile> Synced() const {
+    const std::lock_guard lock(mutex);
+    return list;
   }
 
   const std::string directory;
@@ -122,7 +32,7 @@ struct Ledger::State {
 
   // The appending thread's own.
   std::unique_ptr<File> current;  // The last of `list`, or nullptr: the next Append begins one.
-  std::unique_ptr<File> leaves;
+  std::unique_ptr<LedgerLeaves> leaves;
   uint64_t written_number = 0;  // Behind the last record appended, synced or not.
   uint64_t written_bytes = 0;   // In the current file.
 };
@@ -131,7 +41,7 @@ Status Ledger::State::Load(const Uuid* expected_store) {
   LB_TRY_ASSIGN(entries, files.List(directory));
   for (const DirEntry& entry : entries) {
     LedgerFile file;
-    if (entry.is_directory || !ParseFileName(entry.name, file.first_number)) continue;
+    if (entry.is_directory || !ParseLedgerFileName(entry.name, file.first_number)) continue;
     file.path = JoinPath(directory, entry.name);
     file.end_number = file.first_number;
     LB_TRY_ASSIGN(opened, files.Open(file.path, OpenMode::kRead));
@@ -164,7 +74,7 @@ Status Ledger::State::Load(const Uuid* expected_store) {
 // Finds where the last file's records end, and cuts off what is torn behind them.
 Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
   LB_TRY_ASSIGN(file, files.Open(last.path, repair ? OpenMode::kReadWrite : OpenMode::kRead));
-  FileWalker walker(*file, kLedgerHeaderBytes, last.good_bytes);
+  LedgerWalker walker(*file, kLedgerHeaderBytes, last.good_bytes);
   last.end_number = last.first_number;
   LedgerRecord record;
   while (true) {
@@ -175,13 +85,17 @@ Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
                                       std::to_string(record.number) + " where " +
                                       std::to_string(last.end_number) + " belongs");
     }
+    if (repair && !index::IsKnownKind(record.kind)) {
+      return Fail(Code::kUnsupported, "ledger file " + last.path + " has record " +
+                                          std::to_string(record.number) +
+                                          " of a kind that only a later version knows");
+    }
     ++last.end_number;
   }
   torn = last.good_bytes - walker.offset();
   if (torn > 0) {
-    Bytes rest(static_cast<size_t>(std::min<uint64_t>(torn, kReadBytes)));
-    LB_TRY_ASSIGN(read, file->ReadAt(walker.offset(), rest));
-    if (WasSynced(last.end_number, ByteSpan(rest).first(read))) {
+    LB_TRY_ASSIGN(rot, WasSynced(last.end_number, *file, walker.offset(), last.good_bytes));
+    if (rot) {
       return Fail(Code::kCorrupt, "ledger file " + last.path + " is damaged at offset " +
                                       std::to_string(walker.offset()) +
                                       ", in a record that was synced; nothing was cut");
@@ -190,11 +104,12 @@ Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
       LogWarning("ledger", last.path + ": cut off " + std::to_string(torn) +
                                " bytes that were torn by a stop without warning");
       LB_TRY(file->Truncate(walker.offset()));
-      LB_TRY(file->Sync());
     }
   }
   last.good_bytes = walker.offset();
   if (repair) {
+    // What the last process appended may be in the kernel's memory only, and counts from here on.
+    LB_TRY(file->Sync());
     current = std::move(file);
     written_bytes = last.good_bytes;
     written_number = last.end_number;
@@ -202,40 +117,23 @@ Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
   return Ok();
 }
 
-// Leaf hashes follow from the records: what a power cut took of them is made again.
-Status Ledger::State::RepairLeaves() {
-  const std::string path = JoinPath(directory, kLeavesFile);
-  if (!Exists(files, path)) {
-    LB_TRY_ASSIGN(made, OpenLeaves(OpenMode::kCreateNew));
-    LB_TRY(files.SyncDirectory(directory));
-  }
-  LB_TRY_ASSIGN(opened, OpenLeaves(OpenMode::kReadWrite));
-  leaves = std::move(opened);
-  LB_TRY_ASSIGN(size, leaves->Size());
-  uint64_t have = std::min<uint64_t>(size / kLeafBytes, written_number);
-  for (const LedgerFile& file : list) {
-    if (file.end_number <= have) continue;
-    LB_TRY_ASSIGN(opened_file, files.Open(file.path, OpenMode::kRead));
-    FileWalker walker(*opened_file, kLedgerHeaderBytes, file.good_bytes);
-    LedgerRecord record;
-    Bytes missing;
-    while (true) {
-      LB_TRY_ASSIGN(more, walker.Next(record));
-      if (!more || record.number >= file.end_number) break;
-      if (record.number >= have) ByteWriter(missing).Raw(LeafHash(record));
-    }
-    const ByteSpan part(missing);
-    LB_TRY(leaves->WriteAt(have * kLeafBytes, std::span(&part, 1)));
-    have = file.end_number;
-  }
-  return leaves->Truncate(written_number * kLeafBytes);
+// After a failure, nothing behind the last sync counts, and the file is not trusted again. It is
+// cut so that the failed group does not come back at the next start; where that fails too, the
+// file that the next Append begins takes its place.
+void Ledger::State::ForgetUnsynced() {
+  const LedgerFile& last = list.back();
+  (void)current->Truncate(last.good_bytes);
+  current.reset();
+  written_number = last.end_number;
+  leaves->Forget();
 }
 
 Status Ledger::State::BeginFile() {
   current.reset();
+  leaves->Sync();
   const uint64_t first = written_number;
   LedgerFile file;
-  file.path = JoinPath(directory, FileName(first));
+  file.path = JoinPath(directory, LedgerFileName(first));
   file.first_number = file.end_number = first;
   // What a failed attempt under this number left holds no synced record.
   if (Exists(files, file.path)) LB_TRY(files.Remove(file.path));
@@ -264,7 +162,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const
   LB_TRY(state->Load(&store));
   state->store = store;
   if (!state->list.empty()) LB_TRY(state->LoadLast(state->list.back(), true));
-  LB_TRY(state->RepairLeaves());
+  LB_TRY_ASSIGN(leaves, LedgerLeaves::Open(directory, state->list, files));
+  state->leaves = std::move(leaves);
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
 }
 
@@ -280,10 +179,12 @@ Result<std::vector<index::NumberedRecord>> Ledger::Append(
     const std::vector<index::Record>& records) {
   State& s = *state_;
   LB_CHECK(s.clock != nullptr);
-  if (!s.current || s.written_bytes >= kLedgerFileBytes) LB_TRY(s.BeginFile());
   const uint64_t synced = size();
+  // One Sync is one file's: a full one is left only when all of it is synced.
+  const bool full = s.written_bytes >= kLedgerFileBytes && s.written_number == synced;
+  if (!s.current || full) LB_TRY(s.BeginFile());
   std::vector<index::NumberedRecord> numbered;
-  Bytes bytes, leaf_bytes;
+  Bytes bytes, leaves;
   for (const index::Record& record : records) {
     LB_TRY(index::CheckRecord(record));
     const Bytes payload = index::EncodeRecord(record);
@@ -299,21 +200,18 @@ Result<std::vector<index::NumberedRecord>> Ledger::Append(
     RandomBytes(raw.salt);
     raw.payload = payload;
     AppendLedgerRecord(bytes, raw);
-    ByteWriter(leaf_bytes).Raw(LeafHash(raw));
+    ByteWriter(leaves).Raw(LeafHash(raw));
     numbered.push_back({raw.number, raw.time_us, record});
   }
-  const ByteSpan part(bytes), leaf_part(leaf_bytes);
-  Status written = s.current->WriteAt(s.written_bytes, std::span(&part, 1));
-  if (written) {
-    written = s.leaves->WriteAt(s.written_number * kLeafBytes, std::span(&leaf_part, 1));
-  }
+  const ByteSpan part(bytes);
+  const Status written = s.current->WriteAt(s.written_bytes, std::span(&part, 1));
   if (!written) {
-    s.current.reset();
-    s.written_number = size();
+    s.ForgetUnsynced();
     return Pass(written.error(), "the ledger");
   }
   s.written_bytes += bytes.size();
   s.written_number += records.size();
+  s.leaves->Add(leaves);
   return numbered;
 }
 
@@ -323,10 +221,10 @@ Status Ledger::Sync() {
   const Status synced = s.current->Sync();
   if (!synced) {
     // The kernel may have dropped the pages: what the file holds behind the last sync is unknown.
-    s.current.reset();
-    s.written_number = size();
+    s.ForgetUnsynced();
     return Pass(synced.error(), "the ledger");
   }
+  s.leaves->Write(s.written_number);
   const std::lock_guard lock(s.mutex);
   s.list.back().end_number = s.written_number;
   s.list.back().good_bytes = s.written_bytes;
@@ -349,11 +247,7 @@ uint64_t Ledger::torn_bytes() const { return state_->torn; }
 
 Status Ledger::Read(uint64_t first,
                     const std::function<bool(const index::NumberedRecord&)>& visit) const {
-  std::vector<LedgerFile> list;
-  {
-    const std::lock_guard lock(state_->mutex);
-    list = state_->list;
-  }
+  const std::vector<LedgerFile> list = state_->Synced();
   uint64_t expected = list.empty() ? 0 : list.front().first_number;
   for (const LedgerFile& file : list) {
     if (file.first_number != expected) {
@@ -362,14 +256,12 @@ Status Ledger::Read(uint64_t first,
     expected = file.end_number;
     if (file.end_number <= first) continue;
     LB_TRY_ASSIGN(opened, state_->files.Open(file.path, OpenMode::kRead));
-    FileWalker walker(*opened, kLedgerHeaderBytes, file.good_bytes);
+    LedgerWalker walker(*opened, kLedgerHeaderBytes, file.good_bytes);
     for (uint64_t number = file.first_number; number < file.end_number; ++number) {
       LedgerRecord raw;
       LB_TRY_ASSIGN(more, walker.Next(raw));
       if (!more || raw.number != number) {
-        return Fail(Code::kCorrupt, "ledger file " + file.path + " is damaged at offset " +
-                                        std::to_string(walker.offset()) + ", at record " +
-                                        std::to_string(number));
+        return Damaged(file, walker.offset(), number);
       }
       if (number < first) continue;
       auto record = index::DecodeRecord(raw.kind, raw.payload);
@@ -379,6 +271,10 @@ Status Ledger::Read(uint64_t first,
     }
   }
   return Ok();
+}
+
+Status Ledger::Verify() const {
+  return LedgerLeaves::Verify(state_->directory, state_->Synced(), state_->files);
 }
 
 }  // namespace lookback::storage

@@ -84,6 +84,20 @@ std::optional<LedgerRecord> ParseLedgerRecord(ByteSpan bytes) {
   return record;
 }
 
+bool ProvesSynced(uint64_t number, ByteSpan bytes) {
+  for (size_t at = 0; at + kLedgerRecordOverhead <= bytes.size(); ++at) {
+    // The numbers first: hashing what merely looks like a length would take for ever.
+    ByteReader reader(bytes.subspan(at));
+    const uint32_t length = reader.U32();
+    reader.Skip(4);  // Kind, version, flags.
+    const uint32_t unsynced = reader.U32();
+    const uint64_t found = reader.U64();
+    if (length > kMaxLedgerPayload || found <= number || found - number <= unsynced) continue;
+    if (ParseLedgerRecord(bytes.subspan(at))) return true;
+  }
+  return false;
+}
+
 Sha256Digest LeafHash(const LedgerRecord& record) {
   Sha256Hasher payload;
   payload.Update(record.salt);

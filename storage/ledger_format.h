@@ -55,6 +55,11 @@ void AppendLedgerRecord(Bytes& out, const LedgerRecord& record);
 // The record at the front of `bytes`, its payload in place.
 std::optional<LedgerRecord> ParseLedgerRecord(ByteSpan bytes);
 
+// Whether `bytes`, which follow the damaged record `number`, hold a whole record that was written
+// when `number` had been synced. A power cut may take any part of what was not synced, so good
+// records behind prove nothing by themselves.
+bool ProvesSynced(uint64_t number, ByteSpan bytes);
+
 Sha256Digest LeafHash(const LedgerRecord& record);
 
 }  // namespace lookback::storage

@@ -154,6 +154,18 @@ TEST_F(LedgerTest, LeafHashesFollowFromTheRecords) {
   EXPECT_EQ(*ReadFile(*files_, dir_.Path("ledger/leaves"), 1'000), *leaves);
 }
 
+TEST_F(LedgerTest, OneSyncCountsForAllThatWasAppendedHoweverMuch) {
+  index::Act act;
+  act.reason.assign(index::kMaxRecordText, 'x');
+  const std::vector<index::Record> group(1'024, act);  // 16 MiB.
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(ledger_->Append(group));
+  ASSERT_TRUE(ledger_->Sync());
+  Write("last");
+  Reopen();
+  EXPECT_EQ(ledger_->size(), 6u * 1'024 + 1);
+  EXPECT_EQ(All(6 * 1'024), std::vector<std::string>{"last"});
+}
+
 TEST_F(LedgerTest, AnotherStoresLedgerIsRefused) {
   Write("a");
   ledger_.reset();

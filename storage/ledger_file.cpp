@@ -1,0 +1,72 @@
+#include "storage/ledger_file.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+namespace lookback::storage {
+namespace {
+
+constexpr std::string_view kSuffix = ".lkl";
+// What is taken from a file at once.
+constexpr size_t kReadBytes = 4 << 20;
+constexpr size_t kMaxRecordBytes = kMaxLedgerPayload + kLedgerRecordOverhead;
+static_assert(kReadBytes > kMaxRecordBytes);
+
+}  // namespace
+
+std::string LedgerFileName(uint64_t first_number) {
+  char name[24];
+  std::snprintf(name, sizeof name, "%016" PRIx64, first_number);
+  return std::string(name) + std::string(kSuffix);
+}
+
+bool ParseLedgerFileName(std::string_view name, uint64_t& first_number) {
+  if (!name.ends_with(kSuffix)) return false;
+  Bytes raw;
+  if (!HexDecode(name.substr(0, name.size() - kSuffix.size()), raw) || raw.size() != 8) {
+    return false;
+  }
+  first_number = ByteReader(raw).U64();
+  return true;
+}
+
+Result<bool> LedgerWalker::Next(LedgerRecord& record) {
+  auto parsed = ParseLedgerRecord(Window());
+  if (!parsed && !at_end_) {
+    LB_TRY(Fill());
+    parsed = ParseLedgerRecord(Window());
+  }
+  if (!parsed) return false;
+  record = *parsed;
+  position_ += record.bytes();
+  return true;
+}
+
+Status LedgerWalker::Fill() {
+  offset_ += position_;
+  position_ = 0;
+  buffer_.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, limit_ - offset_)));
+  LB_TRY_ASSIGN(read, file_.ReadAt(offset_, buffer_));
+  at_end_ = read < kReadBytes;
+  buffer_.resize(read);
+  return Ok();
+}
+
+tl::unexpected<Error> Damaged(const LedgerFile& file, uint64_t offset, uint64_t number) {
+  return Fail(Code::kCorrupt, "ledger file " + file.path + " is damaged at offset " +
+                                  std::to_string(offset) + ", at record " + std::to_string(number));
+}
+
+Result<bool> WasSynced(uint64_t number, const File& file, uint64_t offset, uint64_t end) {
+  Bytes window;
+  // Windows overlap by one largest record, so that none is cut in two.
+  for (; offset < end; offset += kReadBytes - kMaxRecordBytes) {
+    window.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, end - offset)));
+    LB_TRY_ASSIGN(read, file.ReadAt(offset, window));
+    if (ProvesSynced(number, ByteSpan(window).first(read))) return true;
+  }
+  return false;
+}
+
+}  // namespace lookback::storage

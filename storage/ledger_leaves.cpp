@@ -1,0 +1,119 @@
+#include "storage/ledger_leaves.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/log.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr std::string_view kLeavesFile = "leaves";
+constexpr size_t kLeafBytes = 32;
+static_assert(sizeof(Sha256Digest) == kLeafBytes);
+
+}  // namespace
+
+Result<std::unique_ptr<LedgerLeaves>> LedgerLeaves::Open(const std::string& directory,
+                                                         const std::vector<LedgerFile>& ledger,
+                                                         FileSystem& files) {
+  const std::string path = JoinPath(directory, kLeavesFile);
+  if (!Exists(files, path)) {
+    LB_TRY_ASSIGN(made, files.Open(path, OpenMode::kCreateNew));
+    LB_TRY(files.SyncDirectory(directory));
+  }
+  LB_TRY_ASSIGN(file, files.Open(path, OpenMode::kReadWrite));
+  LB_TRY_ASSIGN(size, file->Size());
+  std::unique_ptr<LedgerLeaves> leaves(new LedgerLeaves(std::move(file)));
+  if (ledger.empty()) {
+    LB_TRY(leaves->file_->Truncate(0));
+    return leaves;
+  }
+  // Those of all ledger files but the last were synced when the next was begun.
+  const uint64_t from = std::min(size / kLeafBytes, ledger.back().first_number);
+  for (const LedgerFile& one : ledger) {
+    if (one.end_number > from) LB_TRY(leaves->Repair(one, from, files));
+  }
+  LB_TRY(leaves->file_->Truncate(ledger.back().end_number * kLeafBytes));
+  return leaves;
+}
+
+Status LedgerLeaves::Repair(const LedgerFile& ledger, uint64_t from, FileSystem& files) {
+  LB_TRY_ASSIGN(opened, files.Open(ledger.path, OpenMode::kRead));
+  LedgerWalker walker(*opened, kLedgerHeaderBytes, ledger.good_bytes);
+  const uint64_t first = std::max(from, ledger.first_number);
+  Bytes kept(static_cast<size_t>((ledger.end_number - first) * kLeafBytes));
+  LB_TRY_ASSIGN(read, file_->ReadAt(first * kLeafBytes, kept));
+  // A leaf of which only a part was written is none.
+  const size_t whole = read - read % kLeafBytes;
+  std::fill(kept.begin() + static_cast<ptrdiff_t>(whole), kept.end(), uint8_t{0});
+  bool mended = false;
+  LedgerRecord record;
+  while (true) {
+    LB_TRY_ASSIGN(more, walker.Next(record));
+    if (!more || record.number >= ledger.end_number) break;
+    if (record.number < first) continue;
+    const auto at = kept.begin() + static_cast<ptrdiff_t>((record.number - first) * kLeafBytes);
+    const Sha256Digest leaf = LeafHash(record);
+    if (std::equal(leaf.begin(), leaf.end(), at)) continue;
+    if (std::any_of(at, at + kLeafBytes, [](uint8_t byte) { return byte != 0; })) {
+      LogError("ledger",
+               "record " + std::to_string(record.number) +
+                   " is another than the one whose leaf hash was kept; see lookback fsck");
+      continue;
+    }
+    std::copy(leaf.begin(), leaf.end(), at);
+    mended = true;
+  }
+  const ByteSpan part(kept);
+  return mended ? file_->WriteAt(first * kLeafBytes, std::span(&part, 1)) : Ok();
+}
+
+void LedgerLeaves::Write(uint64_t end_number) {
+  const Bytes leaves = std::exchange(waiting_, {});
+  if (!file_) return;
+  const uint64_t first = end_number - leaves.size() / kLeafBytes;
+  const ByteSpan part(leaves);
+  const Status written = file_->WriteAt(first * kLeafBytes, std::span(&part, 1));
+  if (!written) GiveUp(written.error());
+}
+
+void LedgerLeaves::Sync() {
+  if (!file_) return;
+  const Status synced = file_->Sync();
+  if (!synced) GiveUp(synced.error());
+}
+
+void LedgerLeaves::GiveUp(const Error& error) {
+  LogWarning("ledger", "leaf hashes wait for the next start: " + error.message);
+  file_.reset();
+}
+
+Status LedgerLeaves::Verify(const std::string& directory, const std::vector<LedgerFile>& ledger,
+                            FileSystem& files) {
+  if (ledger.empty()) return Ok();
+  LB_TRY_ASSIGN(kept, files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead));
+  for (const LedgerFile& file : ledger) {
+    LB_TRY_ASSIGN(opened, files.Open(file.path, OpenMode::kRead));
+    LedgerWalker walker(*opened, kLedgerHeaderBytes, file.good_bytes);
+    Bytes leaves(static_cast<size_t>((file.end_number - file.first_number) * kLeafBytes));
+    LB_TRY_ASSIGN(read, kept->ReadAt(file.first_number * kLeafBytes, leaves));
+    for (uint64_t number = file.first_number; number < file.end_number; ++number) {
+      LedgerRecord record;
+      LB_TRY_ASSIGN(more, walker.Next(record));
+      if (!more || record.number != number) return Damaged(file, walker.offset(), number);
+      const size_t at = static_cast<size_t>((number - file.first_number) * kLeafBytes);
+      if (at + kLeafBytes > read) continue;  // Not written yet, beside a running store.
+      const Sha256Digest leaf = LeafHash(record);
+      if (std::equal(leaf.begin(), leaf.end(), leaves.begin() + static_cast<ptrdiff_t>(at))) {
+        continue;
+      }
+      return Fail(Code::kCorrupt, "ledger file " + file.path + " has as record " +
+                                      std::to_string(number) +
+                                      " another than the one whose leaf hash was kept");
+    }
+  }
+  return Ok();
+}
+
+}  // namespace lookback::storage
