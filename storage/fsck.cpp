@@ -142,10 +142,7 @@ class Checker {
       ledger_whole_ = false;
       return Ok();
     }
-    if (report_.ledger_records == 0) {
-      const Status verified = (*ledger)->Verify();
-      if (!verified) Add(FindingKind::kLedgerDamage, verified.error().message);
-    }
+    const bool first = report_.ledger_records == 0;
     const uint64_t total = (*ledger)->size();
     const Status read =
         (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {
@@ -156,6 +153,9 @@ class Checker {
     if (!read) {
       Add(FindingKind::kLedgerDamage, read.message());
       ledger_whole_ = false;
+    } else if (first) {
+      const Status verified = (*ledger)->Verify();
+      if (!verified) Add(FindingKind::kLedgerDamage, verified.error().message);
     }
     if (!running_ && (*ledger)->torn_bytes() > 0) {
       Add(FindingKind::kLedgerDamage,

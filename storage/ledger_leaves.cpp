@@ -12,6 +12,16 @@ constexpr std::string_view kLeavesFile = "leaves";
 constexpr size_t kLeafBytes = 32;
 static_assert(sizeof(Sha256Digest) == kLeafBytes);
 
+// Whether that is no leaf yet, or one that a power cut took.
+bool IsAbsent(ByteSpan leaf) {
+  return std::all_of(leaf.begin(), leaf.end(), [](uint8_t byte) { return byte == 0; });
+}
+
+bool IsLeafOf(ByteSpan leaf, const LedgerRecord& record) {
+  const Sha256Digest expected = LeafHash(record);
+  return std::equal(leaf.begin(), leaf.end(), expected.begin());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<LedgerLeaves>> LedgerLeaves::Open(const std::string& directory,
@@ -53,17 +63,17 @@ Status LedgerLeaves::Repair(const LedgerFile& ledger, uint64_t from, FileSystem&
     LB_TRY_ASSIGN(more, walker.Next(record));
     if (!more || record.number >= ledger.end_number) break;
     if (record.number < first) continue;
-    const auto at = kept.begin() + static_cast<ptrdiff_t>((record.number - first) * kLeafBytes);
-    const Sha256Digest leaf = LeafHash(record);
-    if (std::equal(leaf.begin(), leaf.end(), at)) continue;
-    if (std::any_of(at, at + kLeafBytes, [](uint8_t byte) { return byte != 0; })) {
+    const std::span<uint8_t> leaf = std::span(kept).subspan(
+        static_cast<size_t>(record.number - first) * kLeafBytes, kLeafBytes);
+    if (IsAbsent(leaf)) {
+      const Sha256Digest made = LeafHash(record);
+      std::copy(made.begin(), made.end(), leaf.begin());
+      mended = true;
+    } else if (!IsLeafOf(leaf, record)) {
       LogError("ledger",
                "record " + std::to_string(record.number) +
                    " is another than the one whose leaf hash was kept; see lookback fsck");
-      continue;
     }
-    std::copy(leaf.begin(), leaf.end(), at);
-    mended = true;
   }
   const ByteSpan part(kept);
   return mended ? file_->WriteAt(first * kLeafBytes, std::span(&part, 1)) : Ok();
@@ -102,12 +112,10 @@ Status LedgerLeaves::Verify(const std::string& directory, const std::vector<Ledg
       LedgerRecord record;
       LB_TRY_ASSIGN(more, walker.Next(record));
       if (!more || record.number != number) return Damaged(file, walker.offset(), number);
-      const size_t at = static_cast<size_t>((number - file.first_number) * kLeafBytes);
+      const size_t at = static_cast<size_t>(number - file.first_number) * kLeafBytes;
       if (at + kLeafBytes > read) continue;  // Not written yet, beside a running store.
-      const Sha256Digest leaf = LeafHash(record);
-      if (std::equal(leaf.begin(), leaf.end(), leaves.begin() + static_cast<ptrdiff_t>(at))) {
-        continue;
-      }
+      const ByteSpan leaf = ByteSpan(leaves).subspan(at, kLeafBytes);
+      if (IsAbsent(leaf) || IsLeafOf(leaf, record)) continue;
       return Fail(Code::kCorrupt, "ledger file " + file.path + " has as record " +
                                       std::to_string(number) +
                                       " another than the one whose leaf hash was kept");

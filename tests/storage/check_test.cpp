@@ -256,6 +256,19 @@ TEST_F(CheckTest, ADamagedLedgerIsNamedAndNotTakenForForeignRows) {
   }
 }
 
+TEST_F(CheckTest, ALedgerRecordThatIsNotTheOneOfItsLeafIsNamed) {
+  Make();
+  {
+    std::fstream leaves(options_.data + "/ledger/leaves",
+                        std::ios::in | std::ios::out | std::ios::binary);
+    leaves.seekp(2 * 32);
+    leaves << "another";
+  }
+  const Finding finding = Only(FindingKind::kLedgerDamage);
+  EXPECT_TRUE(finding.fault);
+  EXPECT_NE(finding.sentence.find("record 2"), std::string::npos) << finding.sentence;
+}
+
 TEST_F(CheckTest, WhatACrashLeftUnsealedIsNoFault) {
   Make();
   ASSERT_OK(Open());
