@@ -64,7 +64,7 @@ TEST(InitSection, EveryShorterAndEveryChangedOneIsSafe) {
 }
 
 TEST(InitSection, FfprobeNamesTheTracks) {
-  if (!test::HasFfmpeg()) GTEST_SKIP() << "ffprobe is not installed";
+  ASSERT_TRUE(test::HasFfmpeg()) << "tools/install brings ffprobe";
   const test::TemporaryDirectory directory;
   const char* const expected[] = {"h264,320,180",
                                   "h264,320,180|aac,48000,2",

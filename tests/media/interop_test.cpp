@@ -49,7 +49,7 @@ std::vector<Sample> Interleave(std::vector<Sample> video, std::vector<Sample> au
 class Interop : public testing::Test {
  protected:
   void SetUp() override {
-    if (!test::HasFfmpeg()) GTEST_SKIP() << "ffmpeg and ffprobe are not installed";
+    ASSERT_TRUE(test::HasFfmpeg()) << "tools/install brings ffmpeg and ffprobe";
   }
   test::TemporaryDirectory directory_;
 };

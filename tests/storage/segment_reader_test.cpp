@@ -148,7 +148,7 @@ TEST(ScanSegment, ProgressStopsIt) {
 }
 
 TEST(SegmentFile, FfmpegPlaysItLikeTheSource) {
-  if (!test::HasFfmpeg()) GTEST_SKIP() << "ffmpeg is not installed";
+  ASSERT_TRUE(test::HasFfmpeg()) << "tools/install brings ffmpeg";
   const test::TemporaryDirectory directory;
   for (const char* name : {"closed_gop", "open_gop", "long_gop", "baseline"}) {
     const std::string path = directory.Write("a.mp4", MakeClosedSegment(name).bytes);
