@@ -15,7 +15,8 @@ TimeRange RangeOf(const Json& json) {
 }
 
 std::string SpanText(const Json& span) {
-  std::string text = fmt::format("footage, {} segments", NumberOf(span, "segments"));
+  const int64_t segments = NumberOf(span, "segments");
+  std::string text = fmt::format("footage, {} segment{}", segments, segments == 1 ? "" : "s");
   if (FlagOf(span, "open")) text += ", being written";
   if (FlagOf(span, "clock_unsynchronised")) text += ", clock unsynchronised";
   if (const int64_t lost = NumberOf(span, "lost_packets"); lost > 0) {

@@ -4,47 +4,51 @@ import os
 import subprocess
 import unittest
 
-from harness import STREET, US, Site, decode_errors, duration_s, now_us, sei, time_us, wait_for
+from harness import US, Site, decode_errors, duration_s, now_us, sei, time_us, wait_for
 
 FRAME_S = 1 / 25
 
 
 class Gaps(unittest.TestCase):
-    def test_both_gap_modes_over_a_run_border(self):
+    def test_both_gap_modes_over_three_segments_and_two_run_borders(self):
         with Site() as site:
             site.start_cameras(count=1)
             site.start_recorder()
             site.add_cameras()
             start, _ = site.await_span("cam1", seconds=8)
-            site.recorder.signal(9)
-            site.recorder.stop()
-            site.start_recorder()
-            wait_for("footage after the gap",
-                     lambda: len(site.timeline("cam1", start, now_us())["spans"]) == 2)
-            second = time_us(site.timeline("cam1", start, now_us())["spans"][1]["start"])
-            site.await_recorded("cam1", second + 8 * US)
-            timeline = site.timeline("cam1", start, second + 6 * US)
-            self.assertEqual([gap["cause"] for gap in timeline["gaps"]], ["recorder down"])
-            gap = timeline["gaps"][0]
-            gap_start, gap_end = time_us(gap["start"]), time_us(gap["end"])
-            self.assertEqual(gap_end, second)
+            for runs in (2, 3):
+                site.recorder.signal(9)
+                site.recorder.stop()
+                site.start_recorder()
+                spans = wait_for(
+                    "footage after the gap",
+                    lambda: (lambda s: s if len(s) == runs else None)(
+                        site.timeline("cam1", start, now_us())["spans"]))
+                last = time_us(spans[-1]["start"])
+                site.await_recorded("cam1", last + 8 * US)
+            asked = (start + 2 * US, last + 5 * US)
+            timeline = site.timeline("cam1", *asked)
+            self.assertEqual([gap["cause"] for gap in timeline["gaps"]], ["recorder down"] * 2)
+            self.assertEqual(len(site.segment_files("cam1")), 3)
+            gaps = [(time_us(gap["start"]), time_us(gap["end"])) for gap in timeline["gaps"]]
+            missing = sum(end - begin for begin, end in gaps)
 
-            asked = (gap_start - 5 * US, second + 5 * US)
             kept, report = site.clip("cam1", *asked, "--gaps", "keep", name="keep.mp4")
-            self.assertEqual(report["missing_us"], gap_end - gap_start)
+            self.assertEqual(report["missing_us"], missing)
             self.assertAlmostEqual(duration_s(kept), (asked[1] - asked[0]) / US, delta=FRAME_S)
             closed, _ = site.clip("cam1", *asked, "--gaps", "close", name="close.mp4")
-            self.assertAlmostEqual(duration_s(closed), 10, delta=2 * FRAME_S)
+            self.assertAlmostEqual(duration_s(closed), (asked[1] - asked[0] - missing) / US,
+                                   delta=3 * FRAME_S)
             for path in (kept, closed):
                 self.assertEqual(decode_errors(path), "")
             shown = sei(kept)
             self.assertEqual([p["frame"] for p in shown], [p["frame"] for p in sei(closed)])
-            # What a viewer sees in the middle of the kept gap is the last picture before it.
-            before = max((p for p in shown if p["capture_us"] < gap_start + US),
-                         key=lambda p: p["capture_us"])
-            middle = (gap_start + gap_end) / 2 - asked[0]
-            last = [p for p in shown if p["pts"] <= middle / US][-1]
-            self.assertEqual(last["frame"], before["frame"])
+            for begin, end in gaps:
+                # What a viewer sees in the middle of a kept gap is the last picture before it.
+                before = [p for p in shown if p["capture_us"] < begin][-1]
+                middle = (begin + end) / 2 - asked[0]
+                seen = [p for p in shown if p["pts"] <= middle / US][-1]
+                self.assertEqual(seen["frame"], before["frame"])
 
     def test_an_init_section_and_ranges_joined_by_hand_play(self):
         with Site() as site:

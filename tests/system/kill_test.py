@@ -39,9 +39,9 @@ class Kill(unittest.TestCase):
                 kills.append((killed, now_us()))
                 for camera in site.urls:
                     site.await_recorded(camera, now_us() + US)
+                self.assertEqual([f for f in site.fsck()["findings"] if f["fault"]], [])
             site.stop_recorder()
-            findings = [f for f in site.fsck()["findings"] if f["fault"]]
-            self.assertEqual(findings, [])
+            self.assertEqual([f for f in site.fsck()["findings"] if f["fault"]], [])
 
             site.start_recorder()
             worst_loss = worst_resume = 0
@@ -55,7 +55,6 @@ class Kill(unittest.TestCase):
                 for killed, ready in kills:
                     before = [f for f in sent if f["capture_us"] < killed - LOSS_US
                               and f["capture_us"] > killed - 20 * US]
-                    lost = [f["frame"] for f in before if f["frame"] not in stored]
                     after_last = [k for k in kills if k[0] < killed]
                     floor = after_last[-1][1] + RESUME_US if after_last else start
                     lost = [f["frame"] for f in before

@@ -30,7 +30,7 @@ TEST(CoverageTest, SpansAndGapsStandInTheOrderOfTime) {
       {"gaps", {Piece(20, 25, {{"cause", "network"}, {"detail", "connection reset"}})}}};
   EXPECT_EQ(TimelineTable(timeline, *TimeZone::Find("Asia/Shanghai")).Text(),
             "FROM                       TO                         DURATION  WHAT\n"
-            "2026-05-05T06:00:00+08:00  2026-05-05T06:00:20+08:00  20.0 s    footage, 1 segments\n"
+            "2026-05-05T06:00:00+08:00  2026-05-05T06:00:20+08:00  20.0 s    footage, 1 segment\n"
             "2026-05-05T06:00:20+08:00  2026-05-05T06:00:25+08:00  5.0 s     MISSING: network: "
             "connection reset\n"
             "2026-05-05T06:00:25+08:00  2026-05-05T06:01:00+08:00  35.0 s    footage, 2 segments, "
