@@ -22,7 +22,6 @@ inline constexpr int kMaxJsonDepth = 16;
 inline constexpr size_t kMaxLineBytes = 256;  // Names, labels.
 inline constexpr size_t kMaxReasonBytes = 1'000;
 inline constexpr size_t kMaxNoteBytes = 4'096;
-inline constexpr size_t kMaxUrlBytes = 2'048;
 inline constexpr size_t kMaxCamerasAsked = 64;
 
 // One line of text (`lines`: or several), as people write it.

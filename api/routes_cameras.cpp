@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
+#include "recorder/camera_url.h"
 
 namespace lookback::api {
 namespace {
@@ -88,7 +89,7 @@ net::HttpResponse AddCamera(Context& context, const Call& call) {
                        "\"default\" is the scope of the policy that every camera falls back to, so "
                        "no camera has that id");
   }
-  camera.url = CheckUrl(body.Text("url", kMaxUrlBytes));
+  camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
   camera.name = body.TextOr("name", kMaxLineBytes, camera.id.text());
   camera.user = body.TextOr("user", kMaxLineBytes, "");
   camera.audio = body.FlagOr("audio", false);
@@ -121,7 +122,7 @@ net::HttpResponse ChangeCamera(Context& context, const Call& call) {
   const Body body(call.http, {"name", "url", "user", "password", "audio", "enabled"});
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
-  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", kMaxUrlBytes));
+  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
   camera.name = body.TextOr("name", kMaxLineBytes, camera.name);
   camera.user = body.TextOr("user", kMaxLineBytes, camera.user);
   camera.audio = body.FlagOr("audio", camera.audio);

@@ -88,7 +88,7 @@ void SqliteCatalog::Checkpoint() { Execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 std::vector<index::Seal> SqliteCatalog::Segments(const CameraId& camera, TimeRange range) {
   std::vector<index::Seal> seals;
   sqlite3_bind_int64(select_, 1, NumberOf(camera));
-  sqlite3_bind_int64(select_, 2, range.start_us - index::schema::kMaxSegmentUs);
+  sqlite3_bind_int64(select_, 2, range.start_us - index::kMaxSegmentUs);
   sqlite3_bind_int64(select_, 3, range.end_us);
   sqlite3_bind_int64(select_, 4, range.start_us);
   while (sqlite3_step(select_) == SQLITE_ROW) {

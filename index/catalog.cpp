@@ -117,7 +117,7 @@ Status Catalog::VisitSegments(const StreamId& stream, TimeRange range,
   LB_TRY_ASSIGN(database, state_->Use());
   if (range.empty()) return Ok();
   const std::string prefix = schema::StreamPrefix(stream);
-  const TimeUs from_us = std::max<TimeUs>(kTimeMinUs, range.start_us - schema::kMaxSegmentUs);
+  const TimeUs from_us = std::max<TimeUs>(kTimeMinUs, range.start_us - kMaxSegmentUs);
   const auto it = database->Iterate(Family::kSegments);
   for (it->Seek(schema::SegmentSeek(stream, from_us)); it->Valid(); it->Next()) {
     if (!StartsWith(it->key(), prefix)) break;
@@ -153,7 +153,7 @@ Result<std::optional<Seal>> Catalog::LastSegment(const StreamId& stream) const {
     if (!StartsWith(it->key(), prefix)) break;
     LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(AsView(it->value()))));
     newest_start_us = std::max(newest_start_us, seal.start_us);
-    if (seal.start_us < newest_start_us - schema::kMaxSegmentUs) break;
+    if (seal.start_us < newest_start_us - kMaxSegmentUs) break;
     if (!last || seal.end_us > last->end_us) last = std::move(seal);
   }
   LB_TRY(Finished(*it));

@@ -23,6 +23,8 @@ namespace lookback::index {
 
 inline constexpr size_t kMaxRecordText = 16 << 10;  // Bytes of one text in a record.
 inline constexpr size_t kMaxRecordCameras = 4'096;  // Cameras of one marker or act.
+// No segment is longer: how far back a search for what overlaps an instant has to look.
+inline constexpr int64_t kMaxSegmentUs = 120 * kUsPerSecond;
 
 // Why there is no footage (docs/causes.md). Numbers are on disk; names are on the screen.
 enum class GapCause : uint8_t {

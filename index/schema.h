@@ -42,9 +42,6 @@ namespace lookback::index::schema {
 
 inline constexpr uint32_t kFormatVersion = 1;
 
-// No segment is longer (storage/segment_format.h), which bounds the overlap scan of segments.
-inline constexpr int64_t kMaxSegmentUs = 120 * kUsPerSecond;
-
 inline constexpr uint8_t kClasses = 28;
 static_assert((int64_t{1} << (2 * (kClasses - 1))) > kTimeMaxUs);
 

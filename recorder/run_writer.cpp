@@ -127,7 +127,7 @@ void RunWriter::BeginRun(const Sample& sample) {
     gaps_.Interrupt(GapCause::kDiskFailed, recording.message());
     return;
   }
-  run_ = std::make_unique<Run>();
+  run_ = std::make_unique<OpenRun>();
   run_->base = run_->last = sample.pts;
   run_->video = *video_;
   run_->seam = same_clock_;

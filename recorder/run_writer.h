@@ -58,7 +58,7 @@ class RunWriter : public SampleSink {
   std::optional<int64_t> camera_offset_us() const { return camera_offset_us_; }
 
  private:
-  struct Run {
+  struct OpenRun {
     int64_t base = 0;  // RTP time of its first picture.
     int64_t last = 0;  // The latest there was.
     media::TrackConfig video;
@@ -89,7 +89,7 @@ class RunWriter : public SampleSink {
   std::optional<AudioAligner> aligner_;
   int64_t wall_offset_us_;
   bool same_clock_ = false;  // The next run goes on with the clock of the one before.
-  std::unique_ptr<Run> run_;
+  std::unique_ptr<OpenRun> run_;
 
   int64_t waiting_since_us_;
   int64_t retry_begin_us_ = 0;

@@ -25,7 +25,7 @@ bool ByStart(const FootageSegment& a, const FootageSegment& b) {
 }
 
 // Ends a run at the door: nothing of it is taken any more.
-void EndRun(const std::shared_ptr<Run>& run, RecordQueue& records) {
+void EndRun(const std::shared_ptr<WritingRun>& run, RecordQueue& records) {
   const std::lock_guard lock(run->mutex);
   if (std::exchange(run->ended, true)) return;
   if (auto hole = run->stream->TakeHole(&run->dropping)) records.AddGap(run->stream, *hole);
@@ -35,7 +35,7 @@ void EndRun(const std::shared_ptr<Run>& run, RecordQueue& records) {
 
 class RecordingImpl : public Recording {
  public:
-  RecordingImpl(std::shared_ptr<Run> run, std::shared_ptr<RecordQueue> records)
+  RecordingImpl(std::shared_ptr<WritingRun> run, std::shared_ptr<RecordQueue> records)
       : run_(std::move(run)), records_(std::move(records)) {}
   ~RecordingImpl() override { EndRun(run_, *records_); }
 
@@ -76,14 +76,14 @@ class RecordingImpl : public Recording {
     return info;
   }
 
-  const std::shared_ptr<Run> run_;
+  const std::shared_ptr<WritingRun> run_;
   const std::shared_ptr<RecordQueue> records_;
 };
 
 class ArchiveImpl : public Archive {
  public:
   ArchiveImpl(const Options& options, std::vector<Volume*> volumes, Journal& journal,
-              index::Catalog& catalog, Clock& clock)
+              const index::Catalog& catalog, Clock& clock)
       : catalog_(catalog),
         clock_(clock),
         volumes_(std::move(volumes)),
@@ -120,7 +120,7 @@ class ArchiveImpl : public Archive {
   std::shared_ptr<StreamState> FindOrMake(const StreamId& stream);
   Status CheckKnown(const StreamId& stream);
 
-  index::Catalog& catalog_;
+  const index::Catalog& catalog_;
   Clock& clock_;
   const std::vector<Volume*> volumes_;
   const std::shared_ptr<RecordQueue> records_;
@@ -129,7 +129,7 @@ class ArchiveImpl : public Archive {
 
   mutable std::shared_mutex mutex_;  // Of what follows.
   std::unordered_map<StreamId, std::shared_ptr<StreamState>> streams_;
-  std::vector<std::weak_ptr<Run>> runs_;
+  std::vector<std::weak_ptr<WritingRun>> runs_;
   bool stopped_ = false;
 };
 
@@ -174,7 +174,7 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
   if (!writer) {
     return Fail(Code::kUnavailable, "no volume is online; " + info.stream.text() + " has to wait");
   }
-  auto run = std::make_shared<Run>();
+  auto run = std::make_shared<WritingRun>();
   run->stream = FindOrMake(info.stream);
   if (info.camera_offset_us) {
     run->camera_offset_us = *info.camera_offset_us;
@@ -185,7 +185,7 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
   {
     const std::unique_lock lock(mutex_);
     if (stopped_) return Fail(Code::kUnavailable, "the archive stopped");
-    std::erase_if(runs_, [](const std::weak_ptr<Run>& old) { return old.expired(); });
+    std::erase_if(runs_, [](const std::weak_ptr<WritingRun>& old) { return old.expired(); });
     runs_.push_back(run);
     run->stream->RunBegins(writer->volume().root());
   }
@@ -231,7 +231,7 @@ Status ArchiveImpl::Drain() {
 }
 
 void ArchiveImpl::Stop() {
-  std::vector<std::weak_ptr<Run>> runs;
+  std::vector<std::weak_ptr<WritingRun>> runs;
   {
     const std::unique_lock lock(mutex_);
     if (std::exchange(stopped_, true)) return;
@@ -319,7 +319,7 @@ Result<std::unique_ptr<File>> ArchiveImpl::Open(const FootageSegment& segment) {
 
 Result<std::unique_ptr<Archive>> Archive::Start(const Options& options,
                                                 std::vector<Volume*> volumes, Journal& journal,
-                                                index::Catalog& catalog, Clock& clock) {
+                                                const index::Catalog& catalog, Clock& clock) {
   if (options.sync_interval_us <= 0 || options.queue_bytes == 0) {
     return Fail(Code::kInvalid, "an archive needs a sync interval and a queue");
   }

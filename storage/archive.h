@@ -71,7 +71,7 @@ class Archive : public Footage {
   // already.
   static Result<std::unique_ptr<Archive>> Start(const Options& options,
                                                 std::vector<Volume*> volumes, Journal& journal,
-                                                index::Catalog& catalog, Clock& clock);
+                                                const index::Catalog& catalog, Clock& clock);
 
   // kUnavailable when no volume takes recordings; the caller tries again later.
   virtual Result<std::unique_ptr<Recording>> Begin(RunInfo run) = 0;

@@ -17,13 +17,14 @@
 #include "base/checksum.h"
 #include "base/ids.h"
 #include "base/time.h"
+#include "index/records.h"
 #include "media/fragment.h"
 
 namespace lookback::storage {
 
 inline constexpr uint32_t kSegmentFormatVersion = 1;
 inline constexpr int64_t kNominalSegmentUs = 60 * kUsPerSecond;
-inline constexpr int64_t kMaxSegmentUs = 120 * kUsPerSecond;
+using index::kMaxSegmentUs;
 inline constexpr uint64_t kMaxSegmentBytes = 128 << 20;
 inline constexpr int64_t kMaxRunUs = 24 * kUsPerHour;
 

@@ -30,9 +30,9 @@ class StoreImpl : public Store {
   void WaitForRecovery() override { recovery_->Wait(); }
 
   Archive& archive() override { return *archive_; }
-  index::Catalog& catalog() override { return *catalog_; }
+  const index::Catalog& catalog() const override { return *catalog_; }
   Journal& journal() override { return *journal_; }
-  Ledger& ledger() override { return *ledger_; }
+  const Ledger& ledger() const override { return *ledger_; }
   std::vector<Volume*> volumes() override {
     std::vector<Volume*> all;
     for (const auto& volume : volumes_) all.push_back(volume.get());

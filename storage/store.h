@@ -59,9 +59,9 @@ class Store {
   virtual void WaitForRecovery() = 0;
 
   virtual Archive& archive() = 0;
-  virtual index::Catalog& catalog() = 0;
+  virtual const index::Catalog& catalog() const = 0;
   virtual Journal& journal() = 0;
-  virtual Ledger& ledger() = 0;
+  virtual const Ledger& ledger() const = 0;
   virtual std::vector<Volume*> volumes() = 0;
 
   // Puts a marker or hold on record. A hold is refused (kConflict) where footage of its range was

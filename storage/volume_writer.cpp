@@ -41,7 +41,7 @@ Volume* VolumeWriter::VolumeForCopies() {
   return health_.Ready() ? &volume_ : nullptr;
 }
 
-bool VolumeWriter::Push(const std::shared_ptr<Run>& run, media::Fragment& fragment) {
+bool VolumeWriter::Push(const std::shared_ptr<WritingRun>& run, media::Fragment& fragment) {
   uint64_t bytes = kItemBytes;
   for (const Bytes& part : fragment.parts) bytes += part.size();
   {
@@ -64,7 +64,7 @@ void VolumeWriter::PushAlways(Item item) {
   ready_.notify_one();
 }
 
-void VolumeWriter::End(const std::shared_ptr<Run>& run) {
+void VolumeWriter::End(const std::shared_ptr<WritingRun>& run) {
   PushAlways({run, {}, /*end=*/true, 0, nullptr});
 }
 
@@ -138,7 +138,7 @@ void VolumeWriter::Stop() {
 
 // The run moved to another volume: what still comes here goes there, in order.
 void VolumeWriter::Forward(Item& item) {
-  Run& run = *item.run;
+  WritingRun& run = *item.run;
   const void* const who = &run.moved_to;
   if (item.end) {
     if (auto hole = run.stream->TakeHole(who)) records_.AddGap(run.stream, *hole);
@@ -158,7 +158,7 @@ void VolumeWriter::Forward(Item& item) {
 }
 
 void VolumeWriter::Take(Item& item) {
-  Run& run = *item.run;
+  WritingRun& run = *item.run;
   const media::Fragment& fragment = item.fragment;
   const bool follows = run.begun && fragment.info.start_us == run.last_end_us &&
                        fragment.info.number == run.last_number + 1;
@@ -195,7 +195,7 @@ void VolumeWriter::Take(Item& item) {
   run.stream->ExtendHole(&run, fragment.info, CauseOf(why), why.message);
 }
 
-Status VolumeWriter::Write(Run& run, const media::Fragment& fragment) {
+Status VolumeWriter::Write(WritingRun& run, const media::Fragment& fragment) {
   const bool first = !run.segment;
   if (first) BeginSegment(run, fragment);
   LB_TRY(run.segment->Append(fragment));
@@ -217,7 +217,8 @@ Status VolumeWriter::Write(Run& run, const media::Fragment& fragment) {
   return Ok();
 }
 
-bool VolumeWriter::MustCut(const Run& run, const media::Fragment& fragment, bool follows) const {
+bool VolumeWriter::MustCut(const WritingRun& run, const media::Fragment& fragment,
+                           bool follows) const {
   const SegmentWriter& segment = *run.segment;
   const media::FragmentInfo& info = fragment.info;
   if (!follows) return true;  // A hole, or a clock that was set.
@@ -227,7 +228,7 @@ bool VolumeWriter::MustCut(const Run& run, const media::Fragment& fragment, bool
   return !inside && info.start_us - segment.start_us() >= kNominalSegmentUs;
 }
 
-void VolumeWriter::BeginSegment(Run& run, const media::Fragment& fragment) {
+void VolumeWriter::BeginSegment(WritingRun& run, const media::Fragment& fragment) {
   SegmentHeader header;
   header.store = options_.store;
   header.volume = volume_.id();
@@ -247,7 +248,7 @@ void VolumeWriter::BeginSegment(Run& run, const media::Fragment& fragment) {
 
 // As long as the last segment of the run, or as the first fragment lets expect; nothing where the
 // disk is too small for every open segment to reserve as much.
-uint64_t VolumeWriter::ReserveFor(const Run& run, const media::Fragment& fragment) const {
+uint64_t VolumeWriter::ReserveFor(const WritingRun& run, const media::Fragment& fragment) const {
   uint64_t expected = run.last_segment_bytes;
   const int64_t duration_us = fragment.info.end_us - fragment.info.start_us;
   if (expected == 0 && duration_us > 0) {
@@ -258,7 +259,7 @@ uint64_t VolumeWriter::ReserveFor(const Run& run, const media::Fragment& fragmen
   return health_.free_bytes() / 2 < expected * segments ? 0 : expected;
 }
 
-void VolumeWriter::CloseSegment(Run& run) {
+void VolumeWriter::CloseSegment(WritingRun& run) {
   if (run.segment->live()->doubtful()) return LeaveSegment(run, health_.trouble());
   const Status closed = run.segment->Close();
   if (!closed) {
@@ -270,7 +271,7 @@ void VolumeWriter::CloseSegment(Run& run) {
   run.segment.reset();
 }
 
-void VolumeWriter::LeaveSegment(Run& run, const Error& why) {
+void VolumeWriter::LeaveSegment(WritingRun& run, const Error& why) {
   if (!run.segment) return;
   const bool nothing = run.segment->empty();
   const std::shared_ptr<LiveSegment> live = run.segment->live();
@@ -282,7 +283,7 @@ void VolumeWriter::LeaveSegment(Run& run, const Error& why) {
   }
 }
 
-void VolumeWriter::FinishRun(Run& run) {
+void VolumeWriter::FinishRun(WritingRun& run) {
   if (run.segment) CloseSegment(run);
   if (auto hole = run.stream->TakeHole(&run)) records_.AddGap(run.stream, *hole);
 }

@@ -28,7 +28,7 @@ namespace lookback::storage {
 class VolumeWriter;
 
 // A run on its way to disk.
-struct Run {
+struct WritingRun {
   RunInfo info;
   std::shared_ptr<StreamState> stream;
   VolumeWriter* entry = nullptr;  // Takes its fragments, and passes them on if the run moved.
@@ -72,8 +72,8 @@ class VolumeWriter {
   const VolumeHealth& health() const { return health_; }
 
   // False when the queue is full; `fragment` is then untouched.
-  bool Push(const std::shared_ptr<Run>& run, media::Fragment& fragment);
-  void End(const std::shared_ptr<Run>& run);
+  bool Push(const std::shared_ptr<WritingRun>& run, media::Fragment& fragment);
+  void End(const std::shared_ptr<WritingRun>& run);
   // Waits until everything that was pushed before has been written, dropped or passed on.
   void Barrier();
   // One group, now; with `repair_all`, what must be repaired first is.
@@ -83,7 +83,7 @@ class VolumeWriter {
 
  private:
   struct Item {
-    std::shared_ptr<Run> run;  // nullptr: a barrier.
+    std::shared_ptr<WritingRun> run;  // nullptr: a barrier.
     media::Fragment fragment;
     bool end = false;
     uint64_t bytes = 0;
@@ -99,13 +99,13 @@ class VolumeWriter {
   // The writer's thread.
   void Forward(Item& item);
   void Take(Item& item);
-  Status Write(Run& run, const media::Fragment& fragment);
-  bool MustCut(const Run& run, const media::Fragment& fragment, bool follows) const;
-  void BeginSegment(Run& run, const media::Fragment& fragment);
-  void CloseSegment(Run& run);
-  void LeaveSegment(Run& run, const Error& why);
-  void FinishRun(Run& run);
-  uint64_t ReserveFor(const Run& run, const media::Fragment& fragment) const;
+  Status Write(WritingRun& run, const media::Fragment& fragment);
+  bool MustCut(const WritingRun& run, const media::Fragment& fragment, bool follows) const;
+  void BeginSegment(WritingRun& run, const media::Fragment& fragment);
+  void CloseSegment(WritingRun& run);
+  void LeaveSegment(WritingRun& run, const Error& why);
+  void FinishRun(WritingRun& run);
+  uint64_t ReserveFor(const WritingRun& run, const media::Fragment& fragment) const;
 
   const Options options_;
   Volume& volume_;
