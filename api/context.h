@@ -78,6 +78,8 @@ index::Camera FindCamera(Context& context, const CameraId& id);
 
 // An act of the caller's, for the record.
 index::Act ActOf(const Call& call, index::ActKind kind, std::string what);
+// The act of changing a setting, on these cameras.
+index::Act SettingActOf(const Call& call, std::vector<CameraId> cameras);
 // Commits a change of settings with the act that made it.
 void CommitSetting(Context& context, const Call& call, std::vector<index::Record> records,
                    std::vector<CameraId> cameras = {});

@@ -89,8 +89,9 @@ Query::Query(const net::HttpRequest& request, std::initializer_list<std::string_
                          fmt::format("\"{}\" is not a parameter here; known are: {}", Shown(name),
                                      fmt::join(known, ", ")));
     }
-    const auto same = std::count_if(request.query.begin(), request.query.end(),
-                                    [&](const auto& other) { return other.first == name; });
+    const auto same =
+        std::count_if(request.query.begin(), request.query.end(),
+                      [&asked = name](const auto& other) { return other.first == asked; });
     if (same > 1 && name != repeated) {
       throw FieldProblem("bad-parameter", name, fmt::format("{} may stand once", name));
     }

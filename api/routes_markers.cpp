@@ -77,12 +77,11 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
   marker.id = Uuid::Random();
   marker.person = call.person.name;
   marker.created_us = context.clock.NowUs();
-  const Status status = context.store.PutMarker(marker);
+  const Status status = context.store.PutMarker(marker, SettingActOf(call, marker.cameras));
   if (!status && status.code() == Code::kConflict) {
     throw Problem{409, "footage-deleted", status.message()};
   }
   if (!status) throw NotOnRecord(status.error(), marker.hold ? "this hold" : "this marker");
-  CommitSetting(context, call, {}, marker.cameras);
   net::HttpResponse response = JsonResponse(ToJson(marker), 201);
   response.headers.emplace_back("Location",
                                 fmt::format("/api/v1/{}/{}", collection, marker.id.text()));

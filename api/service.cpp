@@ -217,12 +217,16 @@ index::Act ActOf(const Call& call, index::ActKind kind, std::string what) {
   return act;
 }
 
-void CommitSetting(Context& context, const Call& call, std::vector<index::Record> records,
-                   std::vector<CameraId> cameras) {
+index::Act SettingActOf(const Call& call, std::vector<CameraId> cameras) {
   index::Act act = ActOf(call, index::ActKind::kSetting, call.http.method + " " + call.http.path);
   act.cameras = std::move(cameras);
   if (const std::string* reason = call.http.Query("reason")) act.reason = *reason;
-  records.emplace_back(std::move(act));
+  return act;
+}
+
+void CommitSetting(Context& context, const Call& call, std::vector<index::Record> records,
+                   std::vector<CameraId> cameras) {
+  records.emplace_back(SettingActOf(call, std::move(cameras)));
   const Status status = context.store.journal().Commit(std::move(records));
   if (!status) throw NotOnRecord(status.error(), "this change");
 }

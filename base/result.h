@@ -73,7 +73,7 @@ Error SystemError(int error_number, std::string_view call, std::string_view thin
 #define LB_TRY_ASSIGN(name, expression)                                   \
   auto name##_or_error = (expression);                                    \
   if (!name##_or_error) return ::lookback::Pass(name##_or_error.error()); \
-  auto name = std::move(*name##_or_error)
+  auto name = std::move(*name##_or_error)  // NOLINT(bugprone-macro-parentheses): a declaration
 
 // Ends the process with a message when our own reasoning is wrong, in release builds too.
 // Never for what a peer, a client or a disk said.

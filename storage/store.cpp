@@ -39,7 +39,7 @@ class StoreImpl : public Store {
     return all;
   }
 
-  Status PutMarker(index::Marker marker) override;
+  Status PutMarker(index::Marker marker, std::optional<index::Act> act) override;
   Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                        const std::string& reason) override;
   void Close() override;
@@ -216,7 +216,7 @@ Result<bool> StoreImpl::WhollyDeleted(const index::Marker& marker) const {
   return deleted;
 }
 
-Status StoreImpl::PutMarker(index::Marker marker) {
+Status StoreImpl::PutMarker(index::Marker marker, std::optional<index::Act> act) {
   if (marker.range.empty()) return Fail(Code::kInvalid, "a marker must end after it starts");
   if (marker.cameras.empty()) return Fail(Code::kInvalid, "a marker needs a camera");
   const std::lock_guard lock(hold_mutex_);
@@ -228,7 +228,10 @@ Status StoreImpl::PutMarker(index::Marker marker) {
                                        " was deleted already; there is nothing to hold");
     }
   }
-  return journal_->Commit({std::move(marker)});
+  std::vector<index::Record> group;
+  group.emplace_back(std::move(marker));
+  if (act) group.emplace_back(std::move(*act));
+  return journal_->Commit(std::move(group));
 }
 
 Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,

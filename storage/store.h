@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,9 +65,10 @@ class Store {
   virtual const Ledger& ledger() const = 0;
   virtual std::vector<Volume*> volumes() = 0;
 
-  // Puts a marker or hold on record. A hold is refused (kConflict) where footage of its range was
-  // deleted already, wholly; shares one lock with deletion.
-  virtual Status PutMarker(index::Marker marker) = 0;
+  // Puts a marker or hold on record, and with it, in one group, the act of the person who set it.
+  // A hold is refused (kConflict) where footage of its range was deleted already, wholly; shares
+  // one lock with deletion.
+  virtual Status PutMarker(index::Marker marker, std::optional<index::Act> act = {}) = 0;
   // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
   // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, or when
   // the catalog, which knows the holds, is behind.
