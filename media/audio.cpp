@@ -16,6 +16,8 @@ constexpr std::array<uint32_t, 13> kSampleRates = {96'000, 88'200, 64'000, 48'00
 constexpr uint32_t kExplicitRate = 15;
 constexpr uint32_t kMinSampleRate = 4'000;
 constexpr uint32_t kMaxSampleRate = 192'000;
+constexpr uint32_t kOpusRate = 48'000;
+constexpr uint32_t kG726Rate = 8'000;
 constexpr uint8_t kSbr = 5, kParametricStereo = 29;
 
 // Table 1.19: channels of a channel configuration; 0 is spelled out elsewhere or reserved.
@@ -30,6 +32,26 @@ uint32_t ReadSampleRate(BitReader& bits) {
   const uint32_t index = bits.Bits(4);
   if (index == kExplicitRate) return bits.Bits(24);
   return index < kSampleRates.size() ? kSampleRates[index] : 0;
+}
+
+// RFC 6716 §3.1 and §3.2: the first byte tells how long a frame is and how many there are.
+uint32_t OpusTicks(ByteSpan packet) {
+  constexpr uint32_t kTicksAMs = kOpusRate / 1'000;
+  constexpr uint32_t kMaxTicks = 120 * kTicksAMs;
+  if (packet.empty()) return 20 * kTicksAMs;
+  const uint32_t configuration = packet[0] >> 3;
+  uint32_t frame = 0;
+  if (configuration < 12) {
+    constexpr std::array<uint32_t, 4> kSilkMs = {10, 20, 40, 60};
+    frame = kSilkMs[configuration & 3] * kTicksAMs;
+  } else if (configuration < 16) {
+    frame = (configuration & 1) != 0 ? 20 * kTicksAMs : 10 * kTicksAMs;
+  } else {
+    frame = (5 * kTicksAMs / 2) << (configuration & 3);
+  }
+  uint32_t frames = (packet[0] & 3) == 0 ? 1 : 2;
+  if ((packet[0] & 3) == 3) frames = packet.size() > 1 ? packet[1] & 63u : 1;
+  return std::clamp(frame * frames, frame, kMaxTicks);
 }
 
 }  // namespace
@@ -81,13 +103,25 @@ TrackConfig MakeG711Track(Codec codec, uint32_t sample_rate, uint16_t channels) 
   return track;
 }
 
-uint32_t NominalAudioTicks(const TrackConfig& track, size_t bytes) {
-  if (track.codec != Codec::kAac) {
-    const size_t samples = bytes / std::max<uint16_t>(track.channels, 1);
-    return static_cast<uint32_t>(std::clamp<size_t>(samples, 1, kMaxSampleRate));
+TrackConfig MakeOpusTrack(uint16_t channels) {
+  return MakeG711Track(Codec::kOpus, kOpusRate, channels);
+}
+
+TrackConfig MakeG726Track(uint16_t codeword_bits) {
+  TrackConfig track = MakeG711Track(Codec::kG726, kG726Rate, 1);
+  track.codeword_bits = codeword_bits;
+  return track;
+}
+
+uint32_t NominalAudioTicks(const TrackConfig& track, ByteSpan sample) {
+  if (track.codec == Codec::kAac) {
+    const Result<AacConfig> config = ParseAacConfig(track.audio_config);
+    return config ? config->frame_samples : 1024;
   }
-  const Result<AacConfig> config = ParseAacConfig(track.audio_config);
-  return config ? config->frame_samples : 1024;
+  if (track.codec == Codec::kOpus) return OpusTicks(sample);
+  const size_t bits = track.codec == Codec::kG726 ? track.codeword_bits : 8;
+  const size_t samples = sample.size() * 8 / bits / std::max<uint16_t>(track.channels, 1);
+  return static_cast<uint32_t>(std::clamp<size_t>(samples, 1, kMaxSampleRate));
 }
 
 }  // namespace lookback::media

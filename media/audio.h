@@ -1,4 +1,4 @@
-// media/audio.h: what a recorder must know of AAC and G.711 without decoding them.
+// media/audio.h: what a recorder must know of AAC, Opus, G.711 and G.726 without decoding them.
 //
 // Invariant: a track's timescale is its sample rate, as RTP's clock is for these codecs.
 // Threads:   free functions; no state.
@@ -28,7 +28,13 @@ Result<TrackConfig> MakeAacTrack(Bytes audio_specific_config);
 // G.711: one byte a sample and channel.
 TrackConfig MakeG711Track(Codec codec, uint32_t sample_rate, uint16_t channels);
 
-// How long a sample of `bytes` bytes lasts, in ticks of its track.
-uint32_t NominalAudioTicks(const TrackConfig& track, size_t bytes);
+// Opus always counts in 48,000ths of a second; `channels` is what a player is to give out.
+TrackConfig MakeOpusTrack(uint16_t channels);
+
+// G.726 is mono, at 8 kHz.
+TrackConfig MakeG726Track(uint16_t codeword_bits);
+
+// How long a sample lasts, in ticks of its track.
+uint32_t NominalAudioTicks(const TrackConfig& track, ByteSpan sample);
 
 }  // namespace lookback::media

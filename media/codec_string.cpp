@@ -63,6 +63,12 @@ std::string CodecString(const TrackConfig& track) {
       return "alaw";
     case Codec::kPcmu:
       return "ulaw";
+    case Codec::kMjpeg:
+      return "mp4v.6C";
+    case Codec::kOpus:
+      return "opus";
+    case Codec::kG726:
+      return "g726";  // Nothing is registered for it.
   }
   return "unknown";
 }

@@ -22,12 +22,14 @@ struct Group {
   int64_t min_pts = std::numeric_limits<int64_t>::max();
   int64_t max_pts = std::numeric_limits<int64_t>::min();
   uint64_t bytes = 0;
+  bool only_sync_samples = true;
 
   bool empty() const { return samples.empty(); }
   void Add(Sample sample) {
     min_pts = std::min(min_pts, sample.pts);
     max_pts = std::max(max_pts, sample.pts);
     bytes += sample.data.size();
+    only_sync_samples = only_sync_samples && sample.sync != Sync::kNone;
     samples.push_back(std::move(sample));
   }
 };
@@ -134,14 +136,16 @@ void Fragmenter::State::PushLeading(Sample sample) {
   if (!open.empty()) {
     const bool after_all = sample.pts > open.max_pts;
     if (after_all && !closed.empty()) Finish(closed, open.min_pts);
-    const bool sync = has_video() && sample.sync != Sync::kNone;
-    if (sync || MustCut(sample) || (after_all && IsFull(sample))) {
+    // A stream of sync samples alone (MJPEG) would give a fragment a picture: it gets full ones.
+    const bool next_gop = has_video() && sample.sync != Sync::kNone && !open.only_sync_samples;
+    if (next_gop || MustCut(sample) || (after_all && IsFull(sample))) {
       if (!closed.empty()) Finish(closed, open.min_pts);
       std::swap(closed, open);
       // Nothing is presented before an H.264 IDR picture that follows it in decoding order
-      // (ISO/IEC 14496-10 §8.2.1), and audio is never reordered.
-      const bool first_for_sure =
-          !has_video() || (leading().codec == Codec::kH264 && sample.sync == Sync::kClosed);
+      // (ISO/IEC 14496-10 §8.2.1), and neither JPEG pictures nor audio are reordered.
+      const bool closed_for_sure =
+          leading().codec == Codec::kH264 || leading().codec == Codec::kMjpeg;
+      const bool first_for_sure = !has_video() || (closed_for_sure && sample.sync == Sync::kClosed);
       if (first_for_sure) Finish(closed, sample.pts);
     }
   }
@@ -200,7 +204,7 @@ void Fragmenter::State::TakeLeading(Group& group, std::optional<int64_t> end, Fr
   int64_t last = count > 1 ? times[count - 1] - times[count - 2] : last_duration;
   if (last == 0) {
     last = has_video() ? leading().timescale / kFallbackFrameRate
-                       : NominalAudioTicks(leading(), group.samples[0].data.size());
+                       : NominalAudioTicks(leading(), group.samples[0].data);
   }
   if (end) last = std::max<int64_t>(*end - times[count - 1], 1);
 
@@ -244,7 +248,7 @@ void Fragmenter::State::TakeAudio(std::optional<int64_t> end, Fragment& fragment
     if (!audio.empty()) {
       audio_duration = audio.front().pts - sample.pts;
     } else if (audio_duration == 0) {
-      audio_duration = NominalAudioTicks(tracks[1], sample.data.size());
+      audio_duration = NominalAudioTicks(tracks[1], sample.data);
     }
     track.samples.push_back({static_cast<uint32_t>(audio_duration),
                              static_cast<uint32_t>(sample.data.size()), 0, Sync::kClosed});

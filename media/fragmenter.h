@@ -1,8 +1,9 @@
 // media/fragmenter.h: turns the samples of one run into fragments.
 //
 // Invariant: every sample that goes in comes out once, in one fragment, in order; a fragment ends
-//            at a sync sample, or, past kMaxFragmentUs, kMaxFragmentBytes or kMaxFragmentSamples,
-//            where no picture awaits output. Samples before the first sync sample are refused (the
+//            at the sync sample of the next GOP, or, past kMaxFragmentUs, kMaxFragmentBytes or
+//            kMaxFragmentSamples, where no picture awaits output; sync samples alone (MJPEG) fill
+//            a fragment up to these limits. Samples before the first sync sample are refused (the
 //            caller counts them). Presentation times come out as they went in; only when a camera
 //            breaks the order that it promised do decoding times leave them (kDamaged).
 // Threads:   one fragmenter, one thread.

@@ -5,6 +5,7 @@
 
 #include "media/bit_reader.h"
 #include "media/bmff.h"
+#include "media/nal.h"
 #include "media/sample_entry.h"
 
 namespace lookback::media {
@@ -12,6 +13,7 @@ namespace {
 
 constexpr uint8_t kVpsType = 32, kSpsType = 33, kPpsType = 34;
 constexpr size_t kNalHeaderBytes = 2;
+constexpr uint32_t kSpsIds = 16;
 constexpr uint32_t kMaxSide = 16'384;  // Pixels; more than any level allows.
 constexpr size_t kMaxSetsOfAType = 64;
 
@@ -33,7 +35,9 @@ void SkipSubLayers(BitReader& bits, uint32_t layers_minus1) {
 }
 
 Status ReadSize(BitReader& bits, H265Sps& sps) {
-  (void)bits.Unsigned();  // sps_seq_parameter_set_id
+  const uint32_t id = bits.Unsigned();
+  if (id >= kSpsIds) return Corrupt("SPS: an id above 15");
+  sps.id = static_cast<uint8_t>(id);
   sps.chroma_format_idc = static_cast<uint8_t>(std::min(bits.Unsigned(), 255u));
   if (sps.chroma_format_idc > 3) return Corrupt("SPS: chroma format that does not exist");
   if (sps.chroma_format_idc == 3) bits.Skip(1);
@@ -55,6 +59,27 @@ Status ReadSize(BitReader& bits, H265Sps& sps) {
 }
 
 }  // namespace
+
+Sync H265AccessUnit::sync() const {
+  if (idr) return Sync::kClosed;
+  return irap ? Sync::kOpen : Sync::kNone;
+}
+
+H265AccessUnit InspectH265(ByteSpan sample) {
+  H265AccessUnit unit;
+  NalReader reader(sample);
+  ByteSpan nal;
+  while (reader.Next(nal)) {
+    if (nal.size() < kNalHeaderBytes || H265NalType(nal) >= H265Nal::kVps) continue;
+    // All slices of a picture have one type.
+    if (unit.slices++ > 0) continue;
+    const H265Nal type = H265NalType(nal);
+    unit.irap = IsIrap(type);
+    unit.idr = type == H265Nal::kIdrWithLeading || type == H265Nal::kIdrWithoutLeading;
+  }
+  unit.well_formed = reader.ok();
+  return unit;
+}
 
 Result<H265Sps> ParseH265Sps(ByteSpan nal) {
   if (nal.size() <= kNalHeaderBytes || (nal[0] >> 1 & 63) != kSpsType) {

@@ -1,4 +1,4 @@
-// media/h265.h: as much of H.265 (ISO/IEC 23008-2) as a sample entry needs.
+// media/h265.h: what a recorder must know of H.265 without decoding it (ISO/IEC 23008-2).
 //
 // Invariant: nothing here keeps or changes the bytes it reads.
 // Threads:   free functions; no state.
@@ -10,12 +10,50 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "media/sample.h"
 #include "media/track.h"
 
 namespace lookback::media {
 
+// Table 7-1; the types that matter here.
+enum class H265Nal : uint8_t {
+  kFirstIrap = 16,  // BLA pictures begin here,
+  kIdrWithLeading = 19,
+  kIdrWithoutLeading = 20,
+  kCra = 21,
+  kLastIrap = 23,
+  kVps = 32,  // Those below are slices.
+  kSps = 33,
+  kPps = 34,
+  kAccessUnitDelimiter = 35,
+  kPrefixSei = 39,
+};
+inline constexpr uint8_t kLastH265Nal = 47;  // RFC 7798 §4.4: those above are RTP's own.
+
+// `nal` must not be empty.
+inline H265Nal H265NalType(ByteSpan nal) { return static_cast<H265Nal>(nal[0] >> 1 & 63); }
+
+// An intra random access point: IDR, CRA or BLA.
+constexpr bool IsIrap(H265Nal type) {
+  return type >= H265Nal::kFirstIrap && type <= H265Nal::kLastIrap;
+}
+
+// What one access unit holds.
+struct H265AccessUnit {
+  bool idr = false;
+  bool irap = false;
+  uint32_t slices = 0;
+  bool well_formed = true;  // The lengths add up.
+
+  // kClosed for IDR, whose leading pictures can be decoded; kOpen for CRA and BLA, whose leading
+  // pictures may need what came before.
+  Sync sync() const;
+};
+H265AccessUnit InspectH265(ByteSpan sample);
+
 // §7.3.2.2, up to the bit depths.
 struct H265Sps {
+  uint8_t id = 0;
   // general_profile_space to general_level_idc, as they stand in the SPS and in `hvcC`.
   std::array<uint8_t, 12> profile_tier_level{};
   uint8_t temporal_layers = 1;

@@ -18,8 +18,11 @@ constexpr uint16_t kColourDepth = 0x0018;
 
 // MPEG-4 descriptor tags (ISO/IEC 14496-1 §7.2.2.1).
 constexpr uint8_t kEsTag = 3, kDecoderConfigTag = 4, kDecoderSpecificTag = 5, kSlConfigTag = 6;
-constexpr uint8_t kObjectTypeAac = 0x40;
-constexpr uint8_t kAudioStream = 5 << 2 | 1;
+constexpr uint8_t kObjectTypeAac = 0x40, kObjectTypeJpeg = 0x6c;
+constexpr uint8_t kVisualStream = 4 << 2 | 1, kAudioStream = 5 << 2 | 1;
+
+using namespace std::string_view_literals;
+constexpr std::string_view kG726Entry = "ms\x00\x45"sv;  // WAVE_FORMAT_G726_ADPCM
 
 auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, "sample entry: " + what); }
 
@@ -75,9 +78,40 @@ Status ParseAvcConfig(ByteSpan body, TrackConfig& track) {
   return Ok();
 }
 
+void WriteDescriptorHead(ByteWriter& out, uint8_t tag, size_t bytes) {
+  out.U8(tag);
+  out.U8(static_cast<uint8_t>(0x80 | (bytes >> 7 & 127)));  // Two bytes hold up to 16,383.
+  out.U8(static_cast<uint8_t>(bytes & 127));
+}
+
+void WriteEsds(uint8_t object_type, uint8_t stream_type, ByteSpan specific, ByteWriter& out) {
+  constexpr size_t kHeadBytes = 3;
+  const size_t decoder = 13 + (specific.empty() ? 0 : kHeadBytes + specific.size());
+  const BoxScope box(out, "esds", 0, 0);
+  WriteDescriptorHead(out, kEsTag, 3 + kHeadBytes + decoder + kHeadBytes + 1);
+  out.U16(0);  // ES_ID: taken from the track.
+  out.U8(0);
+  WriteDescriptorHead(out, kDecoderConfigTag, decoder);
+  out.U8(object_type);
+  out.U8(stream_type);
+  out.U24(0);  // Buffer size and bit rates are not known ahead.
+  out.U32(0);
+  out.U32(0);
+  if (!specific.empty()) {
+    WriteDescriptorHead(out, kDecoderSpecificTag, specific.size());
+    out.Raw(specific);
+  }
+  WriteDescriptorHead(out, kSlConfigTag, 1);
+  out.U8(2);  // Predefined for MP4.
+}
+
+std::string_view VideoEntryType(Codec codec) {
+  if (codec == Codec::kH264) return "avc1";
+  return codec == Codec::kH265 ? "hvc1" : "mp4v";
+}
+
 void WriteVideoEntry(const TrackConfig& track, ByteWriter& out) {
-  const bool avc = track.codec == Codec::kH264;
-  const BoxScope entry(out, avc ? "avc1" : "hvc1");
+  const BoxScope entry(out, VideoEntryType(track.codec));
   out.Zeros(6);
   out.U16(1);  // data_reference_index
   out.Zeros(16);
@@ -90,36 +124,13 @@ void WriteVideoEntry(const TrackConfig& track, ByteWriter& out) {
   out.Zeros(32);  // compressorname
   out.U16(kColourDepth);
   out.U16(0xffff);
-  if (avc) {
+  if (track.codec == Codec::kH264) {
     WriteAvcConfig(track, out);
-  } else {
+  } else if (track.codec == Codec::kH265) {
     WriteHevcConfig(track, out);
+  } else {
+    WriteEsds(kObjectTypeJpeg, kVisualStream, {}, out);
   }
-}
-
-void WriteDescriptorHead(ByteWriter& out, uint8_t tag, size_t bytes) {
-  out.U8(tag);
-  out.U8(static_cast<uint8_t>(0x80 | (bytes >> 7 & 127)));  // Two bytes hold up to 16,383.
-  out.U8(static_cast<uint8_t>(bytes & 127));
-}
-
-void WriteEsds(const TrackConfig& track, ByteWriter& out) {
-  const size_t specific = track.audio_config.size();
-  const size_t decoder = 13 + 3 + specific;
-  const BoxScope box(out, "esds", 0, 0);
-  WriteDescriptorHead(out, kEsTag, 3 + 3 + decoder + 3 + 1);
-  out.U16(0);  // ES_ID: taken from the track.
-  out.U8(0);
-  WriteDescriptorHead(out, kDecoderConfigTag, decoder);
-  out.U8(kObjectTypeAac);
-  out.U8(kAudioStream);
-  out.U24(0);  // Buffer size and bit rates are not known ahead.
-  out.U32(0);
-  out.U32(0);
-  WriteDescriptorHead(out, kDecoderSpecificTag, specific);
-  out.Raw(track.audio_config);
-  WriteDescriptorHead(out, kSlConfigTag, 1);
-  out.U8(2);  // Predefined for MP4.
 }
 
 // The content of the next descriptor, which must carry `tag`.
@@ -134,33 +145,67 @@ ByteSpan TakeDescriptor(ByteReader& in, uint8_t tag) {
   return found == tag ? in.Take(size) : ByteSpan{};
 }
 
-Status ParseEsds(ByteSpan body, TrackConfig& track) {
+// The DecoderSpecificInfo, which may be empty.
+Result<ByteSpan> ParseEsds(ByteSpan body, uint8_t object_type) {
   ByteReader in(body);
   in.Skip(4);
   ByteReader es(TakeDescriptor(in, kEsTag));
   es.Skip(2);
   if (es.U8() != 0) return Fail(Code::kUnsupported, "esds: ES flags");
   ByteReader decoder(TakeDescriptor(es, kDecoderConfigTag));
-  if (decoder.U8() != kObjectTypeAac) return Corrupt("esds is cut short or is not of AAC");
+  if (decoder.U8() != object_type) return Corrupt("esds is cut short or of another codec");
   decoder.Skip(12);
-  const ByteSpan specific = TakeDescriptor(decoder, kDecoderSpecificTag);
-  if (specific.empty()) return Corrupt("esds without an AudioSpecificConfig");
-  track.audio_config.assign(specific.begin(), specific.end());
+  if (!decoder.ok()) return Corrupt("esds is cut short");
+  return TakeDescriptor(decoder, kDecoderSpecificTag);
+}
+
+// OpusSpecificBox. What precedes a live stream's first packet is not known, so nothing is skipped.
+void WriteOpusConfig(const TrackConfig& track, ByteWriter& out) {
+  const BoxScope box(out, "dOps");
+  out.U8(0);
+  out.U8(static_cast<uint8_t>(track.channels));
+  out.U16(0);  // PreSkip
+  out.U32(track.timescale);
+  out.U16(0);  // OutputGain
+  out.U8(0);   // ChannelMappingFamily: one stream of one or two channels.
+}
+
+Status CheckOpusConfig(ByteSpan body, const TrackConfig& track) {
+  ByteReader in(body);
+  const bool known = in.U8() == 0 && in.U8() == track.channels;
+  in.Skip(8);
+  if (!known || in.U8() != 0 || !in.ok()) return Corrupt("dOps is cut short or not of this track");
   return Ok();
+}
+
+std::string_view AudioEntryType(Codec codec) {
+  switch (codec) {
+    case Codec::kAac:
+      return "mp4a";
+    case Codec::kPcma:
+      return "alaw";
+    case Codec::kOpus:
+      return "Opus";
+    case Codec::kG726:
+      return kG726Entry;
+    default:
+      return "ulaw";
+  }
 }
 
 void WriteAudioEntry(const TrackConfig& track, ByteWriter& out) {
   constexpr uint32_t kMaxRateField = 65'535;
-  const bool aac = track.codec == Codec::kAac;
-  const BoxScope entry(out, aac ? "mp4a" : track.codec == Codec::kPcma ? "alaw" : "ulaw");
+  constexpr uint16_t kDecodedBits = 16;
+  const BoxScope entry(out, AudioEntryType(track.codec));
   out.Zeros(6);
   out.U16(1);  // data_reference_index
   out.Zeros(8);
   out.U16(track.channels);
-  out.U16(16);
+  out.U16(track.codec == Codec::kG726 ? track.codeword_bits : kDecodedBits);
   out.U32(0);
   out.U32(track.timescale <= kMaxRateField ? track.timescale << 16 : 0);
-  if (aac) WriteEsds(track, out);
+  if (track.codec == Codec::kAac) WriteEsds(kObjectTypeAac, kAudioStream, track.audio_config, out);
+  if (track.codec == Codec::kOpus) WriteOpusConfig(track, out);
 }
 
 Status ParseVideoEntry(const Box& entry, TrackConfig& track) {
@@ -179,6 +224,10 @@ Status ParseVideoEntry(const Box& entry, TrackConfig& track) {
     if (box.type == MakeFourCc("hvcC") && track.codec == Codec::kH265) {
       return ParseHevcConfig(box.body, track);
     }
+    if (box.type == MakeFourCc("esds") && track.codec == Codec::kMjpeg) {
+      LB_TRY(ParseEsds(box.body, kObjectTypeJpeg));
+      return Ok();
+    }
   }
   return Corrupt("video entry without a decoder configuration");
 }
@@ -188,14 +237,23 @@ Status ParseAudioEntry(const Box& entry, TrackConfig& track) {
   ByteReader in(entry.body);
   in.Skip(16);
   track.channels = in.U16();
+  const uint16_t sample_bits = in.U16();
   if (entry.body.size() < kFieldBytes || track.channels == 0) return Corrupt("audio entry");
-  if (track.codec != Codec::kAac) return Ok();
+  if (track.codec == Codec::kG726) track.codeword_bits = sample_bits;
+  if (track.codec != Codec::kAac && track.codec != Codec::kOpus) return Ok();
   BoxReader boxes(entry.body.subspan(kFieldBytes));
   Box box;
   while (boxes.Next(box)) {
-    if (box.type == MakeFourCc("esds")) return ParseEsds(box.body, track);
+    if (box.type == MakeFourCc("dOps") && track.codec == Codec::kOpus) {
+      return CheckOpusConfig(box.body, track);
+    }
+    if (box.type == MakeFourCc("esds") && track.codec == Codec::kAac) {
+      LB_TRY_ASSIGN(specific, ParseEsds(box.body, kObjectTypeAac));
+      track.audio_config.assign(specific.begin(), specific.end());
+      return Ok();
+    }
   }
-  return Corrupt("mp4a without esds");
+  return Corrupt("audio entry without a decoder configuration");
 }
 
 bool Fits(const std::vector<Bytes>& sets, size_t min_bytes) {
@@ -215,6 +273,12 @@ bool FitsSampleEntry(const TrackConfig& track) {
       return Fits(track.vps, 1) && Fits(track.sps, kMinSpsBytes) && Fits(track.pps, 1);
     case Codec::kAac:
       return !track.audio_config.empty() && track.audio_config.size() <= kMaxAudioConfigBytes;
+    case Codec::kMjpeg:
+      return track.width > 0 && track.height > 0;
+    case Codec::kOpus:
+      return track.channels == 1 || track.channels == 2;
+    case Codec::kG726:
+      return track.codeword_bits >= 2 && track.codeword_bits <= 5;
     case Codec::kPcma:
     case Codec::kPcmu:
       break;
@@ -248,10 +312,20 @@ Status ParseSampleEntry(const Box& entry, TrackConfig& track) {
     case MakeFourCc("ulaw"):
       track.codec = Codec::kPcmu;
       break;
+    case MakeFourCc("mp4v"):
+      track.codec = Codec::kMjpeg;
+      break;
+    case MakeFourCc("Opus"):
+      track.codec = Codec::kOpus;
+      break;
+    case MakeFourCc(kG726Entry):
+      track.codec = Codec::kG726;
+      break;
     default:
       return Fail(Code::kUnsupported, "sample entry of an unknown codec");
   }
-  const bool video = track.codec == Codec::kH264 || track.codec == Codec::kH265;
+  const bool video =
+      track.codec == Codec::kH264 || track.codec == Codec::kH265 || track.codec == Codec::kMjpeg;
   if (video != (track.kind == TrackKind::kVideo)) return Corrupt("codec of another kind of track");
   LB_TRY(video ? ParseVideoEntry(entry, track) : ParseAudioEntry(entry, track));
   if (!FitsSampleEntry(track)) return Corrupt("parameter sets or configuration too short or long");

@@ -1,5 +1,8 @@
 // media/sample_entry.h: the `stsd` entries that carry a TrackConfig (ISO/IEC 14496-12 §8.5.2,
-// 14496-15 §5.4.2 and §8.4.1, 14496-14 §5.6).
+// 14496-15 §5.4.2 and §8.4.1, 14496-14 §5.6, "Encapsulation of Opus in ISOBMFF" §4.3).
+//
+// MJPEG is `mp4v` with the object type that ISO/IEC 14496-1 registers for JPEG; G.726 has no entry
+// of the standards, so it is named as QuickTime names any WAVE format: `ms` and the format's tag.
 //
 // Invariant: parsing what was built gives the TrackConfig again.
 // Threads:   free functions; no state.

@@ -14,8 +14,8 @@ std::optional<RtpPacket> ParseRtp(ByteSpan bytes) {
   packet.ssrc = reader.U32();
   reader.Skip(size_t{4} * (first & 0x0f));  // Contributing sources.
   if ((first & 0x10) != 0) {                // Extension.
-    reader.Skip(2);
-    reader.Skip(size_t{4} * reader.U16());
+    packet.extension_profile = reader.U16();
+    packet.extension = reader.Take(size_t{4} * reader.U16());
   }
   packet.payload = reader.Take(reader.remaining());
   if (!reader.ok() || first >> 6 != 2) return std::nullopt;

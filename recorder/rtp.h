@@ -1,6 +1,6 @@
 // recorder/rtp.h: RTP's packet head (RFC 3550 §5.1) and what its counters tell (§A.1).
 //
-// Invariant: a parsed packet's payload lies within the bytes given.
+// Invariant: a parsed packet's payload and extension lie within the bytes given.
 // Threads:   values.
 // Errors:    what is no RTP version 2 packet gives nullopt. Safe on hostile bytes.
 #pragma once
@@ -18,6 +18,8 @@ struct RtpPacket {
   uint16_t sequence = 0;
   uint32_t timestamp = 0;
   uint32_t ssrc = 0;
+  uint16_t extension_profile = 0;  // 0 without a header extension, which RFC 3550 §5.3.1 defines.
+  ByteSpan extension;
   ByteSpan payload;
 };
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "media/h264.h"
 
 namespace lookback::recorder {
 namespace {
@@ -32,6 +31,7 @@ RunWriter::RunWriter(const StreamId& stream, const std::vector<RtpFormat>& forma
       archive_(archive),
       gaps_(gaps),
       clock_(clock),
+      video_config_(formats.front().codec),
       map_(media::kVideoTimescale),
       wall_offset_us_(WallOffset()),
       waiting_since_us_(clock.MonotonicUs()) {
@@ -42,9 +42,8 @@ RunWriter::RunWriter(const StreamId& stream, const std::vector<RtpFormat>& forma
       aligner_.emplace(media::kVideoTimescale, format.config.timescale);
       continue;
     }
-    for (const Bytes& sps : format.config.sps) sets_.Add(sps);
-    for (const Bytes& pps : format.config.pps) sets_.Add(pps);
-    video_ = sets_.Config();
+    video_config_.AddFrom(format.config);
+    video_ = video_config_.Config();
   }
 }
 
@@ -58,10 +57,10 @@ void RunWriter::OnSample(Sample sample) {
 void RunWriter::OnPicture(Sample sample) {
   ++pictures_;
   if (!FollowClock(sample)) return;
-  const ParameterSets::Found in_band = sets_.AddFrom(sample.data);
+  const bool sets_in_band = video_config_.AddFrom(sample.data);
   const bool sync = sample.sync != Sync::kNone;
-  if (sync && sets_.changed()) {
-    video_ = sets_.Config();
+  if (sync && video_config_.changed()) {
+    video_ = video_config_.Config();
     if (run_ && (!video_ || *video_ != run_->video)) {
       InterruptRun(GapCause::kStreamChange, "the camera changed its parameters");
       same_clock_ = true;
@@ -77,8 +76,8 @@ void RunWriter::OnPicture(Sample sample) {
     ++dropped_samples_;
     return;
   }
-  if (sync && !(in_band.sps && in_band.pps)) {
-    sample.data = WithParameterSets(run_->video, sample.data);
+  if (sync && !sets_in_band) {
+    sample.data = WithParameterSets(run_->video, std::move(sample.data));
   }
   run_->last = std::max(run_->last, sample.pts);
   sample.pts -= run_->base;

@@ -21,8 +21,8 @@
 #include "recorder/audio_aligner.h"
 #include "recorder/clock_map.h"
 #include "recorder/gap_keeper.h"
-#include "recorder/parameter_sets.h"
 #include "recorder/rtp_track.h"
+#include "recorder/video_config.h"
 #include "storage/archive.h"
 
 namespace lookback::recorder {
@@ -83,8 +83,8 @@ class RunWriter : public SampleSink {
   Clock& clock_;
 
   std::optional<media::TrackConfig> audio_;
-  ParameterSets sets_;
-  std::optional<media::TrackConfig> video_;  // By the sets in force.
+  VideoConfig video_config_;
+  std::optional<media::TrackConfig> video_;  // By what the camera said last.
   ClockMap map_;
   std::optional<AudioAligner> aligner_;
   int64_t wall_offset_us_;

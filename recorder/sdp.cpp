@@ -2,8 +2,6 @@
 
 #include <optional>
 
-#include "media/audio.h"
-#include "media/h264.h"
 #include "recorder/rtsp_message.h"
 
 namespace lookback::recorder {
@@ -31,7 +29,9 @@ SdpFormat StaticFormat(uint8_t payload_type) {
   format.payload_type = payload_type;
   // RFC 3551 §6; the others that are static are none that this recorder takes.
   if (payload_type == 0) format.encoding = "PCMU";
+  if (payload_type == 2) format.encoding = "G726-32";
   if (payload_type == 8) format.encoding = "PCMA";
+  if (payload_type == 26) format.encoding = "JPEG";
   format.clock_rate = payload_type < 24 ? 8'000 : media::kVideoTimescale;
   return format;
 }
@@ -90,6 +90,21 @@ void ApplyFmtp(std::string_view value, SdpMedia& media) {
   }
 }
 
+// 26 3840-2160 (RFC 6064), or 3840,2160 for all formats of the media (GStreamer).
+void ApplySize(std::string_view value, char separator, SdpMedia& media, SdpFormat* only) {
+  uint64_t width = 0;
+  uint64_t height = 0;
+  if (!ParseDecimal(TrimSpace(TakeUntil(value, separator)), UINT16_MAX, width) ||
+      !ParseDecimal(TrimSpace(value), UINT16_MAX, height)) {
+    return;
+  }
+  for (SdpFormat& format : media.formats) {
+    if (only != nullptr && &format != only) continue;
+    format.width = static_cast<uint16_t>(width);
+    format.height = static_cast<uint16_t>(height);
+  }
+}
+
 void ApplyAttribute(std::string_view line, Sdp& sdp) {
   const std::string_view name = TakeUntil(line, ':');
   if (name == "control") {
@@ -100,86 +115,13 @@ void ApplyAttribute(std::string_view line, Sdp& sdp) {
     ApplyRtpMap(TrimSpace(line), sdp.media.back());
   } else if (name == "fmtp") {
     ApplyFmtp(TrimSpace(line), sdp.media.back());
+  } else if (name == "framesize") {
+    line = TrimSpace(line);
+    SdpFormat* const format = FindFormat(sdp.media.back(), TakeUntil(line, ' '));
+    if (format != nullptr) ApplySize(line, '-', sdp.media.back(), format);
+  } else if (name == "x-dimensions") {
+    ApplySize(line, ',', sdp.media.back(), nullptr);
   }
-}
-
-// Parameter sets that the description holds and that make sense; else they come in band.
-void ChooseH264(const SdpFormat& format, RtpFormat& chosen) {
-  chosen.kind = media::TrackKind::kVideo;
-  chosen.codec = media::Codec::kH264;
-  std::vector<Bytes> sps;
-  std::vector<Bytes> pps;
-  std::string_view sets = format.Find("sprop-parameter-sets");
-  while (!sets.empty()) {
-    Bytes nal;
-    if (!Base64Decode(TrimSpace(TakeUntil(sets, ',')), nal) || nal.empty()) continue;
-    const auto type = media::H264NalType(nal);
-    if (type == media::H264Nal::kSps)
-      sps.push_back(std::move(nal));
-    else if (type == media::H264Nal::kPps)
-      pps.push_back(std::move(nal));
-  }
-  chosen.config.sps = sps;
-  chosen.config.pps = pps;
-  if (sps.empty() || pps.empty()) return;
-  auto config = media::MakeH264Track(std::move(sps), std::move(pps));
-  if (!config) return;
-  chosen.config = std::move(*config);
-  chosen.complete = true;
-}
-
-int BitsOf(const SdpFormat& format, std::string_view name) {
-  uint64_t bits = 0;
-  return ParseDecimal(format.Find(name), 32, bits) ? static_cast<int>(bits) : 0;
-}
-
-Status ChooseAac(const SdpFormat& format, RtpFormat& chosen) {
-  Bytes config;
-  if (!HexDecode(format.Find("config"), config)) {
-    return Fail(Code::kUnsupported, "AAC without a configuration in the description");
-  }
-  if (!EqualsIgnoringCase(format.Find("mode"), "AAC-hbr")) {
-    return Fail(Code::kUnsupported, "AAC in another mode than AAC-hbr");
-  }
-  LB_TRY_ASSIGN(track, media::MakeAacTrack(std::move(config)));
-  chosen.kind = media::TrackKind::kAudio;
-  chosen.codec = media::Codec::kAac;
-  chosen.config = std::move(track);
-  chosen.complete = true;
-  chosen.aac_size_bits = BitsOf(format, "sizelength");
-  chosen.aac_index_bits = BitsOf(format, "indexlength");
-  chosen.aac_index_delta_bits = BitsOf(format, "indexdeltalength");
-  if (chosen.aac_size_bits == 0) return Fail(Code::kUnsupported, "AAC without sizelength");
-  return Ok();
-}
-
-Result<RtpFormat> TryFormat(const SdpFormat& format) {
-  RtpFormat chosen;
-  chosen.payload_type = format.payload_type;
-  chosen.clock_rate = format.clock_rate;
-  if (EqualsIgnoringCase(format.encoding, "H264")) {
-    if (format.clock_rate != media::kVideoTimescale) {
-      return Fail(Code::kUnsupported, "H.264 with a clock that is not 90 kHz");
-    }
-    ChooseH264(format, chosen);
-    return chosen;
-  }
-  if (EqualsIgnoringCase(format.encoding, "MPEG4-GENERIC")) {
-    LB_TRY(ChooseAac(format, chosen));
-    return chosen;
-  }
-  const bool a_law = EqualsIgnoringCase(format.encoding, "PCMA");
-  if (a_law || EqualsIgnoringCase(format.encoding, "PCMU")) {
-    chosen.kind = media::TrackKind::kAudio;
-    chosen.codec = a_law ? media::Codec::kPcma : media::Codec::kPcmu;
-    chosen.config = media::MakeG711Track(chosen.codec, format.clock_rate, format.channels);
-    chosen.complete = true;
-    return chosen;
-  }
-  const std::string name = format.encoding.empty()
-                               ? "payload type " + std::to_string(format.payload_type)
-                               : format.encoding;
-  return Fail(Code::kUnsupported, name);
 }
 
 }  // namespace
@@ -220,16 +162,6 @@ std::string ResolveControl(std::string_view base, std::string_view control) {
   if (url.empty() || url.back() != '/') url += '/';
   if (control[0] == '/') control.remove_prefix(1);
   return url.append(control);
-}
-
-Result<RtpFormat> ChooseFormat(const SdpMedia& media) {
-  std::string why = "no format";
-  for (const SdpFormat& format : media.formats) {
-    auto chosen = TryFormat(format);
-    if (chosen) return chosen;
-    why = chosen.message();
-  }
-  return Fail(Code::kUnsupported, why);
 }
 
 }  // namespace lookback::recorder

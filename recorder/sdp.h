@@ -30,6 +30,8 @@ struct SdpFormat {
   std::string encoding;  // "H264"; empty for a static payload type that is not known here.
   uint32_t clock_rate = 0;
   uint16_t channels = 1;
+  uint16_t width = 0;  // a=framesize or a=x-dimensions; 0: not said.
+  uint16_t height = 0;
   std::vector<Parameter> parameters;  // a=fmtp
 
   std::string_view Find(std::string_view name) const;
@@ -57,15 +59,20 @@ struct RtpFormat {
   uint32_t clock_rate = 0;
   media::TrackKind kind = media::TrackKind::kVideo;
   media::Codec codec = media::Codec::kH264;
-  // What the description says of the track. H.264: without parameter sets when they come only in
-  // band; then `complete` is false.
+  // What the description says of the track. Video whose parameter sets, or size, come only in band
+  // is not `complete`.
   media::TrackConfig config;
   bool complete = false;
   // RFC 3640 §3.3.6.
   int aac_size_bits = 0;
   int aac_index_bits = 0;
   int aac_index_delta_bits = 0;
+  bool g726_low_bits_first = false;  // RFC 3551 §4.5.4; AAL2-G726 has the high bits first.
 };
+
+// What ChooseFormat() takes, for messages.
+inline constexpr std::string_view kRecordedVideo = "H.264, H.265 or MJPEG";
+inline constexpr std::string_view kRecordedAudio = "AAC, Opus, G.711 or G.726";
 
 // The first format of `media` that can be recorded; kUnsupported names what there is instead.
 Result<RtpFormat> ChooseFormat(const SdpMedia& media);

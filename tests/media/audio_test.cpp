@@ -30,9 +30,25 @@ TEST(AacConfig, RefusesWhatIsCutShortOrNotForUs) {
 }
 
 TEST(NominalAudioTicks, IsTheLengthOfOneFrame) {
-  EXPECT_EQ(NominalAudioTicks(MakeG711Track(Codec::kPcmu, 8'000, 1), 160), 160u);
-  EXPECT_EQ(NominalAudioTicks(MakeG711Track(Codec::kPcmu, 8'000, 2), 320), 160u);
-  EXPECT_EQ(NominalAudioTicks(MakeAacTrack({0x11, 0x90}).value(), 77), 1024u);
+  EXPECT_EQ(NominalAudioTicks(MakeG711Track(Codec::kPcmu, 8'000, 1), Bytes(160)), 160u);
+  EXPECT_EQ(NominalAudioTicks(MakeG711Track(Codec::kPcmu, 8'000, 2), Bytes(320)), 160u);
+  EXPECT_EQ(NominalAudioTicks(MakeAacTrack({0x11, 0x90}).value(), Bytes(77)), 1024u);
+  EXPECT_EQ(NominalAudioTicks(MakeG726Track(4), Bytes(80)), 160u);
+  EXPECT_EQ(NominalAudioTicks(MakeG726Track(5), Bytes(100)), 160u);
+}
+
+TEST(NominalAudioTicks, OfOpusStandInThePacketsFirstByte) {
+  const TrackConfig opus = MakeOpusTrack(2);
+  // RFC 6716 table 2: configurations 0 to 31; the low bits say 1, 2, 2 or so many frames.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{1 << 3}), 960u);            // SILK, 20 ms.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{3 << 3}), 2'880u);          // SILK, 60 ms.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{12 << 3}), 480u);           // Hybrid, 10 ms.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{16 << 3}), 120u);           // CELT, 2.5 ms.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{31 << 3 | 1}), 1'920u);     // Two of 20 ms.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{31 << 3 | 3, 3}), 2'880u);  // Three of them.
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{31 << 3 | 3, 63}), 5'760u);
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{31 << 3 | 3, 0}), 960u);
+  EXPECT_EQ(NominalAudioTicks(opus, Bytes{}), 960u);
 }
 
 }  // namespace

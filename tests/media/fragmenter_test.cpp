@@ -5,6 +5,7 @@
 #include <random>
 
 #include "media/audio.h"
+#include "media/jpeg.h"
 #include "tests/media/test_stream.h"
 
 namespace lookback::media {
@@ -165,6 +166,38 @@ TEST(Fragmenter, AMegabyteEndsAFragment) {
   }
 }
 
+TEST(Fragmenter, SyncSamplesAloneFillFragmentsOfTwoSeconds) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 150; ++i) samples.push_back(Picture(i * 3600, Sync::kClosed));
+  const std::vector<Fragment> fragments = FragmentAll({MakeMjpegTrack({640, 480})}, samples);
+  ExpectWhole(fragments);
+  ASSERT_EQ(fragments.size(), 3u);
+  for (const Fragment& fragment : fragments) {
+    EXPECT_EQ(fragment.info.tracks[0].samples.size(), 50u);
+    EXPECT_EQ(fragment.info.flags, 0u);
+  }
+}
+
+TEST(Fragmenter, LargeSyncSamplesAloneFillFragmentsOfAMegabyte) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 10; ++i) samples.push_back(Picture(i * 3600, Sync::kClosed, 300'000));
+  const std::vector<Fragment> fragments = FragmentAll({MakeMjpegTrack({640, 480})}, samples);
+  ExpectWhole(fragments);
+  ASSERT_EQ(fragments.size(), 4u);
+  EXPECT_EQ(fragments[0].info.tracks[0].samples.size(), 3u);
+}
+
+TEST(Fragmenter, SyncSamplesBehindOneAnotherAreNoReasonToKeepTheNextGop) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 20; ++i) {
+    samples.push_back(Picture(i * 3600, i % 10 < 2 ? Sync::kClosed : Sync::kNone));
+  }
+  const std::vector<Fragment> fragments = FragmentAll({Video()}, samples);
+  ExpectWhole(fragments);
+  ASSERT_EQ(fragments.size(), 2u);
+  EXPECT_EQ(fragments[1].info.tracks[0].samples.size(), 10u);
+}
+
 TEST(Fragmenter, SamplesAreMovedNotCopied) {
   Fragmenter fragmenter({Video()}, test::TestUtc);
   Sample picture = Picture(0, Sync::kClosed);
@@ -180,10 +213,13 @@ TEST(Fragmenter, RefusesWhatCannotBePlacedAndGoesOn) {
   EXPECT_EQ(fragmenter.Push(Picture(0, Sync::kClosed, 0)).code(), Code::kInvalid);
   EXPECT_EQ(fragmenter.Push(Picture(0, Sync::kClosed, kMaxSampleBytes + 1)).code(), Code::kInvalid);
   EXPECT_EQ(fragmenter.Push(Sound(0)).code(), Code::kInvalid);
-  for (int i = 0; i < 4; ++i) ASSERT_TRUE(fragmenter.Push(Picture(i * 90'000, Sync::kClosed)));
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_TRUE(fragmenter.Push(Picture(i * 90'000, Sync::kClosed)));
+    ASSERT_TRUE(fragmenter.Push(Picture(i * 90'000 + 3'600)));
+  }
   EXPECT_EQ(fragmenter.Push(Picture(0)).code(), Code::kInvalid);
   EXPECT_EQ(fragmenter.Push(Picture(int64_t{2} * 3600 * 90'000)).code(), Code::kInvalid);
-  EXPECT_TRUE(fragmenter.Push(Picture(273'600)));
+  EXPECT_TRUE(fragmenter.Push(Picture(277'200)));
 }
 
 TEST(Fragmenter, ABrokenOrderIsMarkedAndDecodingTimesStillRise) {

@@ -3,6 +3,7 @@
 #include "media/audio.h"
 #include "media/fragmenter.h"
 #include "media/h265.h"
+#include "media/jpeg.h"
 #include "tests/media/test_stream.h"
 
 namespace lookback::media {
@@ -31,6 +32,10 @@ std::vector<std::vector<TrackConfig>> AllTracks() {
           {main, MakeG711Track(Codec::kPcma, 8000, 1)},
           {high, MakeG711Track(Codec::kPcmu, 16000, 2)},
           {Hevc()},
+          {MakeMjpegTrack({1920, 1080}), MakeOpusTrack(2)},
+          {MakeMjpegTrack({4000, 3000}), MakeG726Track(4)},
+          {main, MakeOpusTrack(1)},
+          {main, MakeG726Track(2)},
           {MakeAacTrack({0x14, 0x08}).value()}};
 }
 
@@ -71,6 +76,10 @@ TEST(InitSection, FfprobeNamesTheTracks) {
                                   "h264,320,180|pcm_alaw,8000,1",
                                   "h264,320,180|pcm_mulaw,16000,2",
                                   "hevc,320,180",
+                                  "mjpeg,1920,1080|opus,48000,2",
+                                  "mjpeg,4000,3000|adpcm_g726,8000,1",
+                                  "h264,320,180|opus,48000,1",
+                                  "h264,320,180|adpcm_g726,8000,1",
                                   "aac,16000,1"};
   size_t i = 0;
   for (const auto& tracks : AllTracks()) {
@@ -88,6 +97,8 @@ TEST(CodecString, IsThatOfRfc6381) {
   EXPECT_EQ(CodecString(MakeAacTrack({0x11, 0x90}).value()), "mp4a.40.2");
   EXPECT_EQ(CodecString(MakeG711Track(Codec::kPcma, 8000, 1)), "alaw");
   EXPECT_EQ(CodecString(Hevc()), "hvc1.1.6.L60.90");
+  EXPECT_EQ(CodecString(MakeMjpegTrack({640, 480})), "mp4v.6C");
+  EXPECT_EQ(CodecString(MakeOpusTrack(2)), "opus");
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 
+#include "media/audio.h"
 #include "media/fragment.h"
 #include "recorder/aac_depacketizer.h"
 #include "recorder/h264_depacketizer.h"
+#include "recorder/packet_depacketizer.h"
 #include "tests/recorder/packets.h"
 
 namespace lookback::recorder {
@@ -149,7 +151,7 @@ TEST_F(H264, AnEndlessAccessUnitIsLeftOutAndTheNextIsWhole) {
 }
 
 TEST_F(H264, TooManyUnitsAreLeftOut) {
-  for (uint32_t i = 0; i <= H264Depacketizer::kMaxNalsPerAccessUnit; ++i) Push(90, false, {6, 1});
+  for (uint32_t i = 0; i <= AccessUnitBuilder::kMaxNalsPerAccessUnit; ++i) Push(90, false, {6, 1});
   EXPECT_EQ(depacketizer_.dropped_access_units(), 1u);
   Push(180, true, Idr());
   EXPECT_EQ(samples().size(), 1u);
@@ -224,6 +226,56 @@ TEST_F(Aac, NonsenseMakesNoSample) {
     const size_t before = list_.samples.size();
     Push(1, payload);
     EXPECT_LE(list_.samples.size(), before + 1);
+  }
+}
+
+TEST(PacketAudio, APacketIsASample) {
+  test::SampleList list;
+  RtpFormat format;
+  format.codec = media::Codec::kOpus;
+  PacketDepacketizer depacketizer(format, list);
+  const Bytes payload = {0x78, 1, 2};
+  RtpPacket packet;
+  depacketizer.Push(packet, {1, 1, 0});
+  packet.payload = payload;
+  depacketizer.Push(packet, {960, 7, 2});
+  ASSERT_EQ(list.samples.size(), 1u);
+  EXPECT_EQ(list.samples[0].data, payload);
+  EXPECT_EQ(list.samples[0].track, media::TrackKind::kAudio);
+  EXPECT_EQ(list.samples[0].pts, 960);
+  EXPECT_EQ(list.samples[0].lost_packets, 2u);
+  EXPECT_TRUE(list.samples[0].damaged);
+}
+
+// RFC 3551 figures of §4.5.4: codewords A, B, ... with the first in the low bits.
+TEST(G726, CodewordsAreTurnedFromTheLowBitsToTheHigh) {
+  // Two bits: D C B A -> A B C D.
+  EXPECT_EQ(HighBitsFirst(Bytes{0b11'10'01'00}, 2), (Bytes{0b00'01'10'11}));
+  // Three bits, A to H = 0 to 7: C(2 low bits) B A | F(1) E D C(high) | H G F(2 high).
+  EXPECT_EQ(HighBitsFirst(Bytes{0b10'001'000, 0b1'100'011'0, 0b111'110'10}, 3),
+            (Bytes{0b000'001'01, 0b0'011'100'1, 0b01'110'111}));
+  // Four bits: B A -> A B.
+  EXPECT_EQ(HighBitsFirst(Bytes{0x21, 0x43}, 4), (Bytes{0x12, 0x34}));
+  // Five bits, A to H = 1 to 8.
+  EXPECT_EQ(
+      HighBitsFirst(Bytes{0b010'00001, 0b0'00011'00, 0b0101'0010, 0b11'00110'0, 0b01000'001}, 5),
+      (Bytes{0b00001'000, 0b10'00011'0, 0b0100'0010, 0b1'00110'00, 0b111'01000}));
+}
+
+TEST(G726, OnlyRfc3551sOwnOrderIsTurned) {
+  for (const bool low_bits_first : {false, true}) {
+    test::SampleList list;
+    RtpFormat format;
+    format.codec = media::Codec::kG726;
+    format.config = media::MakeG726Track(4);
+    format.g726_low_bits_first = low_bits_first;
+    PacketDepacketizer depacketizer(format, list);
+    const Bytes payload = {0x21, 0x43};
+    RtpPacket packet;
+    packet.payload = payload;
+    depacketizer.Push(packet, {0, 1, 0});
+    ASSERT_EQ(list.samples.size(), 1u);
+    EXPECT_EQ(list.samples[0].data, low_bits_first ? (Bytes{0x12, 0x34}) : payload);
   }
 }
 

@@ -15,6 +15,11 @@ namespace lookback::test {
 inline const std::string kSpropSets = "Z0IACpZTBYmI,aMljiA==";
 inline const std::string kOtherSpropSets = "Z0IAC5ZTBYmI,aMljiA==";
 
+// H.265, 320x180, by x265.
+inline const std::string kH265Vps = "QAEMAf//AWAAAAMAkAAAAwAAAwA8lZgJ";
+inline const std::string kH265Sps = "QgEBAWAAAAMAkAAAAwAAAwA8oAoIC595ZWaSTK8BaAgAAAMACAAAAwDIQA==";
+inline const std::string kH265Pps = "RAHBcrRiQA==";
+
 inline Bytes Unbase64(const std::string& text) {
   Bytes bytes;
   Base64Decode(text, bytes);
@@ -23,6 +28,16 @@ inline Bytes Unbase64(const std::string& text) {
 inline Bytes Sps() { return Unbase64("Z0IACpZTBYmI"); }
 inline Bytes OtherSps() { return Unbase64("Z0IAC5ZTBYmI"); }
 inline Bytes Pps() { return Unbase64("aMljiA=="); }
+inline Bytes H265Vps() { return Unbase64(kH265Vps); }
+inline Bytes H265Sps() { return Unbase64(kH265Sps); }
+inline Bytes H265Pps() { return Unbase64(kH265Pps); }
+
+// A slice of H.265 of that NAL unit type.
+inline Bytes H265Nal(uint8_t type, size_t bytes, bool begins_picture = true) {
+  Bytes nal = {static_cast<uint8_t>(type << 1), 1, static_cast<uint8_t>(begins_picture ? 0xa0 : 0)};
+  nal.resize(bytes, 0x55);
+  return nal;
+}
 
 // Slices whose heads say first_mb_in_slice 0 (or not) and slice type I or P.
 inline Bytes Idr(size_t bytes = 40) {

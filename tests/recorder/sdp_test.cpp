@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "media/audio.h"
 #include "tests/recorder/packets.h"
 
 namespace lookback::recorder {
@@ -54,16 +55,83 @@ TEST(Sdp, ACamerasDescriptionGivesItsTracks) {
 }
 
 TEST(Sdp, StaticPayloadTypesNeedNoMap) {
-  const auto sdp = ParseSdp("m=audio 0 RTP/AVP 8 0\nm=audio 0 RTP/AVP 0\n");
+  const auto sdp = ParseSdp(
+      "m=audio 0 RTP/AVP 8 0\nm=audio 0 RTP/AVP 0\nm=audio 0 RTP/AVP 2\nm=video 0 RTP/AVP 26\n");
   ASSERT_TRUE(sdp);
   EXPECT_EQ(ChooseFormat(sdp->media[0])->codec, media::Codec::kPcma);
   EXPECT_EQ(ChooseFormat(sdp->media[1])->codec, media::Codec::kPcmu);
   EXPECT_EQ(ChooseFormat(sdp->media[1])->config.timescale, 8'000u);
+  EXPECT_EQ(ChooseFormat(sdp->media[2])->codec, media::Codec::kG726);
+  EXPECT_EQ(ChooseFormat(sdp->media[3])->codec, media::Codec::kMjpeg);
+}
+
+// The description of RFC 7798 §7.2.2, with sets of a real stream.
+TEST(Sdp, ParameterSetsOfH265ComeInThreeParameters) {
+  const std::string head =
+      "m=video 0 RTP/AVP 98\r\na=rtpmap:98 H265/90000\r\na=fmtp:98 profile-id=1; sprop-vps=" +
+      test::kH265Vps + "; sprop-sps=" + test::kH265Sps;
+  const auto whole = ChooseFormat(ParseSdp(head + "; sprop-pps=" + test::kH265Pps)->media[0]);
+  ASSERT_TRUE(whole) << whole.message();
+  EXPECT_TRUE(whole->complete);
+  EXPECT_EQ(whole->codec, media::Codec::kH265);
+  EXPECT_EQ(whole->config.width, 320);
+  EXPECT_EQ(whole->config.height, 180);
+  EXPECT_THAT(whole->config.pps, testing::ElementsAre(test::Unbase64(test::kH265Pps)));
+  const auto without_pps = ChooseFormat(ParseSdp(head)->media[0]);
+  ASSERT_TRUE(without_pps);
+  EXPECT_FALSE(without_pps->complete);
+  EXPECT_EQ(without_pps->config.vps.size(), 1u);
+  EXPECT_EQ(without_pps->config.codec, media::Codec::kH265);
+}
+
+TEST(Sdp, H265OutOfDecodingOrderIsRefusedByName) {
+  const std::string head = "m=video 0 RTP/AVP 98\na=rtpmap:98 H265/90000\na=fmtp:98 ";
+  for (const char* parameter : {"sprop-max-don-diff=2", "sprop-depack-buf-nalus=4"}) {
+    const auto format = ChooseFormat(ParseSdp(head + parameter)->media[0]);
+    EXPECT_EQ(format.code(), Code::kUnsupported);
+    EXPECT_EQ(format.message(), "H.265 out of decoding order (sprop-max-don-diff)");
+  }
+  EXPECT_FALSE(ChooseFormat(ParseSdp(head + "tx-mode=MRST")->media[0]));
+  EXPECT_TRUE(ChooseFormat(ParseSdp(head + "sprop-max-don-diff=0;tx-mode=SRST")->media[0]));
+}
+
+TEST(Sdp, AudioFormatsSayWhatTheyAre) {
+  const auto choose = [](const std::string& map, const std::string& fmtp = "") {
+    return ChooseFormat(
+        ParseSdp("m=audio 0 RTP/AVP 97\na=rtpmap:97 " + map + "\na=fmtp:97 " + fmtp + "\n")
+            ->media[0]);
+  };
+  EXPECT_EQ(choose("opus/48000/2", "sprop-stereo=1")->config.channels, 2);
+  EXPECT_EQ(choose("OPUS/48000/2", "sprop-stereo=0")->config.channels, 1);
+  EXPECT_EQ(choose("opus/48000/2")->config, media::MakeOpusTrack(1));
+  EXPECT_FALSE(choose("opus/8000/1"));
+  EXPECT_EQ(choose("G726-40/8000")->config, media::MakeG726Track(5));
+  EXPECT_TRUE(choose("g726-24/8000")->g726_low_bits_first);
+  EXPECT_EQ(choose("AAL2-G726-16/8000")->config, media::MakeG726Track(2));
+  EXPECT_FALSE(choose("AAL2-G726-16/8000")->g726_low_bits_first);
+  for (const char* bad : {"G726-/8000", "G726-8/8000", "G726-48/8000", "G726-33/8000",
+                          "G726-32/16000", "G726-32/8000/2", "AAL2-G726-x/8000"}) {
+    EXPECT_FALSE(choose(bad)) << bad;
+  }
+}
+
+TEST(Sdp, TheSizeOfLargeJpegPicturesIsTaken) {
+  const auto one =
+      ChooseFormat(ParseSdp("m=video 0 RTP/AVP 26\na=framesize:26 3840-2160\n")->media[0]);
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->config.width, 3840);
+  EXPECT_EQ(one->config.height, 2160);
+  const auto other =
+      ChooseFormat(ParseSdp("m=video 0 RTP/AVP 26\na=x-dimensions:2592,1944\n")->media[0]);
+  EXPECT_EQ(other->config.height, 1944);
+  const auto bad = ChooseFormat(
+      ParseSdp("m=video 0 RTP/AVP 26\na=framesize:26 99999999-1\na=x-dimensions:\n")->media[0]);
+  EXPECT_EQ(bad->config.width, 0);
 }
 
 TEST(Sdp, TheFirstFormatThatFitsIsTaken) {
-  const auto sdp = ParseSdp(
-      "m=video 0 RTP/AVP 26 99 96\r\na=rtpmap:99 H265/90000\r\na=rtpmap:96 h264/90000\r\n");
+  const auto sdp =
+      ParseSdp("m=video 0 RTP/AVP 31 99 96\r\na=rtpmap:99 VP9/90000\r\na=rtpmap:96 h264/90000\r\n");
   ASSERT_TRUE(sdp);
   const auto format = ChooseFormat(sdp->media[0]);
   ASSERT_TRUE(format);

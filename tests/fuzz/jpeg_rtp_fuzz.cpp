@@ -1,0 +1,10 @@
+// Packets of JPEG.
+#include "tests/fuzz/rtp_track_fuzz.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace lookback;
+  recorder::RtpFormat format;
+  format.codec = media::Codec::kMjpeg;
+  fuzz::FeedTrack(format, {data, size});
+  return 0;
+}
