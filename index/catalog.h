@@ -3,10 +3,11 @@
 // Invariant: the catalog is a function of the ledger records [0, position()): applying them in order
 //            to an empty catalog gives the same rows. It never names a segment that the ledger does
 //            not.
-// Threads:   Apply(), Flush() and Reopen() on one thread at a time; everything else on any.
+// Threads:   Apply(), Flush(), Reopen() and Writable() on one thread at a time; everything else on
+//            any.
 // Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on failing
 //            until Reopen); kCorrupt for rows that do not decode; kUnavailable while it could not be
-//            opened again.
+//            opened again, not even for reading.
 //
 // Every overlap query costs O(answer + log n), whatever the length of the longest interval
 // (index/schema.h tells how).
@@ -45,6 +46,8 @@ class Catalog {
     uint64_t cache_bytes = 64 << 20;
   };
 
+  // Where the disk takes no writes (it is full), an existing catalog is opened for reading alone:
+  // its rows answer, Writable() and Apply() say why nothing is added, Reopen() tries again.
   static Result<std::unique_ptr<Catalog>> Open(const std::string& path, const Options& options);
   ~Catalog();
 
@@ -55,6 +58,9 @@ class Catalog {
   // only after Flush(): what a crash takes is applied again from the ledger.
   Status Apply(const std::vector<NumberedRecord>& records);
   Status Flush();
+
+  // The error that keeps Apply() from working until Reopen(); Ok when there is none.
+  Status Writable() const;
 
   // Closes the database and opens it anew: the only way out of a failed write. position() is then
   // what had reached the disk. kUnavailable while a reader is inside: try again later.

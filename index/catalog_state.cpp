@@ -32,26 +32,26 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const std::shared_ptr<rocksdb::Cache>
   return options;
 }
 
+// Keeps nothing. A reader beside the writer must leave the writer's log, and the directory, alone;
+// and RocksDB builds with assertions end the process at the second line that a full disk refuses.
+class NoLog : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
 rocksdb::DBOptions DatabaseOptions(bool create) {
   rocksdb::DBOptions options;
   options.create_if_missing = create;
   options.create_missing_column_families = create;
   options.max_background_jobs = 2;
-  options.keep_log_file_num = 3;
-  options.max_log_file_size = 4 << 20;
+  options.info_log = std::make_shared<NoLog>();
   options.max_open_files = 256;
   options.max_total_wal_size = 64 << 20;
   // Rows and position() live in different families: they reach the disk together or not at all.
   options.atomic_flush = true;
   return options;
 }
-
-// Keeps nothing. A reader beside the writer must leave the writer's log, and the directory, alone.
-class NoLog : public rocksdb::Logger {
- public:
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
 
 }  // namespace
 
@@ -98,23 +98,22 @@ namespace {
 
 // Opens all families that there are, and those of ours that are missing.
 Result<std::shared_ptr<Database>> OpenDatabase(const std::string& path,
-                                               const Catalog::Options& options) {
-  rocksdb::DBOptions database = DatabaseOptions(options.create && !options.read_only);
-  if (options.read_only) database.info_log = std::make_shared<NoLog>();
+                                               const Catalog::Options& options, bool read_only) {
+  rocksdb::DBOptions database = DatabaseOptions(options.create && !read_only);
   const auto cache = rocksdb::NewLRUCache(options.cache_bytes);
   std::vector<std::string> names;
   // A new database has no list yet; Open says what is wrong with any other.
   (void)rocksdb::DB::ListColumnFamilies(database, path, &names);
   for (const std::string_view name : kFamilyNames) {
     const bool known = std::find(names.begin(), names.end(), name) != names.end();
-    if (!known && !options.read_only) names.emplace_back(name);
+    if (!known && !read_only) names.emplace_back(name);
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : names) descriptors.emplace_back(name, FamilyOptions(cache));
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const auto status = options.read_only
+  const auto status = read_only
                           ? rocksdb::DB::OpenForReadOnly(database, path, descriptors, &handles, &db)
                           : rocksdb::DB::Open(database, path, descriptors, &handles, &db);
   if (!status.ok()) return tl::unexpected(Translate(status, "open the catalog " + path));
@@ -137,10 +136,19 @@ Result<std::shared_ptr<Database>> OpenDatabase(const std::string& path,
 }  // namespace
 
 Status Catalog::State::Open() {
-  LB_TRY_ASSIGN(opened, OpenDatabase(path, options));
+  const Status opened = OpenAs(options.read_only);
+  if (opened || options.read_only) return opened;
+  const Code code = opened.error().code;
+  if (code != Code::kDiskFull && code != Code::kDiskFailed) return opened;
+  if (OpenAs(/*read_only=*/true)) failed = opened.error();
+  return opened;
+}
+
+Status Catalog::State::OpenAs(bool read_only) {
+  LB_TRY_ASSIGN(opened, OpenDatabase(path, options, read_only));
   LB_TRY_ASSIGN(format, opened->Get(Family::kDefault, kFormatKey));
   const std::string ours = schema::U64(schema::kFormatVersion);
-  if (!format && !options.read_only) {
+  if (!format && !read_only) {
     const auto put = opened->db->Put(rocksdb::WriteOptions(), AsSlice(kFormatKey), ours);
     if (!put.ok()) return tl::unexpected(Translate(put, "write the catalog " + path));
   } else if (format && *format != ours) {
@@ -163,7 +171,8 @@ Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, const Op
   auto state = std::make_unique<State>();
   state->path = path;
   state->options = options;
-  LB_TRY(state->Open());
+  const Status opened = state->Open();
+  if (!opened && !state->failed) return Pass(opened.error());
   return std::unique_ptr<Catalog>(new Catalog(std::move(state)));
 }
 
@@ -182,6 +191,11 @@ Catalog::Catalog(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Catalog::~Catalog() = default;
 
 uint64_t Catalog::position() const { return state_->position; }
+
+Status Catalog::Writable() const {
+  if (state_->failed) return tl::unexpected(*state_->failed);
+  return Ok();
+}
 
 Status Catalog::Flush() {
   LB_TRY_ASSIGN(database, state_->Use());

@@ -62,14 +62,16 @@ struct Database {
 struct Catalog::State {
   // The database, which stays open as long as the caller holds it.
   Result<std::shared_ptr<const Database>> Use() const;
+  // For reading alone where the disk takes no writes: `failed` is set then, and returned.
   Status Open();
+  Status OpenAs(bool read_only);
 
   std::string path;
   Options options;
   mutable std::mutex mutex;            // For `database`.
   std::shared_ptr<Database> database;  // nullptr when it could not be opened again.
   std::atomic<uint64_t> position{0};
-  std::optional<Error> failed;  // Once set, Apply goes on failing.
+  std::optional<Error> failed;  // Once set, Apply goes on failing until Reopen().
 };
 
 }  // namespace lookback::index

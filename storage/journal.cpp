@@ -156,7 +156,8 @@ Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& 
                                     std::to_string(ledger.size()));
   }
   auto state = std::make_unique<State>(ledger, catalog);
-  const Status caught_up = CatchUp(ledger, catalog);
+  const Status writable = catalog.Writable();
+  const Status caught_up = writable ? CatchUp(ledger, catalog) : writable;
   if (!caught_up && !IsDisk(caught_up)) return Pass(caught_up.error());
   if (!caught_up) {
     state->behind = true;

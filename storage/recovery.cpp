@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <set>
@@ -20,6 +21,8 @@ namespace {
 constexpr size_t kMaxNotes = 1'000;           // In the report; the log has them all.
 constexpr size_t kCandidatesOfBatch = 4'096;  // Files that one pass over the ledger asks about.
 constexpr size_t kSealsOfGroup = 64;
+// How often a catalog that is behind the ledger is looked at again.
+constexpr auto kCatalogPause = std::chrono::seconds(1);
 
 // A key as a path tells it: to the millisecond.
 using PathKey = std::tuple<StreamId, int64_t, uint32_t, uint32_t>;
@@ -50,7 +53,11 @@ class RecoveryImpl : public Recovery {
     finished_.wait(lock, [this] { return report_.finished; });
   }
   void Stop() override {
-    stop_ = true;
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    stopped_.notify_all();
     if (thread_.joinable()) thread_.join();
   }
   RecoveryReport report() const override {
@@ -59,6 +66,7 @@ class RecoveryImpl : public Recovery {
   }
 
  private:
+  bool AwaitCatalog();
   void RunRest();
   Status CheckVolume(Volume& volume);
   Status CheckDay(Volume& volume, const Volume::Day& day, std::vector<Candidate>& unknown,
@@ -83,7 +91,7 @@ class RecoveryImpl : public Recovery {
   std::atomic<bool> stop_{false};
   std::thread thread_;
   mutable std::mutex mutex_;
-  std::condition_variable finished_;
+  std::condition_variable finished_, stopped_;
   RecoveryReport report_;
 };
 
@@ -103,7 +111,17 @@ std::vector<Volume::Day> RecoveryImpl::NewestDays(Volume& volume) const {
   return *days;
 }
 
+// A catalog that lacks records of the ledger would have files sealed twice, and deleted ones missed.
+bool RecoveryImpl::AwaitCatalog() {
+  std::unique_lock lock(mutex_);
+  while (!stop_ && parts_.journal->catalog_behind()) {
+    stopped_.wait_for(lock, kCatalogPause, [this] { return stop_.load(); });
+  }
+  return !stop_;
+}
+
 void RecoveryImpl::RunNewest(int64_t budget_us) {
+  if (parts_.journal->catalog_behind()) return;
   const int64_t end_us = parts_.clock->MonotonicUs() + budget_us;
   const auto go_on = [&] { return parts_.clock->MonotonicUs() < end_us; };
   for (Volume* volume : parts_.volumes) {
@@ -121,6 +139,7 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
 }
 
 void RecoveryImpl::RunRest() {
+  if (!AwaitCatalog()) return;
   for (Volume* volume : parts_.volumes) {
     if (stop_ || volume->state() == VolumeState::kOffline) continue;
     const Status checked = CheckVolume(*volume);

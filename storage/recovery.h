@@ -35,7 +35,8 @@ class Recovery {
   static std::unique_ptr<Recovery> Make(Parts parts, RecoveryReport report);
   virtual ~Recovery() = default;  // Stops.
 
-  // The streams' newest days, where a crash leaves its torn files; gives up after `budget_us`.
+  // The streams' newest days, where a crash leaves its torn files; gives up after `budget_us`, and
+  // at once while the catalog is behind the ledger: the rest waits for it.
   virtual void RunNewest(int64_t budget_us) = 0;
   // All the rest, on a thread of its own.
   virtual void StartRest() = 0;

@@ -186,6 +186,10 @@ Status StoreImpl::OpenCatalog(RecoveryReport& report) {
     if (!catalog) return Pass(catalog.error());
   }
   catalog_ = std::move(*catalog);
+  if (const Status writable = catalog_->Writable(); !writable) {
+    report.notes.push_back("the catalog can only be read: " + writable.error().message);
+    LogError("store", report.notes.back());
+  }
   return Ok();
 }
 

@@ -209,6 +209,26 @@ TEST_F(JournalTest, ACatalogThatCannotBeWrittenCatchesUpOnceItCan) {
   EXPECT_EQ(catalog_->Markers({}, marker.range)->size(), 8u);
 }
 
+TEST_F(JournalTest, ACatalogThatIsFullAtTheStartAnswersAndCatchesUp) {
+  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  journal_.reset();
+  ASSERT_TRUE(ledger_->Append({Act("missed")}) && ledger_->Sync());
+  {
+    const FileSizeLimit full(0);
+    Start();
+    ASSERT_NE(journal_, nullptr);
+    EXPECT_TRUE(journal_->catalog_behind());
+    EXPECT_EQ(InCatalog(), std::vector<std::string>{"before"});
+    EXPECT_FALSE(catalog_->Reopen());
+    EXPECT_EQ(InCatalog(), std::vector<std::string>{"before"}) << "it can be read all the while";
+  }
+  for (int commits = 0; journal_->catalog_behind() && commits < 50; ++commits) {
+    ASSERT_TRUE(journal_->Commit({Act("later")}));
+  }
+  EXPECT_FALSE(journal_->catalog_behind());
+  EXPECT_EQ(InCatalog(), OnLedger());
+}
+
 TEST_F(JournalTest, AReaderInsideKeepsTheCatalogOpen) {
   index::Seal seal;
   seal.stream.camera = *CameraId::Parse("gate");
