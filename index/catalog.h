@@ -54,8 +54,8 @@ class Catalog {
   // The number of the first ledger record that is not applied yet.
   uint64_t position() const;
 
-  // Applies records, which must follow one another from position(), as one atomic batch. Durable
-  // only after Flush(): what a crash takes is applied again from the ledger.
+  // Applies records, in rising order from position() on, as one atomic batch; numbers left out were
+  // lost by the ledger. Durable only after Flush(): what a crash takes is applied again from there.
   Status Apply(const std::vector<NumberedRecord>& records);
   Status Flush();
 

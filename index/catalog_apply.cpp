@@ -199,12 +199,12 @@ Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
   Applier applier(*database);
   uint64_t next = state_->position;
   for (const NumberedRecord& record : records) {
-    if (record.number != next) {
+    if (record.number < next) {
       return Fail(Code::kInvalid, "ledger record " + std::to_string(record.number) +
                                       " does not follow the catalog's position " +
                                       std::to_string(next));
     }
-    ++next;
+    next = record.number + 1;
     LB_TRY(applier.Apply(record));
   }
   const auto status = applier.Write(next);

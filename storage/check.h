@@ -60,6 +60,7 @@ Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProg
 struct RebuildReport {
   uint64_t records = 0;
   uint64_t segments = 0;
+  uint64_t lost_records = 0;  // Damaged on the ledger: what they said is not in the catalog.
 };
 Result<RebuildReport> Rebuild(const std::string& data, Clock& clock, FileSystem& files,
                               const OnProgress& progress);

@@ -144,18 +144,23 @@ class Checker {
     }
     const bool first = report_.ledger_records == 0;
     const uint64_t total = (*ledger)->size();
-    const Status read =
+    const auto lost =
         (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {
           Apply(numbered);
-          Tell("ledger", ++report_.ledger_records, total);
+          Tell("ledger", numbered.number + 1, total);
           return true;
         });
-    if (!read) {
-      Add(FindingKind::kLedgerDamage, read.message());
-      ledger_whole_ = false;
+    report_.ledger_records = std::max(report_.ledger_records, total);
+    if (!lost || *lost > 0) ledger_whole_ = false;
+    if (!lost) {
+      Add(FindingKind::kLedgerDamage, lost.message());
     } else if (first) {
       const Status verified = (*ledger)->Verify();
-      if (!verified) Add(FindingKind::kLedgerDamage, verified.error().message);
+      if (!verified) {
+        Add(FindingKind::kLedgerDamage,
+            verified.error().message +
+                (*lost > 0 ? fmt::format(" ({} records are lost in all)", *lost) : std::string()));
+      }
     }
     if (!running_ && (*ledger)->torn_bytes() > 0) {
       Add(FindingKind::kLedgerDamage,

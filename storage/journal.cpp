@@ -25,7 +25,8 @@ struct Group {
   Journal::Done done;
 };
 
-Status CatchUp(const Ledger& ledger, index::Catalog& catalog) {
+// How many lost records it passed over.
+Result<uint64_t> CatchUp(const Ledger& ledger, index::Catalog& catalog) {
   std::vector<index::NumberedRecord> batch;
   Status applied = Ok();
   const auto apply = [&] {
@@ -33,17 +34,17 @@ Status CatchUp(const Ledger& ledger, index::Catalog& catalog) {
     batch.clear();
     return applied.has_value();
   };
-  LB_TRY(ledger.Read(catalog.position(), [&](const index::NumberedRecord& record) {
+  LB_TRY_ASSIGN(lost, ledger.Read(catalog.position(), [&](const index::NumberedRecord& record) {
     batch.push_back(record);
     return batch.size() < kCatchUpRecords || apply();
   }));
   if (applied && !batch.empty()) apply();
-  return applied;
+  LB_TRY(applied);
+  return lost;
 }
 
-bool IsDisk(const Status& status) {
-  return !status &&
-         (status.error().code == Code::kDiskFull || status.error().code == Code::kDiskFailed);
+bool IsDisk(const Error& error) {
+  return error.code == Code::kDiskFull || error.code == Code::kDiskFailed;
 }
 
 }  // namespace
@@ -64,6 +65,7 @@ struct Journal::State {
   size_t waiting_records = 0;
   bool stopping = false;
   std::atomic<bool> behind{false};
+  uint64_t lost = 0;
   int rounds_behind = 0;  // The journal thread's: groups since the catalog was last tried.
   std::thread thread;
   std::once_flag joined;
@@ -128,8 +130,12 @@ void Journal::State::Index(const std::vector<index::NumberedRecord>& records) {
     if (++rounds_behind >= kCatchUpRounds) TryAgain();
     return;
   }
-  const Status applied = records.front().number == catalog.position() ? catalog.Apply(records)
-                                                                      : CatchUp(ledger, catalog);
+  Status applied = Ok();
+  if (records.front().number == catalog.position()) {
+    applied = catalog.Apply(records);
+  } else if (const auto caught_up = CatchUp(ledger, catalog); !caught_up) {
+    applied = Pass(caught_up.error());
+  }
   if (applied) return;
   behind = true;
   rounds_behind = 0;
@@ -157,11 +163,13 @@ Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& 
   }
   auto state = std::make_unique<State>(ledger, catalog);
   const Status writable = catalog.Writable();
-  const Status caught_up = writable ? CatchUp(ledger, catalog) : writable;
-  if (!caught_up && !IsDisk(caught_up)) return Pass(caught_up.error());
+  const auto caught_up = writable ? CatchUp(ledger, catalog) : Pass(writable.error());
+  if (!caught_up && !IsDisk(caught_up.error())) return Pass(caught_up.error());
   if (!caught_up) {
     state->behind = true;
-    LogError("journal", "the catalog is behind the ledger: " + caught_up.error().message);
+    LogError("journal", "the catalog is behind the ledger: " + caught_up.message());
+  } else {
+    state->lost = *caught_up;
   }
   state->thread = std::thread([s = state.get()] { s->Work(); });
   return std::unique_ptr<Journal>(new Journal(std::move(state)));
@@ -202,5 +210,7 @@ void Journal::Stop() {
 }
 
 bool Journal::catalog_behind() const { return state_->behind; }
+
+uint64_t Journal::lost_records() const { return state_->lost; }
 
 }  // namespace lookback::storage

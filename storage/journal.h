@@ -43,6 +43,9 @@ class Journal {
   void Stop();
 
   bool catalog_behind() const;
+  // Records that Start() found damaged on the ledger and missing in the catalog: nobody knows what
+  // they said.
+  uint64_t lost_records() const;
 
  private:
   struct State;

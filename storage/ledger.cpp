@@ -13,7 +13,11 @@ struct Ledger::State {
   State(std::string dir, Clock* c, FileSystem& f) : directory(std::move(dir)), clock(c), files(f) {}
 
   Status Load(const Uuid* expected_store);
+  Status LoadAll(const Uuid* expected_store, bool repair);
   Status LoadLast(LedgerFile& last, bool repair);
+  Status LoadNone();
+  Result<uint64_t> EndOfRecords(LedgerFile& last, const File& file, bool repair);
+  void TellLost(const LedgerFile& file, uint64_t offset, uint64_t count) const;
   Status BeginFile();
   void ForgetUnsynced();
   std::vector<LedgerFile> Synced() const {
@@ -29,6 +33,7 @@ struct Ledger::State {
   mutable std::mutex mutex;  // For what Read sees: `list` and `torn`.
   std::vector<LedgerFile> list;
   uint64_t torn = 0;
+  uint64_t leaf_count = 0;  // When it was opened.
 
   // The appending thread's own.
   std::unique_ptr<File> current;  // The last of `list`, or nullptr: the next Append begins one.
@@ -52,7 +57,11 @@ Status Ledger::State::Load(const Uuid* expected_store) {
     if (!header || header->first_number != file.first_number) {
       // A file torn before its header was synced holds nothing yet.
       if (size <= kLedgerHeaderBytes) continue;
-      return Fail(Code::kCorrupt, "ledger file " + file.path + " has a damaged header");
+      // Its name says what it holds, and each record speaks for itself.
+      LogError("ledger", file.path + " has a damaged header; its records are read all the same");
+      file.good_bytes = size;
+      list.push_back(std::move(file));
+      continue;
     }
     if (header->version > kLedgerFormatVersion) {
       return Fail(Code::kUnsupported, "ledger file " + file.path + " is of a newer format");
@@ -74,12 +83,48 @@ Status Ledger::State::Load(const Uuid* expected_store) {
 // Finds where the last file's records end, and cuts off what is torn behind them.
 Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
   LB_TRY_ASSIGN(file, files.Open(last.path, repair ? OpenMode::kReadWrite : OpenMode::kRead));
-  LedgerWalker walker(*file, kLedgerHeaderBytes, last.good_bytes);
-  last.end_number = last.first_number;
+  LB_TRY_ASSIGN(end, EndOfRecords(last, *file, repair));
+  torn = last.good_bytes - end;
+  LB_TRY_ASSIGN(lost, LedgerLeaves::Standing(directory, last.end_number, leaf_count, files));
+  if (lost > 0) {
+    // Leaves are written after the sync, so this is no tear: records go on in another file.
+    TellLost(last, end, lost);
+    last.end_number += lost;
+    torn = 0;
+    written_number = last.end_number;
+    return Ok();
+  }
+  last.good_bytes = end;
+  if (!repair) return Ok();
+  if (torn > 0) {
+    LogWarning("ledger", last.path + ": cut off " + std::to_string(torn) +
+                             " bytes that were torn by a stop without warning");
+    LB_TRY(file->Truncate(end));
+  }
+  // What the last process appended may be in the kernel's memory only, and counts from here on.
+  LB_TRY(file->Sync());
+  current = std::move(file);
+  written_bytes = last.good_bytes;
+  written_number = last.end_number;
+  return Ok();
+}
+
+// The offset behind the last whole record that follows from those before, rot apart; counts them.
+Result<uint64_t> Ledger::State::EndOfRecords(LedgerFile& last, const File& file, bool repair) {
+  LedgerWalker walker(file, kLedgerHeaderBytes, last.good_bytes);
   LedgerRecord record;
+  last.end_number = last.first_number;
   while (true) {
     LB_TRY_ASSIGN(more, walker.Next(record));
-    if (!more) break;
+    if (!more) {
+      const uint64_t offset = walker.offset();
+      LB_TRY_ASSIGN(rot, WasSynced(last.end_number, file, offset, last.good_bytes));
+      if (!rot) return offset;
+      LB_TRY_ASSIGN(found, walker.NextAround(last.end_number, record));
+      if (!found) return offset;
+      TellLost(last, offset, record.number - last.end_number);
+      last.end_number = record.number;
+    }
     if (record.number != last.end_number) {
       return Fail(Code::kCorrupt, "ledger file " + last.path + " has record " +
                                       std::to_string(record.number) + " where " +
@@ -92,29 +137,35 @@ Status Ledger::State::LoadLast(LedgerFile& last, bool repair) {
     }
     ++last.end_number;
   }
-  torn = last.good_bytes - walker.offset();
-  if (torn > 0) {
-    LB_TRY_ASSIGN(rot, WasSynced(last.end_number, *file, walker.offset(), last.good_bytes));
-    if (rot) {
-      return Fail(Code::kCorrupt, "ledger file " + last.path + " is damaged at offset " +
-                                      std::to_string(walker.offset()) +
-                                      ", in a record that was synced; nothing was cut");
-    }
-    if (repair) {
-      LogWarning("ledger", last.path + ": cut off " + std::to_string(torn) +
-                               " bytes that were torn by a stop without warning");
-      LB_TRY(file->Truncate(walker.offset()));
-    }
-  }
-  last.good_bytes = walker.offset();
-  if (repair) {
-    // What the last process appended may be in the kernel's memory only, and counts from here on.
-    LB_TRY(file->Sync());
-    current = std::move(file);
-    written_bytes = last.good_bytes;
-    written_number = last.end_number;
-  }
+}
+
+void Ledger::State::TellLost(const LedgerFile& file, uint64_t offset, uint64_t count) const {
+  LogError("ledger", file.path + " is damaged at offset " + std::to_string(offset) + ": " +
+                         std::to_string(count) + " synced record(s) from number " +
+                         std::to_string(file.end_number) +
+                         " are lost; nothing was cut, see lookback fsck");
+}
+
+// Without a file, leaves tell of what there was.
+Status Ledger::State::LoadNone() {
+  LB_TRY_ASSIGN(lost, LedgerLeaves::Standing(directory, 0, leaf_count, files));
+  if (lost == 0) return Ok();
+  LedgerFile file;
+  file.path = JoinPath(directory, LedgerFileName(0));
+  file.good_bytes = kLedgerHeaderBytes;
+  TellLost(file, 0, lost);
+  file.end_number = written_number = lost;
+  list.push_back(std::move(file));
   return Ok();
+}
+
+// What Open and OpenReadOnly share. The leaves are counted first: beside a running store they are
+// behind its records.
+Status Ledger::State::LoadAll(const Uuid* expected_store, bool repair) {
+  LB_TRY_ASSIGN(count, LedgerLeaves::Count(directory, files));
+  leaf_count = count;
+  LB_TRY(Load(expected_store));
+  return list.empty() ? LoadNone() : LoadLast(list.back(), repair);
 }
 
 // After a failure, nothing behind the last sync counts, and the file is not trusted again. It is
@@ -159,9 +210,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const
                                              Clock& clock, FileSystem& files) {
   LB_TRY(files.MakeDirectories(directory));
   auto state = std::make_unique<State>(directory, &clock, files);
-  LB_TRY(state->Load(&store));
+  LB_TRY(state->LoadAll(&store, /*repair=*/true));
   state->store = store;
-  if (!state->list.empty()) LB_TRY(state->LoadLast(state->list.back(), true));
   LB_TRY_ASSIGN(leaves, LedgerLeaves::Open(directory, state->list, files));
   state->leaves = std::move(leaves);
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
@@ -170,8 +220,7 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const
 Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& directory,
                                                      FileSystem& files) {
   auto state = std::make_unique<State>(directory, nullptr, files);
-  LB_TRY(state->Load(nullptr));
-  if (!state->list.empty()) LB_TRY(state->LoadLast(state->list.back(), false));
+  LB_TRY(state->LoadAll(nullptr, /*repair=*/false));
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
 }
 
@@ -245,32 +294,30 @@ uint64_t Ledger::bytes() const {
 
 uint64_t Ledger::torn_bytes() const { return state_->torn; }
 
-Status Ledger::Read(uint64_t first,
-                    const std::function<bool(const index::NumberedRecord&)>& visit) const {
+Result<uint64_t> Ledger::Read(
+    uint64_t first, const std::function<bool(const index::NumberedRecord&)>& visit) const {
+  uint64_t next = first, lost = 0;
   const std::vector<LedgerFile> list = state_->Synced();
-  uint64_t expected = list.empty() ? 0 : list.front().first_number;
   for (const LedgerFile& file : list) {
-    if (file.first_number != expected) {
-      return Fail(Code::kCorrupt, "the ledger has no file with record " + std::to_string(expected));
-    }
-    expected = file.end_number;
-    if (file.end_number <= first) continue;
-    LB_TRY_ASSIGN(opened, state_->files.Open(file.path, OpenMode::kRead));
-    LedgerWalker walker(*opened, kLedgerHeaderBytes, file.good_bytes);
-    for (uint64_t number = file.first_number; number < file.end_number; ++number) {
+    if (file.end_number <= next) continue;
+    const auto opened = state_->files.Open(file.path, OpenMode::kRead);
+    if (!opened && opened.code() != Code::kNotFound) return Pass(opened.error());
+    if (!opened) continue;
+    LedgerWalker walker(**opened, kLedgerHeaderBytes, file.good_bytes);
+    while (next < file.end_number) {
       LedgerRecord raw;
-      LB_TRY_ASSIGN(more, walker.Next(raw));
-      if (!more || raw.number != number) {
-        return Damaged(file, walker.offset(), number);
-      }
-      if (number < first) continue;
+      LB_TRY_ASSIGN(more, walker.NextAround(next, raw));
+      if (!more || raw.number >= file.end_number) break;
+      lost += raw.number - next;
+      next = raw.number + 1;
       auto record = index::DecodeRecord(raw.kind, raw.payload);
       if (!record && record.code() == Code::kUnsupported) continue;
-      if (!record) return Pass(record.error(), "ledger record " + std::to_string(number));
-      if (!visit({number, raw.time_us, *std::move(record)})) return Ok();
+      if (!record) return Pass(record.error(), "ledger record " + std::to_string(raw.number));
+      if (!visit({raw.number, raw.time_us, *std::move(record)})) return lost;
     }
   }
-  return Ok();
+  return list.empty() || list.back().end_number < next ? lost
+                                                       : lost + list.back().end_number - next;
 }
 
 Status Ledger::Verify() const {

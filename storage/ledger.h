@@ -2,13 +2,14 @@
 //
 // Invariant: records are numbered from 0 without a hole. Record n's leaf hash
 //            (storage/ledger_format.h) stands in a file of its own, 32 bytes each, once the record
-//            is synced. A torn tail of the last file (after the last Sync) is cut at open; anything
-//            else that is wrong is reported and never cut.
+//            is synced. A torn tail of the last file (after the last Sync) is cut at open; a synced
+//            record that is damaged or gone, as later records or leaves tell, is lost by itself: it is
+//            reported, nothing is cut, its number is not given again.
 // Threads:   Append and Sync on one thread; Read, Verify and the counters on any.
 // Errors:    kDiskFull, kDiskFailed: nothing since the last Sync counts, and the next Append begins
 //            a new file, since a file whose write or sync failed is never trusted again. kInvalid:
-//            a record breaks a limit. kCorrupt at open or read names file and offset. kUnsupported
-//            at Open: a later version wrote here.
+//            a record breaks a limit. kCorrupt names file and offset. kUnsupported at Open: a later
+//            version wrote here.
 #pragma once
 
 #include <cstdint>
@@ -46,11 +47,12 @@ class Ledger {
   uint64_t torn_bytes() const;  // What Open cut off, or found when read-only.
 
   // Visits records from `first` on, in order, as far as they are synced; `visit` returns false to
-  // stop. Kinds of a later version are passed over.
-  Status Read(uint64_t first, const std::function<bool(const index::NumberedRecord&)>& visit) const;
+  // stop. Passes over kinds of a later version, and over lost records: how many is returned.
+  Result<uint64_t> Read(uint64_t first,
+                        const std::function<bool(const index::NumberedRecord&)>& visit) const;
 
   // Reads every synced record, and compares each with its leaf hash: kCorrupt names the first that
-  // is damaged or another than it was. For fsck.
+  // is lost or another than it was. For fsck.
   Status Verify() const;
 
  private:

@@ -12,6 +12,8 @@ constexpr std::string_view kSuffix = ".lkl";
 constexpr size_t kReadBytes = 4 << 20;
 constexpr size_t kMaxRecordBytes = kMaxLedgerPayload + kLedgerRecordOverhead;
 static_assert(kReadBytes > kMaxRecordBytes);
+// Behind damage a record is looked for among so many numbers: a file has far fewer.
+constexpr uint64_t kMaxNumbersOfFile = uint64_t{1} << 32;
 
 }  // namespace
 
@@ -43,8 +45,39 @@ Result<bool> LedgerWalker::Next(LedgerRecord& record) {
   return true;
 }
 
+Result<bool> LedgerWalker::NextAround(uint64_t at_least, LedgerRecord& record) {
+  while (true) {
+    LB_TRY_ASSIGN(whole, Next(record));
+    if (whole && record.number >= at_least) return true;
+    if (whole) continue;
+    LB_TRY_ASSIGN(found, Resync(at_least));
+    if (!found) return false;
+  }
+}
+
+// Moves byte by byte to where a whole record of such a number begins.
+Result<bool> LedgerWalker::Resync(uint64_t at_least) {
+  for (++position_;; ++position_) {
+    if (position_ >= buffer_.size() || Window().size() < kLedgerRecordOverhead) {
+      if (at_end_) return false;
+      LB_TRY(Fill());
+      if (Window().size() < kLedgerRecordOverhead) return false;
+    }
+    // The numbers first: hashing what merely looks like a length would take for ever.
+    ByteReader reader(Window());
+    const uint32_t length = reader.U32();
+    reader.Skip(8);  // Kind, version, flags, unsynced.
+    const uint64_t number = reader.U64();
+    if (length > kMaxLedgerPayload || number < at_least || number - at_least > kMaxNumbersOfFile) {
+      continue;
+    }
+    if (!at_end_ && Window().size() < kLedgerRecordOverhead + length) LB_TRY(Fill());
+    if (ParseLedgerRecord(Window())) return true;
+  }
+}
+
 Status LedgerWalker::Fill() {
-  offset_ += position_;
+  offset_ = std::min(offset_ + position_, limit_);
   position_ = 0;
   buffer_.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, limit_ - offset_)));
   LB_TRY_ASSIGN(read, file_.ReadAt(offset_, buffer_));

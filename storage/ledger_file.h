@@ -35,6 +35,9 @@ class LedgerWalker {
   // False where no whole record stands: at the end, or at damage. The record's payload stands until
   // the next call.
   Result<bool> Next(LedgerRecord& record);
+  // The next whole record numbered `at_least` or more, whatever damage stands before it; false when
+  // there is none.
+  Result<bool> NextAround(uint64_t at_least, LedgerRecord& record);
 
   // Behind the last record that Next() gave.
   uint64_t offset() const { return offset_ + position_; }
@@ -42,6 +45,7 @@ class LedgerWalker {
  private:
   ByteSpan Window() const { return ByteSpan(buffer_).subspan(position_); }
   Status Fill();
+  Result<bool> Resync(uint64_t at_least);
 
   const File& file_;
   uint64_t offset_;

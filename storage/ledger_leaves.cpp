@@ -11,6 +11,8 @@ namespace {
 constexpr std::string_view kLeavesFile = "leaves";
 constexpr size_t kLeafBytes = 32;
 static_assert(sizeof(Sha256Digest) == kLeafBytes);
+// More than the records of a ledger file; what leaves claim beyond is not believed.
+constexpr uint64_t kMaxStanding = uint64_t{1} << 20;
 
 // Whether that is no leaf yet, or one that a power cut took.
 bool IsAbsent(ByteSpan leaf) {
@@ -23,6 +25,28 @@ bool IsLeafOf(ByteSpan leaf, const LedgerRecord& record) {
 }
 
 }  // namespace
+
+Result<uint64_t> LedgerLeaves::Count(const std::string& directory, FileSystem& files) {
+  const auto file = files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead);
+  if (!file && file.code() == Code::kNotFound) return 0;
+  if (!file) return Pass(file.error());
+  LB_TRY_ASSIGN(size, (*file)->Size());
+  return size / kLeafBytes;
+}
+
+Result<uint64_t> LedgerLeaves::Standing(const std::string& directory, uint64_t first, uint64_t end,
+                                        FileSystem& files) {
+  end = std::min(end, first + kMaxStanding);
+  if (first >= end) return 0;
+  LB_TRY_ASSIGN(file, files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead));
+  Bytes leaves(static_cast<size_t>((end - first) * kLeafBytes));
+  LB_TRY_ASSIGN(read, file->ReadAt(first * kLeafBytes, leaves));
+  uint64_t standing = 0;
+  for (; (standing + 1) * kLeafBytes <= read; ++standing) {
+    if (IsAbsent(ByteSpan(leaves).subspan(standing * kLeafBytes, kLeafBytes))) break;
+  }
+  return standing;
+}
 
 Result<std::unique_ptr<LedgerLeaves>> LedgerLeaves::Open(const std::string& directory,
                                                          const std::vector<LedgerFile>& ledger,
@@ -49,8 +73,10 @@ Result<std::unique_ptr<LedgerLeaves>> LedgerLeaves::Open(const std::string& dire
 }
 
 Status LedgerLeaves::Repair(const LedgerFile& ledger, uint64_t from, FileSystem& files) {
-  LB_TRY_ASSIGN(opened, files.Open(ledger.path, OpenMode::kRead));
-  LedgerWalker walker(*opened, kLedgerHeaderBytes, ledger.good_bytes);
+  const auto opened = files.Open(ledger.path, OpenMode::kRead);
+  if (!opened && opened.code() == Code::kNotFound) return Ok();  // Lost, and told by the ledger.
+  if (!opened) return Pass(opened.error());
+  LedgerWalker walker(**opened, kLedgerHeaderBytes, ledger.good_bytes);
   const uint64_t first = std::max(from, ledger.first_number);
   Bytes kept(static_cast<size_t>((ledger.end_number - first) * kLeafBytes));
   LB_TRY_ASSIGN(read, file_->ReadAt(first * kLeafBytes, kept));
@@ -59,10 +85,9 @@ Status LedgerLeaves::Repair(const LedgerFile& ledger, uint64_t from, FileSystem&
   std::fill(kept.begin() + static_cast<ptrdiff_t>(whole), kept.end(), uint8_t{0});
   bool mended = false;
   LedgerRecord record;
-  while (true) {
-    LB_TRY_ASSIGN(more, walker.Next(record));
+  for (uint64_t next = first; next < ledger.end_number; next = record.number + 1) {
+    LB_TRY_ASSIGN(more, walker.NextAround(next, record));
     if (!more || record.number >= ledger.end_number) break;
-    if (record.number < first) continue;
     const std::span<uint8_t> leaf = std::span(kept).subspan(
         static_cast<size_t>(record.number - first) * kLeafBytes, kLeafBytes);
     if (IsAbsent(leaf)) {
@@ -103,8 +128,14 @@ Status LedgerLeaves::Verify(const std::string& directory, const std::vector<Ledg
                             FileSystem& files) {
   if (ledger.empty()) return Ok();
   LB_TRY_ASSIGN(kept, files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead));
+  uint64_t expected = 0;
   for (const LedgerFile& file : ledger) {
     LB_TRY_ASSIGN(opened, files.Open(file.path, OpenMode::kRead));
+    Bytes head(kLedgerHeaderBytes);
+    LB_TRY(opened->ReadAt(0, head));
+    if (!ParseLedgerHeader(head)) return Damaged(file, 0, file.first_number);
+    if (file.first_number != expected) return Damaged(file, 0, expected);
+    expected = file.end_number;
     LedgerWalker walker(*opened, kLedgerHeaderBytes, file.good_bytes);
     Bytes leaves(static_cast<size_t>((file.end_number - file.first_number) * kLeafBytes));
     LB_TRY_ASSIGN(read, kept->ReadAt(file.first_number * kLeafBytes, leaves));

@@ -2,7 +2,8 @@
 //
 // Invariant: a leaf that stands is of a synced record: leaves are written after the sync. One that
 //            a power cut took (absent or zero) is made again from its record; one that differs from
-//            its record is evidence, and is never written over.
+//            its record is evidence, and is never written over; one without a record tells that the
+//            record was lost.
 // Threads:   the ledger's appending thread; Verify() on any.
 // Errors:    a leaf that cannot be written costs no record: it waits for the next start. kCorrupt
 //            by Verify() names the record.
@@ -23,6 +24,12 @@ class LedgerLeaves {
   static Result<std::unique_ptr<LedgerLeaves>> Open(const std::string& directory,
                                                     const std::vector<LedgerFile>& ledger,
                                                     FileSystem& files);
+
+  // How many whole leaves the file has; 0 when there is none.
+  static Result<uint64_t> Count(const std::string& directory, FileSystem& files);
+  // How many leaves stand without a break in [first, end): so many records were synced there.
+  static Result<uint64_t> Standing(const std::string& directory, uint64_t first, uint64_t end,
+                                   FileSystem& files);
 
   // Records were appended, and wait for their sync; their leaf hashes, one after another.
   void Add(ByteSpan leaves) { ByteWriter(waiting_).Raw(leaves); }

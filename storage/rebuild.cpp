@@ -29,13 +29,14 @@ Result<RebuildReport> ApplyAll(Ledger& ledger, index::Catalog& catalog, uint64_t
     if (progress) progress({"records", report.records, ledger.size()});
     return applied.has_value();
   };
-  LB_TRY(ledger.Read(first, [&](const index::NumberedRecord& record) {
+  LB_TRY_ASSIGN(lost, ledger.Read(first, [&](const index::NumberedRecord& record) {
     report.segments += std::holds_alternative<index::Seal>(record.record);
     batch.push_back(record);
     return batch.size() < kBatchRecords || apply();
   }));
   if (applied && !batch.empty()) apply();
   LB_TRY(applied);
+  report.lost_records = lost;
   LB_TRY(catalog.Flush());
   return report;
 }
@@ -60,7 +61,7 @@ Result<RebuildReport> Rebuild(const std::string& data, Clock& clock, FileSystem&
   {
     LB_TRY_ASSIGN(catalog, index::Catalog::Open(fresh, {}));
     LB_TRY_ASSIGN(all, ApplyAll(*ledger, *catalog, 0, progress));
-    const index::Rebuilt mark{all.segments, false};
+    const index::Rebuilt mark{all.segments, all.lost_records > 0};
     LB_TRY_ASSIGN(numbered, ledger->Append({mark}));
     LB_TRY(ledger->Sync());
     LB_TRY(catalog->Apply(numbered));

@@ -82,10 +82,17 @@ Status StoreImpl::Start() {
 
   RecoveryReport report;
   report.ledger_torn_bytes = ledger_->torn_bytes();
-  const bool ledger_lost = ledger_->size() == 0 && last_mark > 0;
+  bool ledger_lost = ledger_->size() < last_mark;
   LB_TRY(OpenCatalog(report));
   LB_TRY_ASSIGN(journal, Journal::Start(*ledger_, *catalog_));
   journal_ = std::move(journal);
+  if (const uint64_t lost = journal_->lost_records(); lost > 0) {
+    ledger_lost = true;
+    report.notes.push_back(std::to_string(lost) +
+                           " ledger records are damaged, and what they said is not known; nothing "
+                           "is deleted until the policies are confirmed");
+    LogError("store", report.notes.back());
+  }
   if (report.catalog_rebuilt || ledger_lost) LB_TRY(CommitRebuilt(ledger_lost));
 
   Recovery::Parts parts;

@@ -119,12 +119,21 @@ Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem
   }();
   if (!report) return CheckFailed(report.error());
   if (options.json) {
-    PrintJson({{"records", report->records}, {"segments", report->segments}});
+    PrintJson({{"records", report->records},
+               {"segments", report->segments},
+               {"lost_records", report->lost_records}});
   } else {
     PrintText(
         fmt::format("The catalog is made anew from {} ledger records: {} segments.\nNothing "
                     "is deleted until `lookback retention confirm`.\n",
                     report->records, report->segments));
+    if (report->lost_records > 0) {
+      PrintText(
+          fmt::format("{} records of the ledger are damaged, and what they said is lost: "
+                      "`lookback fsck` names them. Look at holds and policies before you "
+                      "confirm.\n",
+                      report->lost_records));
+    }
   }
   return kExitOk;
 }

@@ -188,10 +188,12 @@ TEST_F(CatalogTest, AHoldHoldsItsCamerasUntilItExpiresOrIsReleased) {
   EXPECT_EQ(catalog_->Markers(CameraId(), {0, 1'000})->size(), 1u);
 }
 
-TEST_F(CatalogTest, RecordsMustFollowOneAnother) {
+TEST_F(CatalogTest, NoRecordIsAppliedTwiceAndALostOneIsPassedOver) {
   Apply({Segment(0)});
-  EXPECT_FALSE(catalog_->Apply({{5, kStart, Segment(1)}}));
+  EXPECT_FALSE(catalog_->Apply({{0, kStart, Segment(1)}}));
   EXPECT_EQ(catalog_->position(), 1u);
+  EXPECT_TRUE(catalog_->Apply({{5, kStart, Segment(1)}}));
+  EXPECT_EQ(catalog_->position(), 6u);
 }
 
 TEST_F(CatalogTest, WhatWasAppliedIsThereAfterReopening) {

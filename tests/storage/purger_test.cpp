@@ -126,7 +126,7 @@ class PurgerTest : public StoreFixture {
   }
   std::vector<index::Delete> Deletes() {
     std::vector<index::Delete> deletes;
-    const Status read = store_->ledger().Read(0, [&](const index::NumberedRecord& numbered) {
+    const auto read = store_->ledger().Read(0, [&](const index::NumberedRecord& numbered) {
       if (const auto* one = std::get_if<index::Delete>(&numbered.record)) deletes.push_back(*one);
       return true;
     });
