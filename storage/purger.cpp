@@ -3,6 +3,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -55,10 +56,16 @@ class PurgerThread : public Purger {
   Result<RetentionPlan> RunOnce() override {
     const std::lock_guard lock(round_);
     LB_TRY_ASSIGN(plan, PlanAll(nullptr));
+    std::map<Uuid, bool> takes;  // Volumes on which something can be removed.
     for (const Victim& victim : plan.victims) {
+      const auto [volume, first] = takes.try_emplace(victim.segment.volume, true);
+      if (first) volume->second = CanRemove(victim.segment.volume);
+      if (!volume->second) continue;
       const Status deleted = store_.DeleteSegment(victim.segment, victim.policy, victim.reason);
       if (!deleted) {
         LogWarning("retention", deleted.message());
+        // One that is held, or gone already, says nothing of the others.
+        volume->second = deleted.code() == Code::kDenied || deleted.code() == Code::kNotFound;
         continue;
       }
       if (!victim.reason.starts_with(kPressureReason))
@@ -92,6 +99,18 @@ class PurgerThread : public Purger {
       }
       lock.lock();
     }
+  }
+
+  // A DELETE is final, also where the file then cannot be removed: a volume that turned read-only
+  // would lose all its footage that way, and gain no space.
+  bool CanRemove(const Uuid& id) {
+    for (Volume* volume : store_.volumes()) {
+      if (volume->id() != id) continue;
+      const Status probe = volume->Probe();
+      if (probe || probe.code() == Code::kDiskFull) return true;
+      LogError("retention", "nothing is deleted on " + volume->root() + ": " + probe.message());
+    }
+    return false;
   }
 
   void Report(const RetentionPlan& plan) {

@@ -270,6 +270,26 @@ TEST_F(PurgerTest, AFloorStopsRecordingOrGivesWayAsItsPolicySays) {
   EXPECT_EQ(GoneOf({young}), KeysOf({young}));
 }
 
+// DELETE is final: a volume that turned read-only must not lose all its footage on record.
+TEST_F(PurgerTest, WhereNothingCanBeRemovedNothingIsDeletedOnRecord) {
+  Put(Days(0, 1));
+  std::vector<index::Seal> rows;
+  for (int i = 0; i < 3; ++i) rows.push_back(RecordAged(gate_, (4 - i) * kUsPerDay));
+  purger();
+  files_->FailNth(test::Op::kCreate, 1, Code::kDiskFailed, /*and_all_later=*/true);
+  files_->FailNth(test::Op::kRemove, 1, Code::kDiskFailed, /*and_all_later=*/true);
+  RunOnce();
+  EXPECT_TRUE(Deletes().empty());
+  // Where the probe works, but files cannot be removed, one shows it.
+  files_->StopFailing();
+  files_->FailNth(test::Op::kRemove, 2, Code::kDiskFailed, /*and_all_later=*/true);
+  RunOnce();
+  EXPECT_EQ(Deletes().size(), 1u);
+  files_->StopFailing();
+  RunOnce();
+  EXPECT_EQ(Deletes().size(), 3u);
+}
+
 TEST_F(PurgerTest, WhatIsOnAnAbsentVolumeStays) {
   const auto old = RecordAged(gate_, 40 * kUsPerDay);
   Put(Days(0, 30));
