@@ -66,6 +66,7 @@ struct Journal::State {
   bool stopping = false;
   std::atomic<bool> behind{false};
   uint64_t lost = 0;
+  int64_t wait_us = kCommitWaitUs;
   int rounds_behind = 0;  // The journal thread's: groups since the catalog was last tried.
   std::thread thread;
   std::once_flag joined;
@@ -155,7 +156,8 @@ Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Journal::~Journal() { Stop(); }
 
-Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& catalog) {
+Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& catalog,
+                                                int64_t wait_us) {
   if (catalog.position() > ledger.size()) {
     return Fail(Code::kCorrupt, "the catalog knows " + std::to_string(catalog.position()) +
                                     " ledger records, but the ledger has only " +
@@ -171,14 +173,25 @@ Result<std::unique_ptr<Journal>> Journal::Start(Ledger& ledger, index::Catalog& 
   } else {
     state->lost = *caught_up;
   }
+  state->wait_us = wait_us;
   state->thread = std::thread([s = state.get()] { s->Work(); });
   return std::unique_ptr<Journal>(new Journal(std::move(state)));
 }
 
 Status Journal::Commit(std::vector<index::Record> records) {
-  std::promise<Status> promise;
-  LB_TRY(Post(std::move(records), [&](const Status& status) { promise.set_value(status); }));
-  return promise.get_future().get();
+  const auto answer = std::make_shared<std::promise<Status>>();
+  LB_TRY(Post(std::move(records), [answer](const Status& status) { answer->set_value(status); }));
+  return Await(answer->get_future());
+}
+
+Status Journal::Await(std::future<Status> answer) const {
+  if (answer.wait_for(std::chrono::microseconds(state_->wait_us)) == std::future_status::ready) {
+    return answer.get();
+  }
+  return Fail(Code::kUnavailable,
+              "not on record yet: the ledger's disk has not answered for " +
+                  std::to_string(state_->wait_us / kUsPerMs) +
+                  " ms; it may come on record later, so look before you try again");
 }
 
 Status Journal::Post(std::vector<index::Record> records, Done done) {

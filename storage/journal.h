@@ -7,12 +7,13 @@
 //            journal's thread, many groups with one sync. Stop on any.
 // Errors:    kInvalid: a record breaks a limit; that group alone is refused. kDiskFull, kDiskFailed:
 //            the group is not on record. kUnavailable: the queue (kMaxWaiting records) is full, or
-//            the journal stopped. When only the catalog fails, the record stands, the committer
+//            the journal stopped, or Commit waited long enough. When only the catalog fails, the record stands, the committer
 //            hears Ok, catalog_behind() turns true, and the journal opens the catalog again from
 //            time to time until it has caught up.
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <vector>
 
@@ -25,19 +26,25 @@ namespace lookback::storage {
 class Journal {
  public:
   static constexpr size_t kMaxWaiting = 65'536;
+  static constexpr int64_t kCommitWaitUs = 10 * kUsPerSecond;
   using Done =
       std::function<void(const Status&)>;  // Called on the journal's thread; must not block.
 
   // Brings the catalog up to the ledger's end, then starts; a catalog whose disk fails is left
   // behind. Both must outlive the journal.
-  static Result<std::unique_ptr<Journal>> Start(Ledger& ledger, index::Catalog& catalog);
+  static Result<std::unique_ptr<Journal>> Start(Ledger& ledger, index::Catalog& catalog,
+                                                int64_t wait_us = kCommitWaitUs);
   ~Journal();  // Stops.
 
-  // Waits until the records are on the synced ledger and in the catalog. Never on a loop's thread.
+  // Waits until the records are on the synced ledger and in the catalog, but at most `wait_us`: then
+  // kUnavailable, and the group is neither refused nor on record; it may come there later, when the
+  // disk answers, or never. Never on a loop's thread.
   Status Commit(std::vector<index::Record> records);
 
   // The same without waiting; `done` may be empty.
   Status Post(std::vector<index::Record> records, Done done);
+  // Waits for what a `done` promised, as Commit does.
+  Status Await(std::future<Status> answer) const;
 
   // Commits what waits, then refuses.
   void Stop();

@@ -1,7 +1,10 @@
 #include "storage/store.h"
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <mutex>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
@@ -46,9 +49,13 @@ class StoreImpl : public Store {
 
  private:
   Status OpenVolumes();
+  uint32_t NewestEpoch() const;
+  Status PassNewestEpoch();
   Status OpenCatalog(RecoveryReport& report);
   Status MoveCatalogAside(const std::string& why, RecoveryReport& report);
   Status CommitRebuilt(bool ledger_lost);
+  Status CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way);
+  Status Unsettled(const std::string& what) const;
   Result<bool> WhollyDeleted(const index::Marker& marker) const;
 
   const StoreOptions options_;
@@ -64,6 +71,8 @@ class StoreImpl : public Store {
   std::unique_ptr<Recovery> recovery_;
   // Holds and deletions take turns, from the look at the one to the record of the other.
   std::mutex hold_mutex_;
+  // Those that nobody waits for any more, and that may come on record yet.
+  std::atomic<int> holds_under_way_{0}, deletes_under_way_{0};
 };
 
 Status StoreImpl::Start() {
@@ -84,7 +93,7 @@ Status StoreImpl::Start() {
   report.ledger_torn_bytes = ledger_->torn_bytes();
   bool ledger_lost = ledger_->size() < last_mark;
   LB_TRY(OpenCatalog(report));
-  LB_TRY_ASSIGN(journal, Journal::Start(*ledger_, *catalog_));
+  LB_TRY_ASSIGN(journal, Journal::Start(*ledger_, *catalog_, options_.commit_wait_us));
   journal_ = std::move(journal);
   if (const uint64_t lost = journal_->lost_records(); lost > 0) {
     ledger_lost = true;
@@ -95,6 +104,7 @@ Status StoreImpl::Start() {
   }
   if (report.catalog_rebuilt || ledger_lost) LB_TRY(CommitRebuilt(ledger_lost));
 
+  LB_TRY(PassNewestEpoch());
   Recovery::Parts parts;
   parts.store = file_.store;
   parts.epoch = file_.epoch;
@@ -119,6 +129,46 @@ Status StoreImpl::Start() {
   archive_ = std::move(archive);
   recovery_->StartRest();
   return Ok();
+}
+
+// The epoch of the newest footage that there is, by the catalog and by the newest file names.
+uint32_t StoreImpl::NewestEpoch() const {
+  uint32_t newest = 0;
+  if (const auto totals = catalog_->Totals()) {
+    for (const index::StreamTotals& total : *totals) {
+      const auto last = catalog_->LastSegment(total.stream);
+      if (last && *last) newest = std::max(newest, (*last)->epoch);
+    }
+  }
+  for (const auto& volume : volumes_) {
+    if (volume->state() == VolumeState::kOffline) continue;
+    const auto days = volume->Days();
+    if (!days) continue;
+    std::set<StreamId> seen;
+    for (const Volume::Day& day : *days) {
+      if (!seen.insert(day.stream).second) continue;
+      const auto files = volume->FilesOf(day);
+      if (!files) continue;
+      for (const Volume::Found& file : *files) {
+        if (!file.stray) newest = std::max(newest, file.key.epoch);
+      }
+    }
+  }
+  return newest;
+}
+
+// A store.json that was put back from a copy would give epochs a second time, and recovery takes
+// files of the present epoch for the archive's own.
+Status StoreImpl::PassNewestEpoch() {
+  const uint32_t newest = NewestEpoch();
+  if (newest < file_.epoch) return Ok();
+  if (newest == UINT32_MAX) return Fail(Code::kInvalid, options_.data + " has used all its epochs");
+  LogError("store", options_.data + "/store.json is older than the footage: it gave epoch " +
+                        std::to_string(file_.epoch) + ", but there is footage of epoch " +
+                        std::to_string(newest));
+  StoreFile raised = directory_->file();
+  file_.epoch = file_.marked_epoch = raised.epoch = newest + 1;
+  return directory_->Write(raised);
 }
 
 Status StoreImpl::OpenVolumes() {
@@ -232,6 +282,7 @@ Status StoreImpl::PutMarker(index::Marker marker, std::optional<index::Act> act)
   if (marker.cameras.empty()) return Fail(Code::kInvalid, "a marker needs a camera");
   const std::lock_guard lock(hold_mutex_);
   if (marker.hold) {
+    if (deletes_under_way_ > 0) return Unsettled("a deletion");
     LB_TRY_ASSIGN(deleted, WhollyDeleted(marker));
     if (deleted) {
       return Fail(Code::kConflict, "the footage from " + FormatTime(marker.range.start_us) +
@@ -242,7 +293,24 @@ Status StoreImpl::PutMarker(index::Marker marker, std::optional<index::Act> act)
   std::vector<index::Record> group;
   group.emplace_back(std::move(marker));
   if (act) group.emplace_back(std::move(*act));
-  return journal_->Commit(std::move(group));
+  return CommitCounted(std::move(group), holds_under_way_);
+}
+
+// A commit that was given up waiting for may come on record later; `under_way` counts it until then.
+Status StoreImpl::CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way) {
+  const auto answer = std::make_shared<std::promise<Status>>();
+  ++under_way;
+  const Status posted = journal_->Post(std::move(records), [&under_way, answer](const Status& s) {
+    --under_way;
+    answer->set_value(s);
+  });
+  if (posted) return journal_->Await(answer->get_future());
+  --under_way;
+  return posted;
+}
+
+Status StoreImpl::Unsettled(const std::string& what) const {
+  return Fail(Code::kUnavailable, what + " waits for the ledger's disk; try again later");
 }
 
 Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,
@@ -258,11 +326,13 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
   if (journal_->catalog_behind()) {
     return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
   }
+  if (holds_under_way_ > 0) return Unsettled("a hold");
   LB_TRY_ASSIGN(confirmed, catalog_->PoliciesConfirmed());
   if (!confirmed) {
-    return Fail(Code::kDenied,
-                "the catalog was rebuilt; nothing is deleted until the retention "
-                "policies are confirmed");
+    return Fail(
+        Code::kDenied,
+        "the catalog was rebuilt, or much is missing; nothing is deleted until the retention "
+        "policies are confirmed");
   }
   LB_TRY_ASSIGN(held, catalog_->IsHeld(segment.stream.camera, segment.range(), clock_.NowUs()));
   if (held) {
@@ -274,7 +344,8 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
     return Fail(Code::kNotFound,
                 segment.stream.text() + " has no segment at " + FormatTime(segment.start_us));
   }
-  LB_TRY(journal_->Commit({index::Delete{key, row->end_us, row->bytes, policy, reason}}));
+  LB_TRY(CommitCounted({index::Delete{key, row->end_us, row->bytes, policy, reason}},
+                       deletes_under_way_));
   const Status removed = (*volume)->Remove(key);
   if (!removed && removed.code() != Code::kNotFound) return removed;
   return Ok();

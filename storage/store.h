@@ -31,6 +31,7 @@ struct StoreOptions {
   std::string data;                  // The data directory.
   std::vector<std::string> volumes;  // Empty: those known already, or <data>/volume at first.
   int64_t sync_interval_us = kSyncIntervalUs;
+  int64_t commit_wait_us = Journal::kCommitWaitUs;
 };
 
 // What a start found and did, for the log and for `lookback status`.
@@ -67,11 +68,13 @@ class Store {
 
   // Puts a marker or hold on record, and with it, in one group, the act of the person who set it.
   // A hold is refused (kConflict) where footage of its range was deleted already, wholly; shares
-  // one lock with deletion.
+  // one lock with deletion. kUnavailable while a deletion is not settled, and as Journal::Commit
+  // says.
   virtual Status PutMarker(index::Marker marker, std::optional<index::Act> act = {}) = 0;
   // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
-  // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, or when
-  // the catalog, which knows the holds, is behind.
+  // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, when the
+  // catalog, which knows the holds, is behind, or a hold is not settled; also when the record did not
+  // come in time: it may come yet, and the next start removes the file then.
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) = 0;
 

@@ -113,6 +113,19 @@ TEST_F(JournalTest, OneSyncServesAllThatWaitsInOrder) {
   EXPECT_EQ(InCatalog(), expected);
 }
 
+TEST_F(JournalTest, ACommitterWaitsOnlySoLongAndTheRecordMayStillCome) {
+  journal_.reset();
+  journal_ = *Journal::Start(*ledger_, *catalog_, kUsPerMs);
+  const auto release = Occupy();
+  const Status late = journal_->Commit({Act("late")});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Code::kUnavailable);
+  EXPECT_EQ(OnLedger(), std::vector<std::string>{"occupied"});
+  release->set_value();
+  journal_->Stop();
+  EXPECT_EQ(OnLedger(), (std::vector<std::string>{"occupied", "late"}));
+}
+
 TEST_F(JournalTest, AFullQueueRefusesWithoutWaiting) {
   const auto release = Occupy();
   const index::Record one = Act("x");

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <latch>
 #include <thread>
 
@@ -65,6 +66,35 @@ TEST_F(StoreTest, EachStartHasAnEpochOfItsOwn) {
   EXPECT_EQ(store_->id(), id);
   ASSERT_OK(CutPowerAndOpen());
   EXPECT_EQ(store_->epoch(), 3u);
+}
+
+// store.json came back from a copy: the epochs after it were given already.
+TEST_F(StoreTest, AnOldStoreFileGivesNoEpochTwiceAndHidesNoFootage) {
+  ASSERT_OK(Open());
+  Close();
+  std::filesystem::copy(options_.data + "/store.json", root_ + "/copy");
+  for (int start = 2; start < 5; ++start) {
+    ASSERT_OK(Open());
+    Close();
+  }
+  ASSERT_OK(Open());
+  ASSERT_EQ(store_->epoch(), 5u);
+  SyntheticRun run(gate_, kEvening);
+  AppendAll(Begin(run), run.Until(10 * kUsPerSecond));
+  ASSERT_OK(archive().Drain());
+  files_->CutPower();
+  Close();
+  files_->RestorePower();
+  std::filesystem::copy(root_ + "/copy", options_.data + "/store.json",
+                        std::filesystem::copy_options::overwrite_existing);
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->epoch(), 6u);
+  EXPECT_EQ(store_->recovery().recovered_segments, 1u);
+  EXPECT_EQ(Numbers(gate_), UpTo(10));
+  ExpectHonest(gate_);
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->epoch(), 7u);
 }
 
 TEST_F(StoreTest, WithoutVolumesOneIsMadeBesideTheLedgerAndFoundAgain) {
@@ -208,6 +238,32 @@ TEST_F(StoreTest, HoldAndDeleteNeverBothSucceed) {
     EXPECT_NE(held, deleted);
     EXPECT_EQ(std::filesystem::exists(FileOf(row)), !deleted);
   }
+}
+
+// A ledger that does not answer may yet put on record what nobody waits for any more.
+TEST_F(StoreTest, WhileAHoldIsNotSettledNothingIsDeleted) {
+  options_.commit_wait_us = kUsPerMs;
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  RecordAndSeal(run, 10 * kUsPerSecond);
+  const index::Seal row = FirstRow();
+  std::promise<void> inside, release;
+  const auto released = release.get_future().share();
+  const auto hung = [&](const Status&) {
+    inside.set_value();
+    released.wait();
+  };
+  ASSERT_OK(store_->journal().Post({index::PoliciesConfirmed{"li.wei"}}, hung));
+  inside.get_future().wait();
+  EXPECT_EQ(store_->PutMarker(Hold(row.range())).error().code, Code::kUnavailable);
+  EXPECT_EQ(store_->DeleteSegment(row, "default/1", "age").error().code, Code::kUnavailable);
+  release.set_value();
+  std::promise<void> settled;
+  ASSERT_OK(store_->journal().Post({index::PoliciesConfirmed{"li.wei"}},
+                                   [&](const Status&) { settled.set_value(); }));
+  settled.get_future().wait();
+  EXPECT_EQ(store_->DeleteSegment(row, "default/1", "age").error().code, Code::kDenied);
+  EXPECT_TRUE(std::filesystem::exists(FileOf(row)));
 }
 
 TEST_F(StoreTest, AnAbsentCatalogIsRebuiltAndNothingIsDeletedUntilConfirmed) {
