@@ -57,8 +57,8 @@ std::vector<Alarm> CurrentAlarms(Context& context) {
   if (const auto confirmed = context.store.catalog().PoliciesConfirmed();
       confirmed && !*confirmed) {
     alarms.push_back({"policies-unconfirmed", "",
-                      "the catalog was rebuilt: nothing is deleted until the retention policies "
-                      "are looked at and confirmed"});
+                      "the catalog was rebuilt, or much footage is missing: nothing is deleted "
+                      "until the retention policies are looked at and confirmed"});
   }
   AddRetentionAlarms(context, alarms);
   if (const uint64_t missing = context.store.recovery().missing_segments; missing > 0) {

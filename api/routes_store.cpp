@@ -104,6 +104,10 @@ struct ToLine {
     return {"policies confirmed", confirmed.person, "", {}, {}, "", "", false};
   }
   Line operator()(const index::Rebuilt& rebuilt) const {
+    if (rebuilt.missing > 0) {
+      return {"much missing", "", "", {}, {}, fmt::format("{} segments", rebuilt.missing), "",
+              false};
+    }
     return {"rebuilt", "", "", {}, {}, fmt::format("{} segments", rebuilt.segments), "", false};
   }
   // What befell footage is on the timeline, not here.

@@ -152,6 +152,7 @@ template <typename A, Of<Rebuilt> S>
 void Fields(A& field, S& s) {
   field(1, s.segments);
   field(2, s.ledger_lost);
+  field(3, s.missing);
 }
 
 template <typename A, Of<PoliciesConfirmed> S>

@@ -70,7 +70,7 @@ struct Seal {
   uint64_t lost_packets = 0;
   bool clock_unsynchronised = false;
   bool recovered = false;  // Its end was found by recovery.
-  bool suspect = false;    // A write or sync of it failed.
+  bool suspect = false;    // Copied from a file of which a write or sync had failed.
   std::optional<int64_t> camera_offset_us;
   Sha256Digest sha256{};
 
@@ -173,10 +173,12 @@ struct Act {
   bool refused = false;
 };
 
-// The catalog was rebuilt: nothing is deleted until somebody confirmed the policies.
+// The catalog was rebuilt, or what it names is not there: nothing is deleted until somebody
+// confirmed the policies.
 struct Rebuilt {
   uint64_t segments = 0;
   bool ledger_lost = false;
+  uint64_t missing = 0;  // So many segments of a volume had no file at a start; 0: not for that.
 };
 struct PoliciesConfirmed {
   std::string person;

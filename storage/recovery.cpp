@@ -21,6 +21,8 @@ namespace {
 constexpr size_t kMaxNotes = 1'000;           // In the report; the log has them all.
 constexpr size_t kCandidatesOfBatch = 4'096;  // Files that one pass over the ledger asks about.
 constexpr size_t kSealsOfGroup = 64;
+// More than one part of so many of a volume's segments without a file stops deletion.
+constexpr uint64_t kMissingShare = 100;
 // How often a catalog that is behind the ledger is looked at again.
 constexpr auto kCatalogPause = std::chrono::seconds(1);
 
@@ -72,6 +74,8 @@ class RecoveryImpl : public Recovery {
   Status CheckDay(Volume& volume, const Volume::Day& day, std::vector<Candidate>& unknown,
                   bool find_missing);
   Status CheckLostDays(Volume& volume, const std::vector<Volume::Day>& listed);
+  Status FreezeIfMuchIsMissing(const Volume& volume, uint64_t more);
+  Result<bool> IsMissing(Volume& volume, const index::SegmentKey& key) const;
   Status DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows);
   Status Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on);
   Result<std::set<PathKey>> DeletedAmong(const std::vector<Candidate>& candidates) const;
@@ -90,6 +94,10 @@ class RecoveryImpl : public Recovery {
   const Parts parts_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
+  // The thread's: what it counted on the volume that it is on.
+  uint64_t volume_rows_ = 0;
+  uint64_t volume_missing_ = 0;
+  bool frozen_ = false;
   mutable std::mutex mutex_;
   std::condition_variable finished_, stopped_;
   RecoveryReport report_;
@@ -158,6 +166,11 @@ void RecoveryImpl::RunRest() {
 
 Status RecoveryImpl::CheckVolume(Volume& volume) {
   const auto go_on = [this] { return !stop_; };
+  volume_rows_ = volume_missing_ = 0;
+  LB_TRY(parts_.catalog->VisitAllSegments([&](const index::Seal& row) {
+    volume_rows_ += row.volume == volume.id();
+    return !stop_;
+  }));
   LB_TRY_ASSIGN(days, volume.Days());
   std::vector<Candidate> unknown;
   for (const Volume::Day& day : days) {
@@ -222,20 +235,51 @@ Status RecoveryImpl::CheckLostDays(Volume& volume, const std::vector<Volume::Day
   return Ok();
 }
 
+// Whoever lost that much may have lost more than files: a person looks before anything is deleted.
+Status RecoveryImpl::FreezeIfMuchIsMissing(const Volume& volume, uint64_t more) {
+  volume_missing_ += more;
+  if (frozen_ || volume_missing_ * kMissingShare <= volume_rows_) return Ok();
+  index::Rebuilt freeze;
+  freeze.segments = volume_rows_;
+  freeze.missing = volume_missing_;
+  LB_TRY(parts_.journal->Commit({freeze}));
+  frozen_ = true;
+  Report(LogLevel::kError,
+         volume.root() + " lacks " + std::to_string(volume_missing_) + " or more of its " +
+             std::to_string(volume_rows_) +
+             " segments; nothing is deleted until the policies are confirmed",
+         [](RecoveryReport&) {});
+  return Ok();
+}
+
+// Whether the row stands and its file does not. Under the lock, retention cannot be between its
+// record and its unlink.
+Result<bool> RecoveryImpl::IsMissing(Volume& volume, const index::SegmentKey& key) const {
+  LB_TRY_ASSIGN(still, parts_.catalog->FindSegment(key));
+  if (!still) return false;
+  const auto file = volume.Open(key);
+  return !file && file.code() == Code::kNotFound;
+}
+
 Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows) {
-  if (rows.empty()) return Ok();
+  if (rows.empty() || stop_) return Ok();
   // A disk that was pulled must not turn its archive into missing files.
   const Status present = volume.Probe();
   if (!present && present.code() != Code::kDiskFull) return present;
+  uint64_t count = 0;
+  for (const index::Seal& row : rows) {
+    if (row.epoch >= parts_.epoch) continue;
+    const std::lock_guard lock(*parts_.delete_mutex);
+    LB_TRY_ASSIGN(missing, IsMissing(volume, index::KeyOf(row)));
+    count += missing;
+  }
+  LB_TRY(FreezeIfMuchIsMissing(volume, count));
   for (const index::Seal& row : rows) {
     if (stop_ || row.epoch >= parts_.epoch) continue;
     const index::SegmentKey key = index::KeyOf(row);
-    // Under the lock, retention cannot be between its record and its unlink.
     const std::lock_guard lock(*parts_.delete_mutex);
-    LB_TRY_ASSIGN(still, parts_.catalog->FindSegment(key));
-    if (!still) continue;
-    const auto file = volume.Open(key);
-    if (file || file.code() != Code::kNotFound) continue;
+    LB_TRY_ASSIGN(missing, IsMissing(volume, key));
+    if (!missing) continue;
     LB_TRY(parts_.journal->Commit({index::Missing{key, row.end_us, index::GapCause::kMissing}}));
     Report(LogLevel::kError,
            "missing: " + JoinPath(volume.root(), SegmentPath(key)) + " is on record, but gone",

@@ -152,6 +152,7 @@ Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const
     index.file_bytes = copier.bytes();
     LB_TRY(file->Sync());
     repaired.seal = SealOf(index, copier.FinishSha256());
+    repaired.seal.suspect = true;
     return Ok();
   }();
   file.reset();

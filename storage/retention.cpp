@@ -28,7 +28,9 @@ class Planner {
     if (!input_.confirmed) {
       plan_.frozen = true;
       plan_.sentence =
-          "nothing is deleted: the catalog was rebuilt, and the policies wait to be confirmed";
+          "nothing is deleted: the catalog was rebuilt, or much footage is missing, and the "
+          "policies "
+          "wait to be confirmed";
       NoteStop();
       return std::move(plan_);
     }

@@ -55,7 +55,8 @@ Result<int> Show(Client& client) {
                           : table.Text());
   if (!FlagOf(answer, "confirmed")) {
     PrintText(
-        "Nothing is deleted: the catalog was rebuilt, and the policies await `lookback retention "
+        "Nothing is deleted: the catalog was rebuilt, or much footage is missing, and the policies "
+        "await `lookback retention "
         "confirm`.\n");
   }
   return kExitOk;

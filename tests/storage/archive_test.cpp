@@ -260,7 +260,9 @@ TEST_F(ArchiveTest, AFailedSyncIsNotRetriedOnTheSameFile) {
   const auto segments = Segments(gate_);
   ASSERT_EQ(segments.size(), 2u);
   EXPECT_TRUE(segments[0].row.recovered);
+  EXPECT_TRUE(segments[0].row.suspect);
   EXPECT_FALSE(segments[1].row.recovered);
+  EXPECT_FALSE(segments[1].row.suspect);
   ExpectHonest(gate_);
 }
 

@@ -120,6 +120,34 @@ TEST_F(RecoveryTest, AWholeFileThatNobodySealedIsAdopted) {
   ExpectHonest(gate_);
 }
 
+TEST_F(RecoveryTest, DeletionStopsWhenMoreThanOneInAHundredIsMissing) {
+  ASSERT_OK(Open());
+  for (int i = 0; i < 150; ++i) {
+    SyntheticRun run(gate_, kEvening + i * kUsPerMinute);
+    AppendAll(Begin(run), run.Until(kUsPerSecond));
+    recordings_.clear();
+  }
+  ASSERT_OK(archive().Drain());
+  const auto rows = Segments(gate_);
+  ASSERT_EQ(rows.size(), 150u);
+  Close();
+  std::filesystem::remove(FileOf(rows[0].row));
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->recovery().missing_segments, 1u);
+  EXPECT_TRUE(*store_->catalog().PoliciesConfirmed());
+  Close();
+  std::filesystem::remove(FileOf(rows[1].row));
+  std::filesystem::remove(FileOf(rows[2].row));
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->recovery().missing_segments, 2u);
+  EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
+  EXPECT_EQ(store_->DeleteSegment(rows[3].row, "default/1", "age").error().code, Code::kDenied);
+  ASSERT_OK(store_->journal().Commit({index::PoliciesConfirmed{"li.wei"}}));
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_TRUE(*store_->catalog().PoliciesConfirmed()) << "it is asked once";
+}
+
 TEST_F(RecoveryTest, AMissingFileIsNamedOnce) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
