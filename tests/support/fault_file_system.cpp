@@ -362,7 +362,14 @@ Result<std::vector<DirEntry>> FaultFileSystem::List(const std::string& path) {
 Result<FileInfo> FaultFileSystem::Stat(const std::string& path) {
   const std::lock_guard lock(mutex_);
   LB_TRY(Count(Op::kStat, path));
-  return below_.Stat(path);
+  LB_TRY_ASSIGN(info, below_.Stat(path));
+  if (path == mount_) ++info.device;
+  return info;
+}
+
+void FaultFileSystem::SetMount(std::string path) {
+  const std::lock_guard lock(mutex_);
+  mount_ = std::move(path);
 }
 
 Result<Space> FaultFileSystem::FreeSpace(const std::string& path) {

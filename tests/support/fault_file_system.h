@@ -76,6 +76,9 @@ class FaultFileSystem : public FileSystem {
   // What FreeSpace says is free, from now on; nothing: what there is.
   void SetFreeBytes(std::optional<uint64_t> bytes);
 
+  // Stat says from now on that `path` is a mount of its own.
+  void SetMount(std::string path);
+
   void CutPower();
   // The power goes at the `n`th call from now (from 1) that would change the disk; it does not.
   void CutPowerAt(uint64_t n);
@@ -138,6 +141,7 @@ class FaultFileSystem : public FileSystem {
   std::map<Op, uint64_t> calls_;
   uint64_t injected_ = 0;
   std::optional<uint64_t> free_bytes_;
+  std::string mount_;
   bool power_ = true;
   uint64_t changes_ = 0;     // Calls so far that would change the disk.
   uint64_t cut_at_ = 0;      // In changes_; 0: never.
