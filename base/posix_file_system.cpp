@@ -121,12 +121,13 @@ class PosixFileLock : public FileLock {
   const int fd_;
 };
 
+// O_NONBLOCK changes nothing for a file, and keeps a FIFO in its place from stopping who opens it.
 int Flags(OpenMode mode) {
   switch (mode) {
     case OpenMode::kRead:
-      return O_RDONLY | O_CLOEXEC;
+      return O_RDONLY | O_CLOEXEC | O_NONBLOCK;
     case OpenMode::kReadWrite:
-      return O_RDWR | O_CLOEXEC;
+      return O_RDWR | O_CLOEXEC | O_NONBLOCK;
     case OpenMode::kCreateNew:
     case OpenMode::kSecret:
       return O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;

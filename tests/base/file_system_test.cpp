@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 
@@ -35,6 +36,15 @@ TEST_F(FileSystemTest, WritesManyPartsInOrder) {
   EXPECT_EQ(read[999], 1);
   EXPECT_EQ(read[1'000], 2);
   EXPECT_EQ(*(*file)->ReadAt(10 + 50 * 71'000 - 5, read), 5u);
+}
+
+TEST_F(FileSystemTest, AFifoInTheWayStopsNobody) {
+  const std::string path = Path("fifo");
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const auto file = files_->Open(path, OpenMode::kRead);
+  ASSERT_TRUE(file);
+  Bytes into(8);
+  EXPECT_FALSE((*file)->ReadAt(0, into));
 }
 
 TEST_F(FileSystemTest, NeverOverwritesWhatExists) {
