@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "apps/camera_sim/sei.h"
+#include "base/checksum.h"
 
 namespace lookback::camera_sim {
 namespace {
@@ -49,22 +49,31 @@ void Camera::DeliverVideo(const Clock& clock) {
   const AccessUnit& unit = footage_->units[unit_];
   const int64_t dts_90k = VideoTime90k();
   const int64_t pts_90k = dts_90k + unit.pts_90k - unit.dts_90k - footage_->reorder_90k;
-  const ByteSpan sets =
-      ParameterSetsDue(unit, dts_90k) ? ByteSpan(footage_->parameter_sets) : ByteSpan();
   ++frame_;
   {
     const std::lock_guard lock(mutex_);
     const TimeUs capture_us = clock.NowUs();
-    const Bytes mark = BuildMarkNal({options_.id, frame_, capture_us});
-    const Bytes bytes = AssembleAccessUnit(unit, sets, mark);
+    const Bytes bytes = Assemble(unit, dts_90k, {options_.id, frame_, capture_us});
     const int sent = Send(
         {bytes, kFirstFrameNs + NsOf90k(pts_90k), kFirstFrameNs + NsOf90k(dts_90k), unit.sync});
-    log_.Append({options_.id, frame_, capture_us, unit.sync, bytes.size(), sent});
+    std::string hash;
+    if (options_.log_hashes) {
+      const bool whole = footage_->codec != VideoCodec::kMjpeg;
+      hash = HexEncode(Sha256(ByteSpan(bytes).subspan(whole ? 0 : unit.vcl_offset)));
+    }
+    log_.Append({options_.id, frame_, capture_us, unit.sync, bytes.size(), sent, hash});
   }
   if (++unit_ == footage_->units.size()) {
     unit_ = 0;
     ++loops_;
   }
+}
+
+Bytes Camera::Assemble(const AccessUnit& unit, int64_t dts_90k, const Mark& mark) {
+  if (footage_->codec == VideoCodec::kMjpeg) return AssemblePicture(unit, BuildMarkComment(mark));
+  const ByteSpan sets =
+      ParameterSetsDue(unit, dts_90k) ? ByteSpan(footage_->parameter_sets) : ByteSpan();
+  return AssembleAccessUnit(unit, sets, BuildMarkNal(mark, footage_->codec), footage_->codec);
 }
 
 int Camera::Send(const TimedBytes& unit) {
@@ -82,9 +91,15 @@ void Camera::DeliverAudio() {
   const Bytes& frame = audio_->frames[audio_frame_ % audio_->frames.size()];
   ++audio_frame_;
   const std::lock_guard lock(mutex_);
+  int sent = 0;
   for (Outlet& outlet : outlets_) {
-    // A piece of audio that is refused is lost, as on a camera; video alone is accounted for.
-    if (outlet.started) (void)outlet.feed->PushAudio({frame, time_ns, time_ns, true});
+    // A piece of audio that is refused is lost, as on a camera.
+    if (!outlet.started || !outlet.feed->PushAudio({frame, time_ns, time_ns, true})) continue;
+    sent += outlet.viewers;
+  }
+  if (options_.log_hashes) {
+    const std::string hash = HexEncode(Sha256(frame));
+    log_.AppendSound({options_.id, audio_frame_, frame.size(), sent, hash});
   }
 }
 

@@ -18,6 +18,7 @@
 #include "apps/camera_sim/feed.h"
 #include "apps/camera_sim/footage.h"
 #include "apps/camera_sim/frame_log.h"
+#include "apps/camera_sim/sei.h"
 #include "apps/camera_sim/tone.h"
 #include "base/clock.h"
 
@@ -32,6 +33,7 @@ struct CameraOptions {
   double start_fraction = 0;  // Where in the clip it starts, moved on to a sync sample.
   int64_t start_mono_us = 0;  // When it captures its first frame, by Clock::MonotonicUs().
   int config_interval_s = kConfigEverySync;
+  bool log_hashes = false;
 };
 
 class Camera {
@@ -73,6 +75,7 @@ class Camera {
   int64_t VideoTime90k() const;
   void DeliverVideo(const Clock& clock);
   void DeliverAudio();
+  Bytes Assemble(const AccessUnit& unit, int64_t dts_90k, const Mark& mark);
   int Send(const TimedBytes& unit);
   bool ParameterSetsDue(const AccessUnit& unit, int64_t time_90k);
   Outlet* Find(const Feed* feed);

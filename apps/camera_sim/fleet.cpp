@@ -182,6 +182,7 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
     camera.start_fraction = static_cast<double>(i) / options.count;
     camera.start_mono_us = start_us + kPhaseSpreadUs * i / options.count;
     camera.config_interval_s = options.config_interval_s;
+    camera.log_hashes = options.log_hashes;
     header["cameras"].push_back(camera.id);
     fleet->cameras_.push_back(std::make_unique<Camera>(
         std::move(camera), footage[static_cast<size_t>(i) % footage.size()], audio, log));

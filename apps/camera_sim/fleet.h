@@ -31,6 +31,7 @@ struct FleetOptions {
   std::string password;
   AuthMethod auth = AuthMethod::kDigest;
   int config_interval_s = kConfigEverySync;
+  bool log_hashes = false;
   Audience::Options audience;
 };
 

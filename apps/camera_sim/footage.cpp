@@ -15,8 +15,10 @@ extern "C" {
 namespace lookback::camera_sim {
 namespace {
 
-// primary_pic_type 7 (any slice) and the trailing bits, in a delimiter NAL unit.
+// primary_pic_type 7 (any slice) and the trailing bits, in a delimiter NAL unit of H.264.
 constexpr std::array<uint8_t, 2> kDelimiterNal = {kNalAccessUnitDelimiter, 0xf0};
+// pic_type 2 (any slice) and the trailing bits, behind H.265's header of two bytes.
+constexpr std::array<uint8_t, 3> kH265DelimiterNal = {35 << 1, 1, 0x50};
 constexpr size_t kMaxSpsCount = 31;
 constexpr size_t kMaxPpsCount = 255;
 
@@ -38,21 +40,28 @@ std::string AvError(int error) {
 // Collects parameter sets in the order of their first appearance.
 class ParameterSets {
  public:
-  void Add(ByteSpan nal) {
-    auto& list = NalTypeOf(nal) == kNalSps ? sps_ : pps_;
+  void Add(NalKind kind, ByteSpan nal) {
+    auto& list = kind == NalKind::kVps ? vps_ : kind == NalKind::kSps ? sps_ : pps_;
     Bytes copy(nal.begin(), nal.end());
     if (std::find(list.begin(), list.end(), copy) == list.end()) list.push_back(std::move(copy));
   }
-  size_t count() const { return sps_.size() + pps_.size(); }
+  size_t count() const { return vps_.size() + sps_.size() + pps_.size(); }
 
   Status Store(Footage& footage) const {
     if (sps_.empty() || pps_.empty()) return Fail(Code::kCorrupt, "no SPS or no PPS");
     if (sps_.size() > kMaxSpsCount || pps_.size() > kMaxPpsCount || sps_[0].size() < 4) {
       return Fail(Code::kCorrupt, "parameter sets out of bounds");
     }
-    for (const Bytes& nal : sps_) AppendLengthPrefixed(nal, footage.parameter_sets);
-    for (const Bytes& nal : pps_) AppendLengthPrefixed(nal, footage.parameter_sets);
-    ByteWriter writer(footage.decoder_config);
+    for (const auto* list : {&vps_, &sps_, &pps_}) {
+      for (const Bytes& nal : *list) AppendLengthPrefixed(nal, footage.parameter_sets);
+    }
+    if (footage.codec == VideoCodec::kH264) WriteAvcConfig(footage.decoder_config);
+    return Ok();
+  }
+
+ private:
+  void WriteAvcConfig(Bytes& config) const {
+    ByteWriter writer(config);
     writer.U8(1);
     writer.Raw(ByteSpan(sps_[0]).subspan(1, 3));
     writer.U8(0xfc | (kNalLengthBytes - 1));
@@ -60,15 +69,13 @@ class ParameterSets {
     for (const Bytes& nal : sps_) WriteCounted(nal, writer);
     writer.U8(static_cast<uint8_t>(pps_.size()));
     for (const Bytes& nal : pps_) WriteCounted(nal, writer);
-    return Ok();
   }
-
- private:
   static void WriteCounted(const Bytes& nal, ByteWriter& writer) {
     writer.U16(static_cast<uint16_t>(nal.size()));
     writer.Raw(nal);
   }
 
+  std::vector<Bytes> vps_;
   std::vector<Bytes> sps_;
   std::vector<Bytes> pps_;
 };
@@ -81,7 +88,7 @@ class Loader {
     LB_TRY(Open(path));
     LB_TRY(ReadExtradata());
     LB_TRY(ReadPackets());
-    LB_TRY(sets_.Store(footage_));
+    if (footage_.codec != VideoCodec::kMjpeg) LB_TRY(sets_.Store(footage_));
     LB_TRY(SetTimes());
     return std::move(footage_);
   }
@@ -103,17 +110,30 @@ class Loader {
     const int index = av_find_best_stream(context, AVMEDIA_TYPE_VIDEO, -1, -1, nullptr, 0);
     if (index < 0) return Fail(Code::kUnsupported, "no video track");
     stream_ = context->streams[index];
-    if (stream_->codecpar->codec_id != AV_CODEC_ID_H264) {
-      return Fail(Code::kUnsupported, std::string("the video is ") +
-                                          avcodec_get_name(stream_->codecpar->codec_id) +
-                                          ", not h264");
+    footage_.width = stream_->codecpar->width;
+    footage_.height = stream_->codecpar->height;
+    switch (stream_->codecpar->codec_id) {
+      case AV_CODEC_ID_H264:
+        footage_.codec = VideoCodec::kH264;
+        return Ok();
+      case AV_CODEC_ID_HEVC:
+        footage_.codec = VideoCodec::kH265;
+        return Ok();
+      case AV_CODEC_ID_MJPEG:
+        footage_.codec = VideoCodec::kMjpeg;
+        return Ok();
+      default:
+        return Fail(Code::kUnsupported, std::string("the video is ") +
+                                            avcodec_get_name(stream_->codecpar->codec_id) +
+                                            ", not h264, hevc or mjpeg");
     }
-    return Ok();
   }
 
   Status ReadExtradata() {
     const auto* par = stream_->codecpar;
     const ByteSpan extra(par->extradata, static_cast<size_t>(std::max(par->extradata_size, 0)));
+    if (footage_.codec == VideoCodec::kMjpeg) return Ok();
+    if (footage_.codec == VideoCodec::kH265) return ReadHevcConfig(extra);
     if (extra.empty() || extra[0] != 1) {
       for (const ByteSpan nal : SplitAnnexB(extra)) KeepIfParameterSet(nal);
       return Ok();
@@ -121,21 +141,43 @@ class Loader {
     ByteReader reader(extra);
     reader.Skip(4);
     length_bytes_ = (reader.U8() & 3) + 1;
-    for (const int mask : {0x1f, 0xff}) {
-      const int count = reader.U8() & mask;
-      for (int i = 0; i < count && reader.ok(); ++i) {
-        const ByteSpan nal = reader.Take(reader.U16());
-        if (!nal.empty()) KeepIfParameterSet(nal);
-      }
-    }
+    for (const int mask : {0x1f, 0xff}) ReadCounted(reader, reader.U8() & mask);
     if (!reader.ok()) return Fail(Code::kCorrupt, "the avcC box is cut short");
     return Ok();
   }
 
+  // HEVCDecoderConfigurationRecord (ISO/IEC 14496-15 §8.3.3), which the SDP is made of as it is.
+  Status ReadHevcConfig(ByteSpan extra) {
+    if (extra.empty() || extra[0] != 1) {
+      return Fail(Code::kUnsupported, "H.265 with start codes: wrap it as MP4 first");
+    }
+    footage_.decoder_config.assign(extra.begin(), extra.end());
+    ByteReader reader(extra);
+    reader.Skip(21);
+    length_bytes_ = (reader.U8() & 3) + 1;
+    const int arrays = reader.U8();
+    for (int i = 0; i < arrays && reader.ok(); ++i) {
+      reader.Skip(1);
+      ReadCounted(reader, reader.U16());
+    }
+    if (!reader.ok() || length_bytes_ != kNalLengthBytes) {
+      return Fail(Code::kCorrupt,
+                  "the hvcC box is cut short, or its lengths are not of four bytes");
+    }
+    return Ok();
+  }
+
+  void ReadCounted(ByteReader& reader, int count) {
+    for (int i = 0; i < count && reader.ok(); ++i) {
+      const ByteSpan nal = reader.Take(reader.U16());
+      if (!nal.empty()) KeepIfParameterSet(nal);
+    }
+  }
+
   bool KeepIfParameterSet(ByteSpan nal) {
-    const uint8_t type = NalTypeOf(nal);
-    if (type != kNalSps && type != kNalPps) return false;
-    sets_.Add(nal);
+    const NalKind kind = KindOf(footage_.codec, nal);
+    if (kind != NalKind::kVps && kind != NalKind::kSps && kind != NalKind::kPps) return false;
+    sets_.Add(kind, nal);
     return true;
   }
 
@@ -163,6 +205,20 @@ class Loader {
                   "a picture without times (a raw stream with B-frames?): wrap it as MP4 first");
     }
     const ByteSpan data(packet.data, static_cast<size_t>(packet.size));
+    AccessUnit unit;
+    unit.dts_90k = av_rescale_q(packet.dts, stream_->time_base, {1, kVideoClockRate});
+    unit.pts_90k = av_rescale_q(packet.pts, stream_->time_base, {1, kVideoClockRate});
+    if (footage_.codec == VideoCodec::kMjpeg) {
+      LB_TRY(FillPicture(data, unit));
+    } else {
+      LB_TRY(FillNals(data, unit));
+    }
+    last_duration_90k_ = av_rescale_q(packet.duration, stream_->time_base, {1, kVideoClockRate});
+    footage_.units.push_back(std::move(unit));
+    return Ok();
+  }
+
+  Status FillNals(ByteSpan data, AccessUnit& unit) {
     std::vector<ByteSpan> nals;
     if (length_bytes_ > 0) {
       LB_TRY_ASSIGN(split, SplitLengthPrefixed(data, length_bytes_));
@@ -170,18 +226,16 @@ class Loader {
     } else {
       nals = SplitAnnexB(data);
     }
-    AccessUnit unit;
-    unit.dts_90k = av_rescale_q(packet.dts, stream_->time_base, {1, kVideoClockRate});
-    unit.pts_90k = av_rescale_q(packet.pts, stream_->time_base, {1, kVideoClockRate});
     const size_t sets_before = sets_.count();
     bool has_vcl = false;
     for (const ByteSpan nal : nals) {
-      const uint8_t type = NalTypeOf(nal);
-      if (type == kNalAccessUnitDelimiter) unit.delimiter = true;
-      if (type == kNalAccessUnitDelimiter || KeepIfParameterSet(nal)) continue;
-      if (!has_vcl && IsVcl(type)) unit.vcl_offset = unit.nals.size();
-      has_vcl = has_vcl || IsVcl(type);
-      unit.sync = unit.sync || type == kNalIdrSlice;
+      const NalKind kind = KindOf(footage_.codec, nal);
+      if (kind == NalKind::kDelimiter) unit.delimiter = true;
+      if (kind == NalKind::kDelimiter || KeepIfParameterSet(nal)) continue;
+      const bool slice = kind == NalKind::kSlice || kind == NalKind::kSyncSlice;
+      if (!has_vcl && slice) unit.vcl_offset = unit.nals.size();
+      has_vcl = has_vcl || slice;
+      unit.sync = unit.sync || kind == NalKind::kSyncSlice;
       AppendLengthPrefixed(nal, unit.nals);
     }
     if (!has_vcl) return Fail(Code::kCorrupt, "an access unit without a slice");
@@ -189,10 +243,22 @@ class Loader {
       return Fail(Code::kUnsupported, "parameter sets that change in mid-clip");
     }
     if (footage_.units.empty() && !unit.sync) {
-      return Fail(Code::kUnsupported, "the first picture is not an IDR picture");
+      return Fail(Code::kUnsupported, "the first picture is not a sync sample");
     }
-    last_duration_90k_ = av_rescale_q(packet.duration, stream_->time_base, {1, kVideoClockRate});
-    footage_.units.push_back(std::move(unit));
+    return Ok();
+  }
+
+  static Status FillPicture(ByteSpan data, AccessUnit& unit) {
+    constexpr std::array<uint8_t, 2> kScan = {0xff, 0xda}, kEnd = {0xff, 0xd9};
+    const auto scan = std::search(data.begin(), data.end(), kScan.begin(), kScan.end());
+    const auto end = std::find_end(data.begin(), data.end(), kEnd.begin(), kEnd.end());
+    if (scan == data.end() || end == data.end() || end - scan < 4) {
+      return Fail(Code::kCorrupt, "a picture without start of scan or end of image");
+    }
+    unit.sync = true;
+    unit.nals.assign(data.begin(), end);
+    unit.vcl_offset = static_cast<size_t>(scan - data.begin()) + 2 + (scan[2] << 8 | scan[3]);
+    if (unit.vcl_offset > unit.nals.size()) return Fail(Code::kCorrupt, "a scan cut short");
     return Ok();
   }
 
@@ -240,15 +306,30 @@ Result<Footage> LoadFootage(const std::string& path) {
   return footage;
 }
 
-Bytes AssembleAccessUnit(const AccessUnit& unit, ByteSpan parameter_sets, ByteSpan mark_nal) {
+Bytes AssembleAccessUnit(const AccessUnit& unit, ByteSpan parameter_sets, ByteSpan mark_nal,
+                         VideoCodec codec) {
   Bytes out;
   out.reserve(unit.nals.size() + parameter_sets.size() + mark_nal.size() + 16);
   ByteWriter writer(out);
-  if (unit.delimiter) AppendLengthPrefixed(kDelimiterNal, out);
+  if (unit.delimiter) {
+    AppendLengthPrefixed(
+        codec == VideoCodec::kH265 ? ByteSpan(kH265DelimiterNal) : ByteSpan(kDelimiterNal), out);
+  }
   writer.Raw(parameter_sets);
   writer.Raw(ByteSpan(unit.nals).first(unit.vcl_offset));
   AppendLengthPrefixed(mark_nal, out);
   writer.Raw(ByteSpan(unit.nals).subspan(unit.vcl_offset));
+  return out;
+}
+
+Bytes AssemblePicture(const AccessUnit& unit, ByteSpan mark_comment) {
+  constexpr uint16_t kEndOfImage = 0xffd9;
+  Bytes out;
+  out.reserve(unit.nals.size() + mark_comment.size() + 2);
+  ByteWriter writer(out);
+  writer.Raw(unit.nals);
+  writer.Raw(mark_comment);
+  writer.U16(kEndOfImage);
   return out;
 }
 

@@ -1,6 +1,6 @@
-// apps/camera_sim/footage.h: a clip of H.264, loaded once, that a camera plays round and round.
+// apps/camera_sim/footage.h: a clip of H.264, H.265 or MJPEG, loaded once, that a camera plays round and round.
 //
-// Invariant: the first access unit is an IDR picture, decoding times strictly rise from 0 and stay
+// Invariant: the first access unit is a sync sample, decoding times strictly rise from 0 and stay
 //            below duration_90k, so that clip after clip is one continuous stream.
 // Threads:   immutable after loading; cameras share it.
 // Errors:    kNotFound, kCorrupt, kUnsupported (another codec; parameter sets that change; raw
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/camera_sim/nal.h"
 #include "base/bytes.h"
 #include "base/result.h"
 
@@ -24,15 +25,19 @@ struct AccessUnit {
   bool sync = false;
   bool delimiter = false;  // The footage had an access unit delimiter here.
   // The other NAL units but parameter sets, each behind four bytes of length; `vcl_offset` is where
-  // the first slice starts.
+  // the first slice starts. Of MJPEG: the picture without its end of image, and where its
+  // entropy-coded data starts.
   Bytes nals;
   size_t vcl_offset = 0;
 };
 
 struct Footage {
+  VideoCodec codec = VideoCodec::kH264;
+  int width = 0;
+  int height = 0;
   std::vector<AccessUnit> units;
-  Bytes parameter_sets;  // SPS and PPS, length-prefixed, as they go in band.
-  Bytes decoder_config;  // The same as an AVCDecoderConfigurationRecord, for the SDP.
+  Bytes parameter_sets;  // Length-prefixed, as they go in band; none of MJPEG.
+  Bytes decoder_config;  // The same as the body of `avcC` or `hvcC`, for the SDP.
   int64_t duration_90k = 0;
   int64_t reorder_90k = 0;  // The greatest distance from decoding to presentation.
 
@@ -40,11 +45,15 @@ struct Footage {
   size_t SyncUnitAt(double fraction) const;
 };
 
-// Loads an MP4 (or anything libavformat demuxes) or an annex B file.
+// Loads an MP4 (or anything libavformat demuxes) or an annex B file. H.265 must be in MP4.
 Result<Footage> LoadFootage(const std::string& path);
 
 // What a camera sends for `unit`: delimiter, `parameter_sets` (may be empty), the footage's own
 // SEI, `mark_nal`, slices; all length-prefixed.
-Bytes AssembleAccessUnit(const AccessUnit& unit, ByteSpan parameter_sets, ByteSpan mark_nal);
+Bytes AssembleAccessUnit(const AccessUnit& unit, ByteSpan parameter_sets, ByteSpan mark_nal,
+                         VideoCodec codec = VideoCodec::kH264);
+
+// The same of MJPEG: the picture with `mark_comment` behind its entropy-coded data.
+Bytes AssemblePicture(const AccessUnit& unit, ByteSpan mark_comment);
 
 }  // namespace lookback::camera_sim

@@ -34,9 +34,18 @@ FrameLog::~FrameLog() {
 
 void FrameLog::Append(const FrameRecord& record) {
   if (fd_ < 0) return;
+  const std::string hash =
+      record.sha256.empty() ? "" : fmt::format(R"(,"sha256":"{}")", record.sha256);
   AppendLine(fmt::format(
-      R"({{"camera":"{}","frame":{},"capture_us":{},"sync":{},"bytes":{},"sent":{}}})",
-      record.camera, record.frame, record.capture_us, record.sync, record.bytes, record.sent));
+      R"({{"camera":"{}","frame":{},"capture_us":{},"sync":{},"bytes":{},"sent":{}{}}})",
+      record.camera, record.frame, record.capture_us, record.sync, record.bytes, record.sent,
+      hash));
+}
+
+void FrameLog::AppendSound(const SoundRecord& record) {
+  if (fd_ < 0) return;
+  AppendLine(fmt::format(R"({{"camera":"{}","sound":{},"bytes":{},"sent":{},"sha256":"{}"}})",
+                         record.camera, record.sound, record.bytes, record.sent, record.sha256));
 }
 
 void FrameLog::AppendLine(std::string_view json) {

@@ -3,10 +3,15 @@
 //
 //   {"event":"start","version":1,"at_us":...,"seed":1,"cameras":["cam1",...]}     once a process
 //   {"camera":"cam1","frame":7,"capture_us":...,"sync":true,"bytes":4711,"sent":1}      each frame
+//   {"camera":"cam1","sound":7,"bytes":160,"sent":1,"sha256":"..."}              with hashes only
 //   {"event":"play","camera":"cam1","client":"127.0.0.1:40000","at_us":...}
 //   {"event":"stop", ...} {"event":"disconnect", ...}                      the same fields as
 //   "play"
 //   {"event":"end","at_us":...}                                                       a clean stop
+//
+// With hashes, a frame's line has "sha256" too: of what its sample in an MP4 file is to be (NAL
+// units behind lengths of four bytes, parameter sets if they were sent with it; of MJPEG what is
+// behind the start of scan, since RTP carries no more; G.726 with the high bits first).
 //
 // "sent" counts the clients that were playing when the frame was handed over; 0 is a frame captured
 // with nobody watching, before a stream's first sync sample, or refused.
@@ -24,6 +29,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "base/result.h"
@@ -38,6 +44,15 @@ struct FrameRecord {
   bool sync;
   size_t bytes;
   int sent;
+  std::string_view sha256 = {};  // In hex; empty: not logged.
+};
+
+struct SoundRecord {
+  const std::string& camera;
+  uint64_t sound;
+  size_t bytes;
+  int sent;
+  std::string_view sha256;
 };
 
 class FrameLog {
@@ -53,6 +68,7 @@ class FrameLog {
   FrameLog& operator=(const FrameLog&) = delete;
 
   void Append(const FrameRecord& record);
+  void AppendSound(const SoundRecord& record);
   void AppendLine(std::string_view json);
 
   // Writes what waits, and says whether every line reached the file.

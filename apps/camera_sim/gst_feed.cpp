@@ -19,21 +19,45 @@ void AddCodecData(GstCaps* caps, const Bytes& config) {
 }
 
 GstCaps* VideoCaps(const Footage& footage) {
-  GstCaps* caps = gst_caps_new_simple("video/x-h264", "stream-format", G_TYPE_STRING, "avc",
-                                      "alignment", G_TYPE_STRING, "au", nullptr);
+  if (footage.codec == VideoCodec::kMjpeg) {
+    return gst_caps_new_simple("image/jpeg", "width", G_TYPE_INT, footage.width, "height",
+                               G_TYPE_INT, footage.height, nullptr);
+  }
+  const bool h265 = footage.codec == VideoCodec::kH265;
+  GstCaps* caps =
+      gst_caps_new_simple(h265 ? "video/x-h265" : "video/x-h264", "stream-format", G_TYPE_STRING,
+                          h265 ? "hvc1" : "avc", "alignment", G_TYPE_STRING, "au", nullptr);
   AddCodecData(caps, footage.decoder_config);
   return caps;
 }
 
 GstCaps* AudioCaps(const AudioTrack& track) {
-  if (track.codec != AudioCodec::kAac) {
-    return gst_caps_new_simple(track.codec == AudioCodec::kPcma ? "audio/x-alaw" : "audio/x-mulaw",
-                               "rate", G_TYPE_INT, track.sample_rate, "channels", G_TYPE_INT, 1,
-                               nullptr);
+  const auto caps_of = [&track](const char* type) {
+    return gst_caps_new_simple(type, "rate", G_TYPE_INT, track.sample_rate, "channels", G_TYPE_INT,
+                               1, nullptr);
+  };
+  switch (track.codec) {
+    case AudioCodec::kPcma:
+      return caps_of("audio/x-alaw");
+    case AudioCodec::kPcmu:
+      return caps_of("audio/x-mulaw");
+    case AudioCodec::kOpus: {
+      GstCaps* caps = caps_of("audio/x-opus");
+      gst_caps_set_simple(caps, "channel-mapping-family", G_TYPE_INT, 0, nullptr);
+      return caps;
+    }
+    case AudioCodec::kG726: {
+      GstCaps* caps = caps_of("audio/x-adpcm");
+      gst_caps_set_simple(caps, "layout", G_TYPE_STRING, "g726", "bitrate", G_TYPE_INT, 32'000,
+                          nullptr);
+      return caps;
+    }
+    case AudioCodec::kAac:
+      break;
   }
-  GstCaps* caps = gst_caps_new_simple("audio/mpeg", "mpegversion", G_TYPE_INT, 4, "stream-format",
-                                      G_TYPE_STRING, "raw", "rate", G_TYPE_INT, track.sample_rate,
-                                      "channels", G_TYPE_INT, 1, nullptr);
+  GstCaps* caps = caps_of("audio/mpeg");
+  gst_caps_set_simple(caps, "mpegversion", G_TYPE_INT, 4, "stream-format", G_TYPE_STRING, "raw",
+                      nullptr);
   AddCodecData(caps, track.decoder_config);
   return caps;
 }
@@ -46,6 +70,24 @@ const char* AudioPayloader(AudioCodec codec) {
       return "rtppcmapay name=pay1 pt=8";
     case AudioCodec::kPcmu:
       return "rtppcmupay name=pay1 pt=0";
+    case AudioCodec::kOpus:
+      return "rtpopuspay name=pay1 pt=97";
+    case AudioCodec::kG726:
+      // Else it sends AAL2's order of bits under the name of RFC 3551's.
+      return "rtpg726pay name=pay1 pt=97 force-aal2=false";
+  }
+  return "";
+}
+
+// Parameter sets are put in band by the camera, so the payloaders add none of their own.
+const char* VideoPayloader(VideoCodec codec) {
+  switch (codec) {
+    case VideoCodec::kH264:
+      return "rtph264pay name=pay0 pt=96 config-interval=0";
+    case VideoCodec::kH265:
+      return "rtph265pay name=pay0 pt=96 config-interval=0";
+    case VideoCodec::kMjpeg:
+      return "rtpjpegpay name=pay0 pt=26";
   }
   return "";
 }
@@ -63,9 +105,8 @@ GstAppSrc* OpenSource(GstElement* bin, const char* name, GstCaps* caps, GstClock
 }  // namespace
 
 std::string LaunchLine(const Camera& camera) {
-  // Parameter sets are put in band by the camera, so the payloader adds none of its own.
-  std::string line = std::string("( appsrc name=video") + kSourceOptions +
-                     "rtph264pay name=pay0 pt=96 config-interval=0";
+  std::string line =
+      std::string("( appsrc name=video") + kSourceOptions + VideoPayloader(camera.footage().codec);
   if (const AudioTrack* track = camera.audio()) {
     line += std::string(" appsrc name=audio") + kSourceOptions + AudioPayloader(track->codec);
   }

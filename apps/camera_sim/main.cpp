@@ -41,10 +41,13 @@ int Failed(const Error& error, int exit_code = kExitFailed) {
   return exit_code;
 }
 
-Result<std::vector<std::shared_ptr<const Footage>>> LoadAll(const std::vector<std::string>& paths) {
+Result<std::vector<std::shared_ptr<const Footage>>> LoadAll(const Options& options) {
   std::vector<std::shared_ptr<const Footage>> all;
-  for (const std::string& path : paths) {
+  for (const std::string& path : options.footage) {
     LB_TRY_ASSIGN(footage, LoadFootage(path));
+    if (options.codec && *options.codec != footage.codec) {
+      return Fail(Code::kInvalid, path + ": it is of another codec than --codec says");
+    }
     all.push_back(std::make_shared<const Footage>(std::move(footage)));
   }
   return all;
@@ -63,7 +66,7 @@ void InstallStops(const Options& options) {
 }
 
 int Run(const Options& options) {
-  const auto footage = LoadAll(options.footage);
+  const auto footage = LoadAll(options);
   if (!footage) return Failed(footage.error());
   std::shared_ptr<const AudioTrack> audio;
   if (options.audio) {

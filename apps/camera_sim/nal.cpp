@@ -1,6 +1,48 @@
 #include "apps/camera_sim/nal.h"
 
 namespace lookback::camera_sim {
+namespace {
+
+NalKind KindOfH265(uint8_t type) {
+  constexpr uint8_t kFirstIrap = 16, kLastIrap = 23, kFirstAfterSlices = 32;
+  if (type >= kFirstIrap && type <= kLastIrap) return NalKind::kSyncSlice;
+  if (type < kFirstAfterSlices) return NalKind::kSlice;
+  switch (type) {
+    case 32:
+      return NalKind::kVps;
+    case 33:
+      return NalKind::kSps;
+    case 34:
+      return NalKind::kPps;
+    case 35:
+      return NalKind::kDelimiter;
+    case 39:
+      return NalKind::kSei;  // In front of the slices; 40 is behind them.
+    default:
+      return NalKind::kOther;
+  }
+}
+
+}  // namespace
+
+NalKind KindOf(VideoCodec codec, ByteSpan nal) {
+  if (codec == VideoCodec::kH265) return KindOfH265(nal[0] >> 1 & 63);
+  switch (NalTypeOf(nal)) {
+    case kNalIdrSlice:
+      return NalKind::kSyncSlice;
+    case kNalAccessUnitDelimiter:
+      return NalKind::kDelimiter;
+    case kNalSps:
+      return NalKind::kSps;
+    case kNalPps:
+      return NalKind::kPps;
+    case kNalSei:
+      return NalKind::kSei;
+    default:
+      return NalTypeOf(nal) >= kNalSlice && NalTypeOf(nal) < kNalIdrSlice ? NalKind::kSlice
+                                                                          : NalKind::kOther;
+  }
+}
 
 std::vector<ByteSpan> SplitAnnexB(ByteSpan stream) {
   std::vector<ByteSpan> nals;

@@ -1,4 +1,4 @@
-// apps/camera_sim/nal.h: H.264 NAL units as bytes: splitting, joining, emulation prevention.
+// apps/camera_sim/nal.h: NAL units of H.264 and H.265 as bytes: splitting, joining, emulation prevention.
 //
 // Invariant: spans returned point into the span given, and lie within it.
 // Threads:   free functions; no state.
@@ -12,7 +12,9 @@
 
 namespace lookback::camera_sim {
 
-// ISO/IEC 14496-10 table 7-1.
+enum class VideoCodec : uint8_t { kH264, kH265, kMjpeg };
+
+// Of H.264: ISO/IEC 14496-10 table 7-1.
 enum NalType : uint8_t {
   kNalSlice = 1,
   kNalIdrSlice = 5,
@@ -27,7 +29,12 @@ inline constexpr size_t kNalLengthBytes = 4;
 
 // `nal` must not be empty.
 inline uint8_t NalTypeOf(ByteSpan nal) { return nal[0] & 0x1f; }
-inline bool IsVcl(uint8_t type) { return type >= kNalSlice && type <= kNalIdrSlice; }
+
+enum class NalKind : uint8_t { kSlice, kSyncSlice, kDelimiter, kVps, kSps, kPps, kSei, kOther };
+
+// Of either codec (ISO/IEC 23008-2 table 7-1 for H.265, where IDR, BLA and CRA slices are sync
+// slices). `nal` must not be empty.
+NalKind KindOf(VideoCodec codec, ByteSpan nal);
 
 // NAL units between start codes (annex B), without trailing zero bytes; empty ones are left out.
 std::vector<ByteSpan> SplitAnnexB(ByteSpan stream);

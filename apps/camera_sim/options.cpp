@@ -12,6 +12,12 @@ namespace {
 constexpr int kMaxCameras = 1000;
 constexpr double kMaxSeconds = 10 * 365.0 * 86'400;
 
+const std::map<std::string, VideoCodec> kVideoCodecs = {
+    {"h264", VideoCodec::kH264}, {"h265", VideoCodec::kH265}, {"mjpeg", VideoCodec::kMjpeg}};
+const std::map<std::string, std::optional<AudioCodec>> kAudioCodecs = {
+    {"none", std::nullopt},      {"aac", AudioCodec::kAac},   {"opus", AudioCodec::kOpus},
+    {"pcma", AudioCodec::kPcma}, {"pcmu", AudioCodec::kPcmu}, {"g726", AudioCodec::kG726}};
+
 Result<std::string> ReadPassword(const std::string& path) {
   std::ifstream file(path);
   std::string line;
@@ -21,7 +27,7 @@ Result<std::string> ReadPassword(const std::string& path) {
   return line;
 }
 
-void AddOptions(CLI::App& app, Options& o, std::string& password_file, std::string& codec) {
+void AddOptions(CLI::App& app, Options& o, std::string& password_file) {
   FleetOptions& f = o.fleet;
   app.add_option("--count", f.count, "cameras, named cam1 to camN")
       ->check(CLI::Range(1, kMaxCameras))
@@ -33,19 +39,18 @@ void AddOptions(CLI::App& app, Options& o, std::string& password_file, std::stri
       ->capture_default_str();
   app.add_option("--footage", o.footage, "clips to loop, dealt out to the cameras in turn")
       ->required();
-  app.add_option("--codec", codec, "codec of the footage")->check(CLI::IsMember({"h264"}));
+  app.add_option_function<std::string>(
+         "--codec", [&o](const std::string& name) { o.codec = kVideoCodecs.at(name); },
+         "refuse footage of another codec than this: h264, h265, mjpeg")
+      ->check(CLI::IsMember({"h264", "h265", "mjpeg"}));
   app.add_option("--config-interval", f.config_interval_s,
                  "parameter sets in band: -1 before each IDR, 0 never, N every N seconds at most")
       ->check(CLI::Range(-1, 3600))
       ->capture_default_str();
-  const std::map<std::string, std::optional<AudioCodec>> codecs = {{"none", std::nullopt},
-                                                                   {"aac", AudioCodec::kAac},
-                                                                   {"pcma", AudioCodec::kPcma},
-                                                                   {"pcmu", AudioCodec::kPcmu}};
   app.add_option_function<std::string>(
-         "--audio", [&o, codecs](const std::string& name) { o.audio = codecs.at(name); },
-         "a soft tone beside the pictures: none, aac, pcma, pcmu")
-      ->check(CLI::IsMember({"none", "aac", "pcma", "pcmu"}));
+         "--audio", [&o](const std::string& name) { o.audio = kAudioCodecs.at(name); },
+         "a soft tone beside the pictures: none, aac, opus, pcma, pcmu, g726")
+      ->check(CLI::IsMember({"none", "aac", "opus", "pcma", "pcmu", "g726"}));
   auto* user = app.add_option("--user", f.user, "user name to ask for");
   auto* password = app.add_option("--password-file", password_file, "its password: a first line");
   user->needs(password);
@@ -59,6 +64,7 @@ void AddOptions(CLI::App& app, Options& o, std::string& password_file, std::stri
       ->check(CLI::IsMember({"basic", "digest"}))
       ->needs(user);
   app.add_option("--log", o.log_path, "append every frame to this file, as JSON lines");
+  app.add_flag("--log-hashes", f.log_hashes, "log the SHA-256 of each sample, sound too");
   app.add_option("--disconnect-every", f.audience.disconnect_every_s,
                  "drop each client about every so many seconds of play")
       ->check(CLI::Range(0.0, kMaxSeconds));
@@ -75,8 +81,7 @@ Result<std::optional<Options>> ParseOptions(int argc, char** argv) {
   CLI::App app("A fleet of simulated RTSP cameras that play footage in a loop.", "camera_sim");
   Options options;
   std::string password_file;
-  std::string codec = "h264";
-  AddOptions(app, options, password_file, codec);
+  AddOptions(app, options, password_file);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -16,6 +16,7 @@ namespace lookback::camera_sim {
 struct Options {
   FleetOptions fleet;
   std::vector<std::string> footage;
+  std::optional<VideoCodec> codec;  // That the footage must have.
   std::optional<AudioCodec> audio;
   std::string log_path;
   double seconds = 0;  // 0: until a signal.

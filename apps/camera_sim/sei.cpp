@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "apps/camera_sim/nal.h"
 #include "base/result.h"
 
 namespace lookback::camera_sim {
@@ -10,6 +9,7 @@ namespace {
 
 constexpr uint8_t kUserDataUnregistered = 5;
 constexpr uint8_t kRbspTrailingBits = 0x80;
+constexpr uint16_t kH265PrefixSei = 39 << 9 | 1;  // Type, layer 0, temporal id 0 plus 1.
 constexpr size_t kFixedBytes = 16 + 1 + 8 + 8 + 1;
 
 // A payload below 255 bytes has its size in one byte.
@@ -26,28 +26,60 @@ size_t ReadSum(ByteReader& reader) {
   return sum;
 }
 
-}  // namespace
-
-Bytes BuildMarkNal(const Mark& mark) {
+Bytes MarkPayload(const Mark& mark) {
   LB_CHECK(!mark.camera.empty() && mark.camera.size() <= kMarkCameraMaxBytes);
-  Bytes rbsp;
-  ByteWriter writer(rbsp);
-  writer.U8(kNalSei);
-  writer.U8(kUserDataUnregistered);
-  writer.U8(static_cast<uint8_t>(kFixedBytes + mark.camera.size()));
+  Bytes payload;
+  ByteWriter writer(payload);
   writer.Raw(kMarkUuid);
   writer.U8(kMarkVersion);
   writer.U64(mark.frame);
   writer.I64(mark.capture_us);
   writer.U8(static_cast<uint8_t>(mark.camera.size()));
   writer.Text(mark.camera);
+  return payload;
+}
+
+}  // namespace
+
+Bytes BuildMarkNal(const Mark& mark, VideoCodec codec) {
+  const Bytes payload = MarkPayload(mark);
+  Bytes rbsp;
+  ByteWriter writer(rbsp);
+  if (codec == VideoCodec::kH265) {
+    writer.U16(kH265PrefixSei);
+  } else {
+    writer.U8(kNalSei);
+  }
+  writer.U8(kUserDataUnregistered);
+  writer.U8(static_cast<uint8_t>(payload.size()));
+  writer.Raw(payload);
   writer.U8(kRbspTrailingBits);
   return Escape(rbsp);
 }
 
-std::optional<Mark> ParseMarkNal(ByteSpan nal) {
-  if (nal.empty() || NalTypeOf(nal) != kNalSei) return std::nullopt;
-  const Bytes rbsp = Unescape(nal.subspan(1));
+Bytes BuildMarkComment(const Mark& mark) {
+  constexpr uint16_t kComment = 0xfffe, kLengthBytes = 2;
+  const Bytes payload = MarkPayload(mark);
+  Bytes segment;
+  ByteWriter writer(segment);
+  writer.U16(kComment);
+  writer.U16(static_cast<uint16_t>(payload.size() + kLengthBytes));
+  writer.Raw(payload);
+  return segment;
+}
+
+std::optional<Mark> ParseMarkedPicture(ByteSpan picture) {
+  constexpr size_t kReach = 256;  // More than comment and end of image.
+  const ByteSpan tail = picture.last(std::min(kReach, picture.size()));
+  const auto at = std::search(tail.begin(), tail.end(), kMarkUuid.begin(), kMarkUuid.end());
+  if (at == tail.end()) return std::nullopt;
+  return ParseMarkPayload(tail.subspan(static_cast<size_t>(at - tail.begin())));
+}
+
+std::optional<Mark> ParseMarkNal(ByteSpan nal, VideoCodec codec) {
+  const size_t header_bytes = codec == VideoCodec::kH265 ? 2 : 1;
+  if (nal.size() < header_bytes || KindOf(codec, nal) != NalKind::kSei) return std::nullopt;
+  const Bytes rbsp = Unescape(nal.subspan(header_bytes));
   ByteReader reader(rbsp);
   // One byte, the trailing bits, is left after the last message.
   while (reader.remaining() > 1) {

@@ -10,7 +10,9 @@
 //    1  length of the id  1 to 64
 //    n  camera id         ASCII
 //
-// written as a NAL unit of its own (06, 05, size, payload, 80) with emulation prevention.
+// written as a NAL unit of its own (06, or 4e 01 in H.265; 05, size, payload, 80) with emulation
+// prevention. In a JPEG picture it is a comment segment (ff fe, length, payload) behind the
+// entropy-coded data, in front of the end of image: RTP carries nothing of a picture's head.
 //
 // Threads:   free functions; no state.
 // Errors:    what is not such a mark gives nullopt, whatever its bytes are.
@@ -20,6 +22,7 @@
 #include <optional>
 #include <string>
 
+#include "apps/camera_sim/nal.h"
 #include "base/bytes.h"
 #include "base/time.h"
 
@@ -39,10 +42,14 @@ struct Mark {
 };
 
 // The SEI NAL unit, without start code or length. `mark.camera` has 1 to kMarkCameraMaxBytes bytes.
-Bytes BuildMarkNal(const Mark& mark);
+Bytes BuildMarkNal(const Mark& mark, VideoCodec codec = VideoCodec::kH264);
 
 // Reads a mark from an SEI NAL unit; other messages beside it are skipped.
-std::optional<Mark> ParseMarkNal(ByteSpan nal);
+std::optional<Mark> ParseMarkNal(ByteSpan nal, VideoCodec codec = VideoCodec::kH264);
+
+// The comment segment, and a mark from the last bytes of a JPEG picture.
+Bytes BuildMarkComment(const Mark& mark);
+std::optional<Mark> ParseMarkedPicture(ByteSpan picture);
 
 // Reads a mark from an unescaped payload, UUID first, as decoders hand it over.
 std::optional<Mark> ParseMarkPayload(ByteSpan payload);

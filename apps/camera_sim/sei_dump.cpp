@@ -111,16 +111,21 @@ std::optional<Mark> MarkOf(const AVFrame& frame) {
 
 Result<std::optional<Mark>> MarkOf(const AVPacket& packet, const AVCodecParameters& parameters) {
   const ByteSpan data(packet.data, static_cast<size_t>(packet.size));
+  if (parameters.codec_id == AV_CODEC_ID_MJPEG) return ParseMarkedPicture(data);
+  const bool h265 = parameters.codec_id == AV_CODEC_ID_HEVC;
   std::vector<ByteSpan> nals;
-  // An AVCDecoderConfigurationRecord begins with version 1, annex B with a zero.
-  if (parameters.extradata_size > 4 && parameters.extradata[0] == 1) {
-    LB_TRY_ASSIGN(split, SplitLengthPrefixed(data, (parameters.extradata[4] & 3) + 1));
+  // The configuration records of both codecs begin with version 1, annex B with a zero, and have
+  // the length of lengths in their fifth or twenty-second byte.
+  const int length_at = h265 ? 21 : 4;
+  if (parameters.extradata_size > length_at && parameters.extradata[0] == 1) {
+    const int length_bytes = (parameters.extradata[length_at] & 3) + 1;
+    LB_TRY_ASSIGN(split, SplitLengthPrefixed(data, static_cast<size_t>(length_bytes)));
     nals = std::move(split);
   } else {
     nals = SplitAnnexB(data);
   }
   for (const ByteSpan nal : nals) {
-    if (auto mark = ParseMarkNal(nal)) return mark;
+    if (auto mark = ParseMarkNal(nal, h265 ? VideoCodec::kH265 : VideoCodec::kH264)) return mark;
   }
   return std::optional<Mark>();
 }
@@ -156,10 +161,12 @@ Result<Decoder> OpenDecoder(const AVStream& stream) {
 }
 
 // Prints the frames that the decoder has ready; true when the dump is complete.
-bool PrintFrames(AVCodecContext& decoder, const AVStream& stream, AVFrame& frame, bool first) {
+// A JPEG picture comes out before the next goes in, and its mark is `of_packet`.
+bool PrintFrames(AVCodecContext& decoder, const AVStream& stream, AVFrame& frame, bool first,
+                 const std::optional<Mark>& of_packet) {
   while (avcodec_receive_frame(&decoder, &frame) >= 0) {
     Print({{"pts", Seconds(frame.best_effort_timestamp, stream)}, {"key", frame.key_frame != 0}},
-          MarkOf(frame));
+          decoder.codec_id == AV_CODEC_ID_MJPEG ? of_packet : MarkOf(frame));
     if (first) return true;
   }
   return false;
@@ -175,13 +182,14 @@ Status DumpShownFrames(const Video& video, const Arguments& arguments) {
       if (const int sent = avcodec_send_packet(decoder.get(), packet.get()); sent < 0) {
         return Pass(AvFailure(sent, arguments.file + ": decoding"));
       }
-      if (PrintFrames(*decoder, *video.stream, *frame, arguments.first)) return Ok();
+      LB_TRY_ASSIGN(mark, MarkOf(*packet, *video.stream->codecpar));
+      if (PrintFrames(*decoder, *video.stream, *frame, arguments.first, mark)) return Ok();
     }
     av_packet_unref(packet.get());
   }
   if (error != AVERROR_EOF) return Pass(AvFailure(error, arguments.file));
   avcodec_send_packet(decoder.get(), nullptr);
-  (void)PrintFrames(*decoder, *video.stream, *frame, arguments.first);
+  (void)PrintFrames(*decoder, *video.stream, *frame, arguments.first, std::nullopt);
   return Ok();
 }
 

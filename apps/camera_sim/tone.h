@@ -13,13 +13,13 @@
 
 namespace lookback::camera_sim {
 
-enum class AudioCodec { kAac, kPcma, kPcmu };
+enum class AudioCodec { kAac, kPcma, kPcmu, kOpus, kG726 };
 
 struct AudioTrack {
   AudioCodec codec = AudioCodec::kAac;
   int sample_rate = 0;
   int samples_per_frame = 0;
-  Bytes decoder_config;  // AudioSpecificConfig of AAC; empty for G.711.
+  Bytes decoder_config;  // AudioSpecificConfig of AAC, else empty.
   std::vector<Bytes> frames;
 
   int64_t TimeNs(uint64_t frame) const {
@@ -27,7 +27,9 @@ struct AudioTrack {
   }
 };
 
-// Mono: AAC-LC at 16 kHz, G.711 at 8 kHz in pieces of 20 ms.
+// Mono: AAC-LC at 16 kHz, Opus at 48 kHz, G.711 and G.726 at 8 kHz, the latter three in pieces of
+// 20 ms. Frames of G.726, at 32 kbit/s, have the first codeword in the high bits;
+// RTP has it in the low ones.
 Result<AudioTrack> MakeTone(AudioCodec codec);
 
 }  // namespace lookback::camera_sim

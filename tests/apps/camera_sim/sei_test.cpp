@@ -17,6 +17,29 @@ bool HasForbiddenSequence(ByteSpan nal) {
   return false;
 }
 
+TEST(Sei, InH265TheSameMessageStandsInAPrefixSeiNal) {
+  const Mark mark{"cam1", 0x0000030000000001, 5};
+  const Bytes h264 = BuildMarkNal(mark);
+  const Bytes h265 = BuildMarkNal(mark, VideoCodec::kH265);
+  EXPECT_EQ(HexEncode(h265), "4e01" + HexEncode(ByteSpan(h264).subspan(1)));
+  EXPECT_EQ(ParseMarkNal(h265, VideoCodec::kH265), mark);
+  EXPECT_EQ(ParseMarkNal(h265), std::nullopt);
+  EXPECT_EQ(ParseMarkNal(h264, VideoCodec::kH265), std::nullopt);
+  EXPECT_EQ(ParseMarkNal(Bytes{0x4e}, VideoCodec::kH265), std::nullopt);
+}
+
+TEST(Sei, InJpegItIsACommentInFrontOfTheEndOfImage) {
+  const Mark mark{"cam1", 7, 9};
+  const Bytes comment = BuildMarkComment(mark);
+  EXPECT_EQ(HexEncode(ByteSpan(comment).first(4)), "fffe0028");  // 2 + 16 + 1 + 8 + 8 + 1 + 4.
+  Bytes picture(5'000, 0x11);
+  picture.insert(picture.end(), comment.begin(), comment.end());
+  picture.insert(picture.end(), {0xff, 0xd9});
+  EXPECT_EQ(ParseMarkedPicture(picture), mark);
+  EXPECT_EQ(ParseMarkedPicture(ByteSpan(picture).first(5'020)), std::nullopt);
+  EXPECT_EQ(ParseMarkedPicture({}), std::nullopt);
+}
+
 TEST(Sei, MarkNalIsTheDocumentedBytes) {
   const Bytes nal = BuildMarkNal({"cam1", 0xff, 0x0006123456789abc});
   // Worked by hand: 38 (0x26) bytes of payload are 34 and the id's four; an 03 goes after every two

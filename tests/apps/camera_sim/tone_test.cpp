@@ -18,6 +18,20 @@ TEST(Tone, G711IsTwentyMillisecondsAPiece) {
   }
 }
 
+TEST(Tone, OpusAndG726AreTwentyMillisecondsAPieceToo) {
+  const auto opus = MakeTone(AudioCodec::kOpus);
+  ASSERT_TRUE(opus) << opus.message();
+  EXPECT_EQ(opus->sample_rate, 48'000);
+  EXPECT_EQ(opus->TimeNs(50), 1'000'000'000);
+  // RFC 6716 §3.1: the low bits of the first byte are 0 for one frame in a packet.
+  for (const Bytes& frame : opus->frames) EXPECT_EQ(frame[0] & 3, 0);
+  const auto g726 = MakeTone(AudioCodec::kG726);
+  ASSERT_TRUE(g726) << g726.message();
+  EXPECT_EQ(g726->sample_rate, 8'000);
+  EXPECT_EQ(g726->TimeNs(50), 1'000'000'000);
+  for (const Bytes& frame : g726->frames) EXPECT_EQ(frame.size(), 80u);  // 160 codewords of 4 bits.
+}
+
 TEST(Tone, AacSaysWhatItIs) {
   const auto track = MakeTone(AudioCodec::kAac);
   ASSERT_TRUE(track) << track.message();
