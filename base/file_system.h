@@ -49,6 +49,7 @@ struct FileInfo {
   uint64_t size = 0;
   bool is_directory = false;
   uint64_t device = 0;  // st_dev: tells file systems apart.
+  bool is_regular = false;
 };
 
 struct Space {

@@ -190,7 +190,7 @@ class PosixFileSystem : public FileSystem {
     struct stat st {};
     if (::stat(path.c_str(), &st) != 0) return System("stat", path);
     return FileInfo{static_cast<uint64_t>(st.st_size), S_ISDIR(st.st_mode),
-                    static_cast<uint64_t>(st.st_dev)};
+                    static_cast<uint64_t>(st.st_dev), S_ISREG(st.st_mode)};
   }
   Result<Space> FreeSpace(const std::string& path) override {
     struct statvfs st {};

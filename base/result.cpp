@@ -36,8 +36,10 @@ Error SystemError(int error_number, std::string_view call, std::string_view thin
   if (error_number == ENOSPC || error_number == EDQUOT) code = Code::kDiskFull;
   if (error_number == ENOENT) code = Code::kNotFound;
   if (error_number == EEXIST) code = Code::kConflict;
-  return Error{code, std::string(call) + " " + std::string(thing) + ": " +
-                         std::generic_category().message(error_number)};
+  return Error{code,
+               std::string(call) + " " + std::string(thing) + ": " +
+                   std::generic_category().message(error_number),
+               error_number};
 }
 
 void CheckFailed(const char* condition, const char* file, int line) {

@@ -33,6 +33,7 @@ std::string_view CodeName(Code code);
 struct Error {
   Code code = Code::kInvalid;
   std::string message;
+  int system_error = 0;  // errno of the system call that failed; 0 when it was none.
 };
 
 template <typename T>
@@ -55,7 +56,8 @@ inline tl::unexpected<Error> Fail(Code code, std::string message) {
 // Passes an error on, with what was being done put before its sentence.
 inline tl::unexpected<Error> Pass(const Error& error, std::string_view doing = {}) {
   if (doing.empty()) return tl::unexpected<Error>(error);
-  return tl::unexpected<Error>(Error{error.code, std::string(doing) + ": " + error.message});
+  return tl::unexpected<Error>(
+      Error{error.code, std::string(doing) + ": " + error.message, error.system_error});
 }
 
 // An Error for a failed system call: `code` follows from errno (ENOSPC, EDQUOT: kDiskFull; ENOENT:
