@@ -22,13 +22,22 @@ Result<bool> IsEmpty(FileSystem& files, const std::string& root) {
   });
 }
 
+Status CheckEmpty(FileSystem& files, const std::string& root) {
+  LB_TRY_ASSIGN(empty, IsEmpty(files, root));
+  if (empty) return Ok();
+  return Fail(Code::kInvalid,
+              root + " is not a volume, and not empty: it has no " + std::string(kVolumeFile));
+}
+
+std::string OfAnotherStore(const std::string& root, const VolumeFile& identity,
+                           const std::string& store) {
+  return root + " is volume " + identity.volume.text() + " of store " + identity.store.text() +
+         ", not of this store, " + store;
+}
+
 Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, FileSystem& files) {
   LB_TRY(files.MakeDirectories(root));
-  LB_TRY_ASSIGN(empty, IsEmpty(files, root));
-  if (!empty) {
-    return Fail(Code::kInvalid,
-                root + " is not a volume, and not empty: it has no " + std::string(kVolumeFile));
-  }
+  LB_TRY(CheckEmpty(files, root));
   const VolumeFile identity{store, Uuid::Random()};
   LB_TRY(WriteVolumeFile(files, JoinPath(root, kVolumeFile), identity));
   LB_TRY(files.SyncDirectory(ParentOf(root)));
@@ -37,6 +46,15 @@ Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, 
 }
 
 }  // namespace
+
+Status CheckVolume(const std::string& root, const Uuid* store, FileSystem& files) {
+  const auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
+  if (!identity && identity.code() != Code::kNotFound) return Pass(identity.error());
+  if (!identity) return Exists(files, root) ? CheckEmpty(files, root) : Ok();
+  if (store != nullptr && identity->store == *store) return Ok();
+  return Fail(Code::kInvalid,
+              OfAnotherStore(root, *identity, store != nullptr ? store->text() : "which is new"));
+}
 
 Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const Uuid& store,
                                                 const Uuid* known, FileSystem& files) {
@@ -53,8 +71,7 @@ Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const U
   }
   if (!identity) return Pass(identity.error());
   if (identity->store != store) {
-    std::string why = root + " is volume " + identity->volume.text() + " of store " +
-                      identity->store.text() + ", not of this store, " + store.text();
+    std::string why = OfAnotherStore(root, *identity, store.text());
     if (known) return offline(std::move(why));
     return Fail(Code::kInvalid, std::move(why));
   }

@@ -48,6 +48,7 @@ class StoreImpl : public Store {
   void Close() override;
 
  private:
+  Status CheckAskedVolumes() const;
   Status OpenVolumes();
   uint32_t NewestEpoch() const;
   Status PassNewestEpoch();
@@ -76,6 +77,7 @@ class StoreImpl : public Store {
 };
 
 Status StoreImpl::Start() {
+  LB_TRY(CheckAskedVolumes());
   LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
   directory_ = std::move(directory);
   file_ = directory_->file();
@@ -169,6 +171,20 @@ Status StoreImpl::PassNewestEpoch() {
   StoreFile raised = directory_->file();
   file_.epoch = file_.marked_epoch = raised.epoch = newest + 1;
   return directory_->Write(raised);
+}
+
+// Before anything is made: a start that fails over a volume must not leave a store behind.
+Status StoreImpl::CheckAskedVolumes() const {
+  const auto file = ReadStoreFile(files_, JoinPath(options_.data, kStoreFile));
+  if (!file && file.code() != Code::kNotFound) return Ok();  // Opening it tells.
+  for (const std::string& asked : options_.volumes) {
+    const std::string root = AbsolutePath(asked);
+    const bool known =
+        file && std::any_of(file->volumes.begin(), file->volumes.end(),
+                            [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
+    if (!known) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files_));
+  }
+  return Ok();
 }
 
 Status StoreImpl::OpenVolumes() {

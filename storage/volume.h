@@ -62,6 +62,10 @@ class Volume {
   virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
 };
 
+// Whether OpenLocalVolume may take `root` for a volume of the store, or make it one; null: of a
+// store that is yet to be made. Changes nothing.
+Status CheckVolume(const std::string& root, const Uuid* store, FileSystem& files);
+
 // Opens `root` as a volume of `store`. `known` is its UUID when the store has recorded on it
 // before: then an empty or foreign directory gives an OFFLINE volume. Otherwise an empty or absent
 // directory is initialised; one that holds other things is refused (kInvalid).

@@ -6,6 +6,7 @@
 #include <latch>
 #include <thread>
 
+#include "storage/volume_file.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {
@@ -54,6 +55,24 @@ TEST_F(StoreTest, ANewerStoreIsRefused) {
   const Status opened = Open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.code(), Code::kUnsupported);
+}
+
+TEST_F(StoreTest, AVolumeThatCannotBeTakenLeavesNoStoreBehind) {
+  const std::string foreign = root_ + "/foreign", other = root_ + "/other";
+  for (const std::string& root : {foreign, other}) std::filesystem::create_directories(root);
+  ASSERT_OK(WriteVolumeFile(*files_, foreign + "/volume.json", {Uuid::Random(), Uuid::Random()}));
+  std::ofstream(other + "/holiday.mp4") << "x";
+  const std::string fresh = root_ + "/fresh";
+  for (const std::string& root : {foreign, other}) {
+    StoreOptions options = options_;
+    options.data = fresh;
+    options.volumes = {root_ + "/good", root};
+    const auto opened = Store::Open(options, clock_, *files_);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.code(), Code::kInvalid) << opened.message();
+    EXPECT_FALSE(std::filesystem::exists(fresh));
+    EXPECT_FALSE(std::filesystem::exists(root_ + "/good"));
+  }
 }
 
 TEST_F(StoreTest, EachStartHasAnEpochOfItsOwn) {
