@@ -99,10 +99,12 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
     repaired.outcome = Repaired::Outcome::kWhole;
   } else {
     repaired.outcome = Repaired::Outcome::kCut;
-    repaired.note = JoinPath(volume.root(), SegmentPath(key)) + " was cut from " +
-                    std::to_string(size) + " to " + std::to_string(scan->good_bytes) +
-                    " bytes of good fragments" +
-                    (scan->problem.empty() ? std::string() : ": " + scan->problem);
+    repaired.note =
+        JoinPath(volume.root(), SegmentPath(key)) +
+        (scan->good_bytes < size ? " was cut from " + std::to_string(size) + " to "
+                                 : std::string(" had not been closed; it is, with all its ")) +
+        std::to_string(scan->good_bytes) + " bytes of good fragments" +
+        (scan->problem.empty() ? std::string() : ": " + scan->problem);
     LB_TRY(Cut(*file, *scan));
     // Walked again, for the digest of the whole, and because a disk that just failed is not
     // trusted with our word.
