@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <set>
 
 #include "net/http_message.h"
 
@@ -30,6 +32,41 @@ bool EndsInOffset(std::string_view text) {
   return text.ends_with('Z') || text.ends_with('z') ||
          (text.size() > 6 && text[text.size() - 3] == ':' &&
           (text[text.size() - 6] == '+' || text[text.size() - 6] == '-'));
+}
+
+// Members of one object may not stand twice: who reads the text and who reads what became of it
+// would see different requests.
+class BodyRules {
+ public:
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
+    const bool opens =
+        event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+    if (opens && depth >= kMaxJsonDepth) {
+      throw Problem{400, "bad-json",
+                    fmt::format("the body is nested deeper than {} levels", kMaxJsonDepth)};
+    }
+    if (event == Json::parse_event_t::object_start) names_.emplace_back();
+    if (event == Json::parse_event_t::object_end) names_.pop_back();
+    if (event == Json::parse_event_t::key) {
+      const auto& name = parsed.get_ref<const std::string&>();
+      if (!names_.back().insert(name).second) {
+        throw Problem{400, "bad-json", fmt::format("\"{}\" stands twice", Shown(name))};
+      }
+    }
+    return true;
+  }
+
+ private:
+  std::vector<std::set<std::string>> names_;  // Of each object that is open.
+};
+
+Json ParseBody(const std::string& body) {
+  BodyRules rules;
+  try {
+    return Json::parse(body, std::ref(rules));
+  } catch (const Json::parse_error& error) {
+    throw Problem{400, "bad-json", fmt::format("the body is not JSON at byte {}", error.byte)};
+  }
 }
 
 }  // namespace
@@ -68,8 +105,8 @@ TimeUs ReadTime(std::string_view text, std::string_view field) {
 TimeRange CheckRange(TimeRange range) {
   if (!range.empty()) return range;
   throw FieldProblem("empty-range", "end",
-                     fmt::format("start ({}) must be before end ({}): ranges are half-open",
-                                 FormatTime(range.start_us), FormatTime(range.end_us)));
+                     fmt::format("the end ({}) must be later than the start ({})",
+                                 FormatTime(range.end_us), FormatTime(range.start_us)));
 }
 
 std::vector<CameraId> CheckCameras(std::vector<CameraId> cameras, std::string_view field) {
@@ -95,6 +132,8 @@ Query::Query(const net::HttpRequest& request, std::initializer_list<std::string_
     if (same > 1 && name != repeated) {
       throw FieldProblem("bad-parameter", name, fmt::format("{} may stand once", name));
     }
+    // It goes on record whether the route asks for it or not.
+    if (name == "reason") (void)CheckText(value, name, kMaxReasonBytes);
   }
 }
 
@@ -176,15 +215,7 @@ Body::Body(const net::HttpRequest& request, std::initializer_list<std::string_vi
   if (type != "application/json" && !type.starts_with("application/json;")) {
     throw Problem{415, "bad-media-type", "a body is taken as Content-Type: application/json"};
   }
-  const auto depth_limit = [](int depth, Json::parse_event_t, Json&) {
-    if (depth <= kMaxJsonDepth) return true;
-    throw Problem{400, "bad-json", fmt::format("JSON is taken {} levels deep", kMaxJsonDepth)};
-  };
-  try {
-    json_ = Json::parse(request.body, depth_limit);
-  } catch (const Json::parse_error& error) {
-    throw Problem{400, "bad-json", fmt::format("the body is not JSON at byte {}", error.byte)};
-  }
+  json_ = ParseBody(request.body);
   if (!json_.is_object()) throw Problem{400, "bad-json", "the body must be a JSON object"};
   for (const auto& item : json_.items()) {
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) {

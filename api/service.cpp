@@ -147,9 +147,13 @@ struct Service::State {
   }
 
   [[noreturn]] void RefuseStranger(const Call& call) {
-    context.access.Refused(ActOf(call, index::ActKind::kLogin, "a wrong or missing token"));
+    const bool missing = call.http.Header("authorization").empty();
+    context.access.Refused(
+        ActOf(call, index::ActKind::kLogin, missing ? "no token" : "a wrong token"));
     throw Problem{401, "unauthorized",
-                  "a token is needed: send it as \"Authorization: Bearer TOKEN\""};
+                  missing ? "a token is needed: send it as \"Authorization: Bearer TOKEN\""
+                          : "the token that came is wrong, revoked, or of a person who may not "
+                            "come in any more; it is sent as \"Authorization: Bearer TOKEN\""};
   }
 
   net::HttpResponse Answer(const net::HttpRequest& request) {

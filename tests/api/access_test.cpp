@@ -97,6 +97,19 @@ TEST_F(AccessTest, OnlyARightTokenOpensTheDoor) {
   EXPECT_EQ(Ask("GET", "/healthz", {}, {{"authorization", "x"}}).status, 200);
 }
 
+TEST_F(AccessTest, AWrongTokenIsToldFromNone) {
+  net::HttpRequest request;
+  request.method = "GET";
+  request.path = "/api/v1/status";
+  request.client = "192.0.2.9:50000";
+  const auto detail = [&] { return Json::parse(service_->Handle(request).body)["detail"]; };
+  EXPECT_EQ(detail().get<std::string>().substr(0, 17), "a token is needed");
+  EXPECT_EQ(Acts().front().what, "no token");
+  request.headers = {{"authorization", "Bearer lbk_0000"}};
+  EXPECT_EQ(detail().get<std::string>().substr(0, 30), "the token that came is wrong, ");
+  EXPECT_EQ(Acts().front().what, "a wrong token");
+}
+
 TEST_F(AccessTest, MetricsAndReadinessAreOpenToThisMachineAlone) {
   const auto ask = [this](const std::string& path, const std::string& client,
                           const std::string& forwarded) {

@@ -1,5 +1,6 @@
 // Settings and what stands around footage: cameras, markers, holds, policies, custody.
 #include <dirent.h>
+#include <gmock/gmock.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 namespace lookback::api {
 namespace {
 
+using testing::HasSubstr;
 using RoutesTest = ServiceTest;
 
 constexpr char kPassword[] = "s3cret-of-the-gate";
@@ -66,12 +68,35 @@ TEST_F(RoutesTest, BadCamerasAreRefusedInWords) {
   EXPECT_EQ(problem("[1]"), "bad-json");
   EXPECT_EQ(problem(std::string(100'000, '[')), "bad-json");
   EXPECT_EQ(problem("{\"id\": \"\xff\"}"), "bad-json");
+  EXPECT_EQ(problem(R"({"id": "a", "url": "rtsp://h/", "id": "b"})"), "bad-json");
   const auto response =
       Ask("POST", "/api/v1/cameras",
           {{"id", "gate"}, {"url", std::string("rtsp://u:") + kPassword + "@192.0.2.7/s"}});
   EXPECT_EQ(ProblemIn(response), "bad-camera-url");
   EXPECT_EQ(response.body.find(kPassword), std::string::npos);
   EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 0u);
+}
+
+TEST_F(RoutesTest, ABodyThatIsNotTakenSaysWhy) {
+  const auto detail = [this](const std::string& body) {
+    return Json::parse(Ask("POST", "/api/v1/cameras", Json(body)).body)["detail"]
+        .get<std::string>();
+  };
+  EXPECT_THAT(detail(R"({"id": "a", "x": {"y": 1, "z": {"y": 1}, "y": 2}})"),
+              HasSubstr("\"y\" stands twice"));
+  const auto nested = [](size_t levels) {
+    return "{\"url\": " + std::string(levels - 1, '[') + std::string(levels - 1, ']') + "}";
+  };
+  EXPECT_THAT(detail(nested(17)), HasSubstr("deeper than 16 levels"));
+  EXPECT_THAT(detail(nested(16)), HasSubstr("id is needed"));
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/cameras?reason=\xff", {{"id", "a"}})), "bad-field");
+}
+
+TEST_F(RoutesTest, AnEmptyRangeIsRefusedInWordsForPeople) {
+  const auto response =
+      Ask("GET", "/api/v1/markers?start=2026-05-04T22:00:00Z&end=2026-05-04T22:00:00Z");
+  EXPECT_EQ(ProblemIn(response), "empty-range");
+  EXPECT_THAT(response.body, HasSubstr("the end (2026-05-04T22:00:00Z) must be later than"));
 }
 
 TEST_F(RoutesTest, APasswordStandsInOneFileAndInNoAnswer) {
