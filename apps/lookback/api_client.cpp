@@ -110,8 +110,25 @@ std::string_view Advice(std::string_view type) {
   if (type == "no-footage") return "; `lookback timeline` shows what there is";
   if (type == "range-too-long") return "; ask for shorter ranges, one after another";
   if (type == "busy" || type == "not-on-record") return "; try again later";
-  if (type == "camera-exists") return "; choose another id, or remove that camera";
+  if (type == "camera-exists") return "; `lookback camera set` changes it";
   return "";
+}
+
+bool IsUtf8(const Json& value) {
+  try {
+    (void)value.dump();
+    return true;
+  } catch (const Json::exception&) {
+    return false;
+  }
+}
+
+// What a shell passed on need not be UTF-8, and a name that was mended is another name.
+Result<std::string> Written(const Json& body) {
+  for (const auto& item : body.items()) {
+    if (!IsUtf8(item.value())) return Fail(Code::kInvalid, item.key() + " is not UTF-8");
+  }
+  return body.dump();
 }
 
 }  // namespace
@@ -208,7 +225,10 @@ Result<Json> ApiClient::Call(const std::string& method, const std::string& path,
   HttpAsk ask;
   ask.method = method;
   ask.path = path;
-  if (!body.is_null()) ask.body = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (!body.is_null()) {
+    LB_TRY_ASSIGN(text, Written(body));
+    ask.body = std::move(text);
+  }
   LB_TRY_ASSIGN(answer, Send(ask));
   if (!answer.good()) return tl::unexpected<Error>(ProblemIn(answer, server_));
   if (answer.body.empty()) return Json();

@@ -18,6 +18,13 @@ struct NewCamera {
   bool audio = false;
 };
 
+// What is not said stays as it is.
+struct CameraChange {
+  std::string id;
+  std::optional<std::string> url, name, user, password_file, audio;
+  bool enable = false, disable = false;
+};
+
 std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
 
 // The first line of the file, so that an editor's line end is no part of it.
@@ -40,27 +47,52 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
   if (client.json()) {
     PrintJson(added);
   } else {
-    PrintText(fmt::format("camera {} is being recorded from {}\n", Printable(TextOf(added, "id")),
-                          Printable(TextOf(added, "url"))));
+    const std::string id = Printable(TextOf(added, "id"));
+    PrintText(
+        fmt::format("camera {} is added, and {} is being connected to; `lookback camera "
+                    "status {}` tells how it goes\n",
+                    id, Printable(TextOf(added, "url")), id));
   }
   return kExitOk;
 }
 
 std::string OnOff(const Json& json, const char* name) { return FlagOf(json, name) ? "on" : "off"; }
 
-Result<int> ListCameras(Client& client) {
-  LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/cameras"));
+std::string Recording(const Json& camera) {
+  return FlagOf(camera, "removed") ? "removed" : OnOff(camera, "enabled");
+}
+
+void PrintCamera(const Json& camera) {
+  Table table({"id", TextOf(camera, "id")});
+  table.Add({"name", TextOf(camera, "name")});
+  table.Add({"url", TextOf(camera, "url")});
+  table.Add({"user", TextOf(camera, "user")});
+  table.Add({"password", FlagOf(camera, "has_password") ? "set, never shown" : "none"});
+  table.Add({"recording", Recording(camera)});
+  table.Add({"audio", OnOff(camera, "audio")});
+  PrintText(table.Text());
+}
+
+Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem& files) {
+  Json body = Json::object();
+  if (change.url) body["url"] = *change.url;
+  if (change.name) body["name"] = *change.name;
+  if (change.user) body["user"] = *change.user;
+  if (change.password_file) {
+    LB_TRY_ASSIGN(password, ReadPassword(files, *change.password_file));
+    body["password"] = password;
+  }
+  if (change.audio) body["audio"] = *change.audio == "on";
+  if (change.enable || change.disable) body["enabled"] = change.enable;
+  if (body.empty()) {
+    return Fail(Code::kInvalid, "nothing is to be set; --help lists what can be");
+  }
+  LB_TRY_ASSIGN(changed, client.api().Call("PATCH", CameraPath(change.id), body));
   if (client.json()) {
-    PrintJson(answer);
-    return kExitOk;
+    PrintJson(changed);
+  } else {
+    PrintCamera(changed);
   }
-  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
-  for (const Json& camera : ListOf(answer, "cameras")) {
-    table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
-               TextOf(camera, "user"), OnOff(camera, "enabled"), OnOff(camera, "audio")});
-  }
-  PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
-                          : table.Text());
   return kExitOk;
 }
 
@@ -68,16 +100,26 @@ Result<int> ShowCamera(Client& client, const std::string& id) {
   LB_TRY_ASSIGN(camera, client.api().Get(CameraPath(id)));
   if (client.json()) {
     PrintJson(camera);
+  } else {
+    PrintCamera(camera);
+  }
+  return kExitOk;
+}
+
+Result<int> ListCameras(Client& client, bool removed) {
+  LB_TRY_ASSIGN(answer,
+                client.api().Get(removed ? "/api/v1/cameras?removed=1" : "/api/v1/cameras"));
+  if (client.json()) {
+    PrintJson(answer);
     return kExitOk;
   }
-  Table table({"id", TextOf(camera, "id")});
-  table.Add({"name", TextOf(camera, "name")});
-  table.Add({"url", TextOf(camera, "url")});
-  table.Add({"user", TextOf(camera, "user")});
-  table.Add({"password", FlagOf(camera, "has_password") ? "set, never shown" : "none"});
-  table.Add({"recording", FlagOf(camera, "removed") ? "removed" : OnOff(camera, "enabled")});
-  table.Add({"audio", OnOff(camera, "audio")});
-  PrintText(table.Text());
+  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
+  for (const Json& camera : ListOf(answer, "cameras")) {
+    table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
+               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio")});
+  }
+  PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
+                          : table.Text());
   return kExitOk;
 }
 
@@ -132,10 +174,29 @@ Result<int> ShowStatus(Client& client, const std::string& id) {
   return kExitOk;
 }
 
+void AddCameraSet(Commands& commands, CLI::App* group) {
+  auto change = std::make_shared<CameraChange>();
+  CLI::App* set = commands.AddClient(
+      group, "set", "Change a camera's settings; what is not said stays.",
+      [&commands, change](Client& c) { return ChangeCamera(c, *change, commands.files); });
+  set->add_option("id", change->id)->required();
+  set->add_option("--url", change->url, "rtsp://HOST[:PORT]/PATH, without a password");
+  set->add_option("--name", change->name, "what people call it");
+  set->add_option("--user", change->user, "who the camera lets in");
+  set->add_option("--password-file", change->password_file,
+                  "a file whose first line is the password; an empty one takes it away");
+  set->add_option("--audio", change->audio, "whether its sound is recorded too")
+      ->check(CLI::IsMember({"on", "off"}));
+  CLI::Option* enable = set->add_flag("--enable", change->enable, "record it again");
+  set->add_flag("--disable", change->disable, "record it no more, until --enable")
+      ->excludes(enable);
+}
+
 }  // namespace
 
 void AddCameraCommands(Commands& commands) {
-  CLI::App* group = commands.Group("camera", "Add, list, show and remove cameras; how they do.");
+  CLI::App* group =
+      commands.Group("camera", "Add, change, list, show and remove cameras; how they do.");
   auto camera = std::make_shared<NewCamera>();
   CLI::App* add = commands.AddClient(
       group, "add", "Record a camera from now on.",
@@ -149,7 +210,12 @@ void AddCameraCommands(Commands& commands) {
       ->needs(user);
   add->add_flag("--audio", camera->audio, "record its sound too");
 
-  commands.AddClient(group, "list", "All cameras.", &ListCameras);
+  AddCameraSet(commands, group);
+  auto removed = std::make_shared<bool>(false);
+  commands
+      .AddClient(group, "list", "All cameras.",
+                 [removed](Client& client) { return ListCameras(client, *removed); })
+      ->add_flag("--removed", *removed, "removed ones too");
   auto id = std::make_shared<std::string>();
   commands
       .AddClient(group, "show", "One camera's settings.",

@@ -87,5 +87,6 @@ void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
 void AddUserCommands(Commands& commands);
+void AddStatusCommand(Commands& commands);
 
 }  // namespace lookback::app

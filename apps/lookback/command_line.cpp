@@ -25,6 +25,7 @@ void AddAll(Commands& commands) {
   AddFootageCommands(commands);
   AddMarkerCommands(commands);
   AddRetentionCommands(commands);
+  AddStatusCommand(commands);
   AddStoreCommands(commands);
   AddUserCommands(commands);
   AddVersionCommand(commands);
@@ -34,6 +35,7 @@ void AddAll(Commands& commands) {
 
 int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files) {
   CLI::App app{"Records every camera, day and night, and gives any moment of it back.", "lookback"};
+  app.set_version_flag("--version", "lookback " LOOKBACK_VERSION, "print the version");
   app.footer(std::string(kExitCodesHelp));
   Commands commands(app, files, clock);
   AddAll(commands);

@@ -32,12 +32,19 @@ std::string CoverageBar(const Json& timeline, TimeRange range, size_t cells) {
   for (const Json& span : ListOf(timeline, "spans")) spans.push_back(RangeOf(span));
   std::sort(spans.begin(), spans.end(),
             [](const TimeRange& a, const TimeRange& b) { return a.start_us < b.start_us; });
+  const TimeUs now_us = TimeOf(timeline, "end").value_or(range.end_us);
   std::string bar;
   const double width_us = static_cast<double>(range.duration_us()) / static_cast<double>(cells);
   for (size_t i = 0; i < cells; ++i) {
-    const TimeRange cell{
-        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i)),
-        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i + 1))};
+    const TimeUs start_us =
+        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i));
+    if (start_us >= now_us) {
+      bar += ' ';
+      continue;
+    }
+    const TimeUs end_us =
+        range.start_us + static_cast<int64_t>(width_us * static_cast<double>(i + 1));
+    const TimeRange cell{start_us, std::min(end_us, now_us)};
     // Spans of a wrong clock may overlap; what was counted is not counted again.
     int64_t covered_us = 0;
     TimeUs at = cell.start_us;
@@ -52,12 +59,29 @@ std::string CoverageBar(const Json& timeline, TimeRange range, size_t cells) {
   return bar;
 }
 
+std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& zone) {
+  const int64_t covered_us = NumberOf(timeline, "covered_us");
+  const int64_t missing_us = NumberOf(timeline, "missing_us");
+  if (covered_us + missing_us <= 0) return "That range has not happened yet.\n";
+  const TimeUs now_us = TimeOf(timeline, "end").value_or(range.end_us);
+  const bool goes_on = now_us < range.end_us;
+  const std::string until =
+      goes_on ? fmt::format("up to now ({}): ", ScreenTime(now_us, zone)) : std::string();
+  return until +
+         fmt::format(
+             "covered {} ({:.2f} %), missing {}\n", ScreenDuration(covered_us),
+             100.0 * static_cast<double>(covered_us) / static_cast<double>(covered_us + missing_us),
+             ScreenDuration(missing_us)) +
+         "[" + CoverageBar(timeline, range, kCoverageBarCells) + "]\n" +
+         "# covered, + in part, . missing" + (goes_on ? ", blank: yet to come\n" : "\n");
+}
+
 std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent) {
   const std::string detail = TextOf(gap, "detail");
   std::string cause = TextOf(gap, "cause");
   if (!detail.empty()) cause += ": " + detail;
   return {indent + LocalTimeOf(gap, "start", zone), LocalTimeOf(gap, "end", zone),
-          FormatDuration(RangeOf(gap).duration_us()), cause};
+          ScreenDuration(RangeOf(gap).duration_us()), cause};
 }
 
 Table TimelineTable(const Json& timeline, const TimeZone& zone) {
@@ -66,7 +90,7 @@ Table TimelineTable(const Json& timeline, const TimeZone& zone) {
     rows.emplace_back(
         RangeOf(span).start_us,
         std::vector<std::string>{LocalTimeOf(span, "start", zone), LocalTimeOf(span, "end", zone),
-                                 FormatDuration(RangeOf(span).duration_us()), SpanText(span)});
+                                 ScreenDuration(RangeOf(span).duration_us()), SpanText(span)});
   }
   for (const Json& gap : ListOf(timeline, "gaps")) {
     std::vector<std::string> row = GapRow(gap, zone, "");

@@ -1,6 +1,7 @@
 // apps/lookback/coverage.h: a timeline as people read it on a terminal: a bar and a table.
 //
-// Invariant: a cell of the bar is '#' only if footage covers all of it, and '.' only if none does.
+// Invariant: of what has happened of a bar's cell, '#' says that footage covers all, '.' that it
+//            covers nothing; ' ' says that nothing of the cell has happened yet.
 // Threads:   values.
 // Errors:    none; spans and gaps without times are left out.
 #pragma once
@@ -14,8 +15,12 @@ namespace lookback::app {
 
 inline constexpr size_t kCoverageBarCells = 60;
 
-// `timeline` as in docs/api.md. '+': covered in part.
+// `timeline` as in docs/api.md: its `end` is where the future begins. '+': covered in part.
 std::string CoverageBar(const Json& timeline, TimeRange range, size_t cells);
+
+// What is covered and missing, and of which part of the range, when some is yet to come; then the
+// bar and what its signs mean.
+std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& zone);
 
 // Spans and gaps in the order of time.
 Table TimelineTable(const Json& timeline, const TimeZone& zone);

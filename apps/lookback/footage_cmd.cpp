@@ -2,8 +2,10 @@
 // footage itself.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 
 #include "apps/lookback/clip_fetch.h"
 #include "apps/lookback/command.h"
@@ -13,6 +15,7 @@ namespace lookback::app {
 namespace {
 
 constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
+constexpr std::string_view kStandardOutput = "-";
 
 struct FootageOptions {
   std::string camera;
@@ -25,15 +28,8 @@ struct FootageOptions {
   bool force = false;
 };
 
-std::string FormatSeconds(int64_t us) {
-  std::string text = fmt::format("{:.3f}", static_cast<double>(us) / kUsPerSecond);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text + " s";
-}
-
-std::string FormatRange(TimeRange range, const TimeZone& zone) {
-  return zone.Format(range.start_us) + " to " + zone.Format(range.end_us);
+std::string ShownFile(const FootageOptions& options) {
+  return options.file == kStandardOutput ? "standard output" : options.file;
 }
 
 Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
@@ -52,20 +48,12 @@ Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
     PrintJson(timeline);
     return kExitOk;
   }
-  const int64_t covered_us = NumberOf(timeline, "covered_us");
-  const int64_t missing_us = NumberOf(timeline, "missing_us");
   std::string text =
-      fmt::format("{}, {}\n", Printable(TextOf(timeline, "camera")), FormatRange(range, zone));
-  if (covered_us + missing_us <= 0) {
-    PrintText(text + "That range has not happened yet.\n");
-    return kExitOk;
-  }
-  text += fmt::format(
-      "covered {} ({:.2f} %), missing {}\n", FormatDuration(covered_us),
-      100.0 * static_cast<double>(covered_us) / static_cast<double>(covered_us + missing_us),
-      FormatSeconds(missing_us));
-  text += "[" + CoverageBar(timeline, range, kCoverageBarCells) + "]\n";
-  PrintText(text + TimelineTable(timeline, zone).Text());
+      fmt::format("{}, {}\n", Printable(TextOf(timeline, "camera")), ScreenRange(range, zone)) +
+      CoverageText(timeline, range, zone);
+  const bool happened = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us") > 0;
+  if (happened) text += TimelineTable(timeline, zone).Text();
+  PrintText(text);
   return kExitOk;
 }
 
@@ -103,11 +91,31 @@ std::string MissingText(const Json& description, const TimeZone& zone) {
 
 int TellIncomplete(const Json& description, TimeRange range, const TimeZone& zone,
                    int64_t missing_us) {
-  Complain(fmt::format("{} of {} are missing, so no file is written (--require-complete)",
-                       FormatSeconds(missing_us), FormatSeconds(range.duration_us())));
+  Complain(fmt::format("{} of {} are missing, so nothing is written (--require-complete)",
+                       ScreenDuration(missing_us), ScreenDuration(range.duration_us())));
   const std::string text = MissingText(description, zone);
   std::fwrite(text.data(), 1, text.size(), stderr);
   return kExitNegative;
+}
+
+std::string ClipText(const FootageOptions& options, const ClipReceipt& receipt, TimeRange range,
+                     const TimeZone& zone, int64_t missing_us) {
+  const Json& description = receipt.description;
+  const std::string asked = ScreenRange(range, zone);
+  const Json shown = description.value("shown", Json());
+  const std::string covers =
+      LocalTimeOf(shown, "start", zone) + " to " + LocalTimeOf(shown, "end", zone);
+  std::string text =
+      fmt::format("{}: {} of {}, {}\n", ShownFile(options),
+                  ScreenDuration(NumberOf(description, "duration_us")), Printable(options.camera),
+                  FormatBytes(static_cast<uint64_t>(NumberOf(description, "size_bytes"))));
+  text += covers == asked ? asked + "\n" : fmt::format("asked  {}\nshows  {}\n", asked, covers);
+  text += fmt::format("SHA-256 {}\n", receipt.sha256);
+  if (missing_us == 0) return text + "nothing is missing\n";
+  return text +
+         fmt::format("{} of {} are missing:\n", ScreenDuration(missing_us),
+                     ScreenDuration(range.duration_us())) +
+         MissingText(description, zone);
 }
 
 Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRange range,
@@ -120,6 +128,7 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
           {"time_zone", zone.name()},
           {"gaps", options.gaps},
           {"bytes", receipt.fetched ? NumberOf(description, "size_bytes") : 0},
+          {"sha256", receipt.fetched ? Json(receipt.sha256) : Json()},
           {"duration_us", NumberOf(description, "duration_us")},
           {"shown", description.value("shown", Json())},
           {"complete", missing_us == 0},
@@ -127,12 +136,20 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
           {"missing", ListOf(description, "missing")}};
 }
 
-Result<int> TakeClip(Client& client, const FootageOptions& options, Commands& commands) {
-  if (!options.force && Exists(commands.files, options.file)) {
-    return Fail(Code::kConflict, options.file + " exists; --force replaces it");
+// Before anybody is asked: a clip that cannot be written is no access to footage either.
+Status CheckOutput(const Client& client, const FootageOptions& options, FileSystem& files) {
+  if (options.file != kStandardOutput) return CheckClipFile(files, options.file, options.force);
+  if (client.json()) {
+    return Fail(Code::kInvalid, "-o - and --json both want standard output; name a file");
   }
-  LB_TRY_ASSIGN(zone, client.Zone());
-  LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
+  if (::isatty(STDOUT_FILENO) == 1) {
+    return Fail(Code::kInvalid, "-o - writes video to standard output, which is a terminal here");
+  }
+  return Ok();
+}
+
+Result<ClipReceipt> Take(Client& client, const FootageOptions& options, TimeRange range,
+                         Commands& commands) {
   ClipOrder order;
   order.camera = options.camera;
   order.query = {{"start", FormatTime(range.start_us)},
@@ -142,32 +159,28 @@ Result<int> TakeClip(Client& client, const FootageOptions& options, Commands& co
                  {"reason", options.reason}};
   order.file = options.file;
   order.require_complete = options.require_complete;
-  Result<ClipReceipt> receipt = [&] {
-    TransferLine line(options.file, commands.clock);
-    return FetchClip(client.api(), commands.files, order,
-                     [&line](uint64_t done, uint64_t total) { line.Show(done, total); });
-  }();
-  if (!receipt) return Pass(receipt.error());
-  const Json& description = receipt->description;
+  TransferLine line(ShownFile(options), commands.clock);
+  const auto show = [&line](uint64_t done, uint64_t total) { line.Show(done, total); };
+  return options.file == kStandardOutput ? StreamClip(client.api(), order, &WriteOut, show)
+                                         : FetchClip(client.api(), commands.files, order, show);
+}
+
+Result<int> TakeClip(Client& client, const FootageOptions& options, Commands& commands) {
+  LB_TRY(CheckOutput(client, options, commands.files));
+  LB_TRY_ASSIGN(zone, client.Zone());
+  LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
+  LB_TRY_ASSIGN(receipt, Take(client, options, range, commands));
+  const Json& description = receipt.description;
   // A range with no footage at all has no count: all of it is missing.
   const int64_t missing_us = description.contains("missing_us")
                                  ? NumberOf(description, "missing_us")
                                  : range.duration_us();
-  if (client.json()) PrintJson(ClipJson(options, *receipt, range, zone, missing_us));
-  if (!receipt->fetched) return TellIncomplete(description, range, zone, missing_us);
+  if (client.json()) PrintJson(ClipJson(options, receipt, range, zone, missing_us));
+  if (!receipt.fetched) return TellIncomplete(description, range, zone, missing_us);
   if (client.json()) return kExitOk;
-  const auto bytes = static_cast<uint64_t>(NumberOf(description, "size_bytes"));
-  std::string text = fmt::format(
-      "{}: {} of {}, {}, {}\n", options.file, FormatSeconds(NumberOf(description, "duration_us")),
-      Printable(options.camera), FormatRange(range, zone), FormatBytes(bytes));
-  if (missing_us == 0) {
-    text += "nothing is missing\n";
-  } else {
-    text += fmt::format("{} of {} are missing:\n", FormatSeconds(missing_us),
-                        FormatSeconds(range.duration_us())) +
-            MissingText(description, zone);
-  }
-  PrintText(text);
+  const std::string text = ClipText(options, receipt, range, zone, missing_us);
+  std::FILE* const to = options.file == kStandardOutput ? stderr : stdout;
+  std::fwrite(text.data(), 1, text.size(), to);
   return kExitOk;
 }
 
@@ -186,7 +199,8 @@ void AddFootageCommands(Commands& commands) {
     AddRangeOptions(command, options->range, /*required=*/true);
     command->add_option("--reason", options->reason, "why: it stands in the record of the access");
   }
-  clip->add_option("-o,--output", options->file, "the file to write")->required();
+  clip->add_option("-o,--output", options->file, "the file to write; - is standard output")
+      ->required();
   clip->add_option("--gaps", options->gaps,
                    "`keep`: the last picture stands until footage goes on; `close`: left out")
       ->check(CLI::IsMember({"keep", "close"}))

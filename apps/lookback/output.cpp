@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <utility>
 
@@ -52,6 +53,8 @@ bool IsControl(char32_t c) {
   return c < 0x20 || (c >= 0x7F && c < 0xA0) || bidi;
 }
 
+int64_t RoundedToMs(int64_t us) { return (us + kUsPerMs / 2) / kUsPerMs * kUsPerMs; }
+
 }  // namespace
 
 int ExitCodeOf(Code code) {
@@ -75,6 +78,11 @@ int ExitCodeOf(Code code) {
   return kExitUnavailable;
 }
 
+int ExitCodeOf(const Error& error) {
+  const bool permission = error.system_error == EACCES || error.system_error == EPERM;
+  return permission ? int{kExitDenied} : ExitCodeOf(error.code);
+}
+
 void Complain(std::string_view sentence) {
   const std::string line = "lookback: " + Printable(sentence) + "\n";
   std::fputs(line.c_str(), stderr);
@@ -82,7 +90,7 @@ void Complain(std::string_view sentence) {
 
 int Failed(const Error& error) {
   Complain(error.message);
-  return ExitCodeOf(error.code);
+  return ExitCodeOf(error);
 }
 
 void PrintJson(const Json& json) {
@@ -92,6 +100,12 @@ void PrintJson(const Json& json) {
 void PrintText(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
+}
+
+Status WriteOut(ByteSpan bytes) {
+  const bool whole = std::fwrite(bytes.data(), 1, bytes.size(), stdout) == bytes.size();
+  if (whole && std::fflush(stdout) == 0) return Ok();
+  return tl::unexpected<Error>(SystemError(errno, "write", "standard output"));
 }
 
 std::string Printable(std::string_view text) {
@@ -152,6 +166,29 @@ std::string FormatBytes(uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string ScreenDuration(int64_t duration_us) {
+  const int64_t us = RoundedToMs(std::max<int64_t>(0, duration_us));
+  const int64_t hours = us / kUsPerHour;
+  const int64_t minutes = us % kUsPerHour / kUsPerMinute;
+  const int64_t seconds = us % kUsPerMinute / kUsPerSecond;
+  const int64_t ms = us % kUsPerSecond / kUsPerMs;
+  if (hours > 0) return fmt::format("{} h {:02} min {:02}.{:03} s", hours, minutes, seconds, ms);
+  if (minutes > 0) return fmt::format("{} min {:02}.{:03} s", minutes, seconds, ms);
+  return fmt::format("{}.{:03} s", seconds, ms);
+}
+
+std::string ScreenTime(TimeUs time_us, const TimeZone& zone) {
+  constexpr size_t kDateTimeBytes = 19;  // "2026-05-04T22:00:00", which the offset follows.
+  const TimeUs rounded_us = RoundedToMs(time_us);
+  const int64_t ms = rounded_us % kUsPerSecond / kUsPerMs;
+  std::string text = zone.Format(rounded_us - rounded_us % kUsPerSecond);
+  return text.insert(kDateTimeBytes, fmt::format(".{:03}", ms));
+}
+
+std::string ScreenRange(TimeRange range, const TimeZone& zone) {
+  return ScreenTime(range.start_us, zone) + " to " + ScreenTime(range.end_us, zone);
+}
+
 std::string TextOf(const Json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
@@ -189,7 +226,7 @@ std::optional<TimeUs> TimeOf(const Json& json, const char* name) {
 std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
                         std::string_view otherwise) {
   const auto time = TimeOf(json, name);
-  return time ? zone.Format(*time) : std::string(otherwise);
+  return time ? ScreenTime(*time, zone) : std::string(otherwise);
 }
 
 ProgressLine::ProgressLine() : shown_(::isatty(STDERR_FILENO) == 1) {}

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
 #include "base/time_zone.h"
@@ -24,10 +25,10 @@ using Json = nlohmann::ordered_json;  // Fields stand in the order of docs/api.m
 // docs/cli.md and kExitCodesHelp say the same.
 enum ExitCode : int {
   kExitOk = 0,
-  kExitNegative = 1,  // The answer is no: fsck has findings, a clip is not complete.
+  kExitNegative = 1,  // The answer is no: fsck has findings, a clip is not complete as required.
   kExitUsage = 2,
   kExitNotFound = 3,
-  kExitDenied = 4,  // No right, or what is there forbids it.
+  kExitDenied = 4,  // No right or permission, or what is there forbids it.
   kExitUnavailable = 5,
   kExitDisk = 6,          // Full, failing or corrupt.
   kExitNewerFormat = 7,   // And other things that this build does not handle.
@@ -35,11 +36,14 @@ enum ExitCode : int {
   kExitAddressInUse = 9,  // `serve`.
 };
 inline constexpr std::string_view kExitCodesHelp =
-    "Exit codes: 0 ok; 1 the answer is negative (findings, incomplete); 2 wrong usage; 3 not "
-    "found;\n4 denied; 5 unavailable; 6 disk full, failing or corrupt; 7 newer format or "
-    "unsupported;\n8 not this store's directory; 9 address in use.";
+    "Exit codes: 0 ok; 1 the answer is negative (findings; incomplete though --require-complete);\n"
+    "2 wrong usage; 3 not found; 4 denied; 5 unavailable; 6 disk full, failing or corrupt;\n7 "
+    "newer "
+    "format or unsupported; 8 not this store's directory; 9 address in use.";
 
 int ExitCodeOf(Code code);
+// Of its code, except that what the system did not permit is kExitDenied.
+int ExitCodeOf(const Error& error);
 
 // Prints "lookback: SENTENCE" on standard error.
 void Complain(std::string_view sentence);
@@ -48,6 +52,7 @@ int Failed(const Error& error);
 
 void PrintJson(const Json& json);
 void PrintText(std::string_view text);  // As is, on standard output.
+Status WriteOut(ByteSpan bytes);        // The same, where nothing may get lost.
 
 // Without control characters, and valid UTF-8.
 std::string Printable(std::string_view text);
@@ -66,6 +71,11 @@ class Table {
 };
 
 std::string FormatBytes(uint64_t bytes);  // "301.0 MB"
+// On a screen durations and times always have milliseconds, so that columns stand. Both are
+// rounded, so that they go together.
+std::string ScreenDuration(int64_t duration_us);                 // "1 h 02 min 03.456 s"
+std::string ScreenTime(TimeUs time_us, const TimeZone& zone);    // "2026-05-04T22:00:00.000+08:00"
+std::string ScreenRange(TimeRange range, const TimeZone& zone);  // "… to …"
 
 // Members of an answer, whose shape another program decides: something for each that is absent.
 std::string TextOf(const Json& json, const char* name);
@@ -74,7 +84,7 @@ bool FlagOf(const Json& json, const char* name);
 const Json& ListOf(const Json& json, const char* name);
 std::string WordsOf(const Json& json, const char* name);  // Of a list of texts: "gate,yard".
 std::optional<TimeUs> TimeOf(const Json& json, const char* name);
-// In the zone, with offset; `otherwise` when it is absent or null.
+// ScreenTime; `otherwise` when it is absent or null.
 std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
                         std::string_view otherwise = "-");
 

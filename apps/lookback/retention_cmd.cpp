@@ -102,12 +102,12 @@ Result<int> Preview(Client& client, const PolicyOptions& options, bool change) {
   std::string text = Printable(TextOf(plan, "sentence"));
   if (!text.empty()) text += "\n";
   text += fmt::format("The next round would delete {} segments, {}, {}.\n",
-                      NumberOf(plan, "segments"), FormatDuration(NumberOf(plan, "duration_us")),
+                      NumberOf(plan, "segments"), ScreenDuration(NumberOf(plan, "duration_us")),
                       FormatBytes(static_cast<uint64_t>(NumberOf(plan, "bytes"))));
   Table table({"CAMERA", "SEGMENTS", "DURATION", "BYTES", "OLDEST", "NEWEST", "REASON"});
   for (const Json& camera : ListOf(plan, "cameras")) {
     table.Add({TextOf(camera, "camera"), std::to_string(NumberOf(camera, "segments")),
-               FormatDuration(NumberOf(camera, "duration_us")),
+               ScreenDuration(NumberOf(camera, "duration_us")),
                FormatBytes(static_cast<uint64_t>(NumberOf(camera, "bytes"))),
                LocalTimeOf(camera, "oldest", zone), LocalTimeOf(camera, "newest", zone),
                TextOf(camera, "reason")});

@@ -89,29 +89,44 @@ void RaiseDescriptorLimit() {
 
 int StoreFailed(const Error& error) {
   Complain(error.message);
-  return error.code == Code::kInvalid ? kExitOtherStore : ExitCodeOf(error.code);
+  return error.code == Code::kInvalid ? kExitOtherStore : ExitCodeOf(error);
+}
+
+int ListenFailed(const Error& error) {
+  Complain(error.message);
+  return error.code == Code::kUnavailable ? int{kExitAddressInUse} : ExitCodeOf(error);
+}
+
+std::string UrlHost(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
 }
 
 // The parts of the daemon, in the order of their start; they stop in the order of Stop().
 class Daemon {
  public:
-  Daemon(storage::Store& store, Clock& clock, FileSystem& files)
-      : store_(store), clock_(clock), files_(files) {}
+  Daemon(Clock& clock, FileSystem& files) : clock_(clock), files_(files) {}
   ~Daemon() { Stop(); }
 
-  Status Start(const net::HttpServer::Options& listen) {
-    recorder_ = recorder::Recorder::Start({}, store_.archive(), clock_);
-    LB_TRY_ASSIGN(service, api::Service::Start({store_, *recorder_, clock_, files_}));
-    service_ = std::move(service);
-    purger_ = storage::Purger::Start(store_, clock_, [this](const storage::RetentionPlan& plan) {
-      service_->OnRetentionRound(plan);
-    });
-    service_->SetPurger(purger_.get());
+  // Takes the address, so that a start that cannot have it changes no store. Whoever connects
+  // waits until Start().
+  Status Listen(const net::HttpServer::Options& listen) {
     LB_TRY_ASSIGN(server,
                   net::HttpServer::Start(loop_, listen, [this](const net::HttpRequest& request) {
                     return service_->Handle(request);
                   }));
     server_ = std::move(server);
+    return Ok();
+  }
+
+  // Records in `store`, which must outlive the daemon, and answers.
+  Status Start(storage::Store& store) {
+    recorder_ = recorder::Recorder::Start({}, store.archive(), clock_);
+    LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_}));
+    service_ = std::move(service);
+    purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionPlan& plan) {
+      service_->OnRetentionRound(plan);
+    });
+    service_->SetPurger(purger_.get());
     loop_thread_ = std::thread([this] { loop_.Run(); });
     return Ok();
   }
@@ -120,15 +135,15 @@ class Daemon {
 
   // Refuse requests, end the cameras, end deletion: what is left is the store's to seal.
   void Stop() {
-    if (server_) {
+    if (loop_thread_.joinable()) {
       std::promise<void> stopped;
       loop_.Post(
           [this, &stopped] { server_->Stop(kStopGraceUs, [&stopped] { stopped.set_value(); }); });
       stopped.get_future().wait();
       loop_.Stop();
       loop_thread_.join();
-      server_.reset();
     }
+    server_.reset();
     if (recorder_) recorder_->Stop();
     if (service_) service_->SetPurger(nullptr);
     purger_.reset();
@@ -137,7 +152,6 @@ class Daemon {
   }
 
  private:
-  storage::Store& store_;
   Clock& clock_;
   FileSystem& files_;
   net::Loop loop_;
@@ -178,26 +192,24 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   StopSignals signals;
   RaiseDescriptorLimit();
 
-  auto store = storage::Store::Open({options.data, options.volumes}, clock, files);
-  if (!store) return StoreFailed(store.error());
-  TellVolumes(**store);
-  LB_TRY_ASSIGN(first, api::EnsureAdmin(**store, clock, files, options.token_file));
+  // The daemon goes before the store that it uses.
+  std::unique_ptr<storage::Store> store;
   {
-    Daemon daemon(**store, clock, files);
-    if (const Status started = daemon.Start(listen); !started) {
-      Complain(started.message());
-      return started.code() == Code::kUnavailable ? int{kExitAddressInUse}
-                                                  : ExitCodeOf(started.code());
-    }
+    Daemon daemon(clock, files);
+    if (const Status status = daemon.Listen(listen); !status) return ListenFailed(status.error());
+    auto opened = storage::Store::Open({options.data, options.volumes}, clock, files);
+    if (!opened) return StoreFailed(opened.error());
+    store = std::move(*opened);
+    TellVolumes(*store);
+    LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
+    LB_TRY(daemon.Start(*store));
     TellLogin(first, options.token_file);
-    const bool v6 = listen.host.find(':') != std::string::npos;
-    const std::string host = v6 ? "[" + listen.host + "]" : listen.host;
-    PrintText(fmt::format("listening on http://{}:{}\n", host, daemon.port()));
+    PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
     LogInfo("serve", fmt::format("{}: stopping; once more ends at once",
                                  number == SIGINT ? "SIGINT" : "SIGTERM"));
   }
-  (*store)->Close();
+  store->Close();
   LogInfo("serve", "stopped; everything is sealed");
   return kExitOk;
 }

@@ -45,17 +45,19 @@ Result<std::string> DataOf(const StoreOptionsSaid& options, FileSystem& files) {
     data = usual;
   }
   LB_TRY(files.Stat(data));
-  if (!Exists(files, JoinPath(data, storage::kStoreFile))) {
+  const auto store_file = files.Stat(JoinPath(data, storage::kStoreFile));
+  if (!store_file && store_file.code() == Code::kNotFound) {
     return Fail(Code::kInvalid,
                 fmt::format("{} is not a store: it has no {}", data, storage::kStoreFile));
   }
+  if (!store_file) return Pass(store_file.error());
   return data;
 }
 
 // kInvalid is the directory's fault here, not the command line's.
 Result<int> CheckFailed(const Error& error) {
   Complain(error.message);
-  return error.code == Code::kInvalid ? int{kExitOtherStore} : ExitCodeOf(error.code);
+  return error.code == Code::kInvalid ? int{kExitOtherStore} : ExitCodeOf(error);
 }
 
 Json ToJson(const storage::Finding& finding) {

@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "base/checksum.h"
 #include "tests/apps/lookback/test_server.h"
 #include "tests/support/temp_dir.h"
 
@@ -103,6 +105,16 @@ class ClipFetchTest : public testing::Test {
     EXPECT_TRUE(client);
     return FetchClip(**client, *files_, order_, {});
   }
+  // Into `streamed_`.
+  Result<ClipReceipt> Stream() {
+    const auto client = ApiClient::Open(server_.url(), "lbk_x");
+    EXPECT_TRUE(client);
+    const auto sink = [this](ByteSpan piece) -> Status {
+      streamed_ += AsText(piece);
+      return Ok();
+    };
+    return StreamClip(**client, order_, sink, {});
+  }
   std::string Content(const std::string& name) const {
     std::ifstream file(directory_.Path(name), std::ios::binary);
     std::stringstream text;
@@ -132,6 +144,7 @@ class ClipFetchTest : public testing::Test {
   const std::unique_ptr<FileSystem> files_ = MakePosixFileSystem();
   Source source_;
   ClipOrder order_;
+  std::string streamed_;
   TestServer server_{[this](const net::HttpRequest& request) { return source_.Handle(request); }};
 };
 
@@ -139,6 +152,7 @@ TEST_F(ClipFetchTest, AWholeClipStandsUnderItsNameAlone) {
   const auto receipt = Run();
   ASSERT_TRUE(receipt) << receipt.message();
   EXPECT_TRUE(receipt->fetched);
+  EXPECT_EQ(receipt->sha256, HexEncode(Sha256(AsBytes(source_.clip))));
   EXPECT_EQ(Content("clip.mp4"), source_.clip);
   EXPECT_THAT(Names(), testing::ElementsAre("clip.mp4"));
 }
@@ -147,6 +161,7 @@ TEST_F(ClipFetchTest, APartIsGoneOnWithWhereItStopped) {
   LeavePart(400'000, "\"one\"", "2026-05-04T22:00:00Z");
   const auto receipt = Run();
   ASSERT_TRUE(receipt) << receipt.message();
+  EXPECT_EQ(receipt->sha256, HexEncode(Sha256(AsBytes(source_.clip))));
   EXPECT_EQ(Content("clip.mp4"), source_.clip);
   EXPECT_THAT(source_.ranges, testing::ElementsAre("bytes=400000-"));
   EXPECT_EQ(source_.described, 0);
@@ -229,6 +244,73 @@ TEST_F(ClipFetchTest, ARangeWithoutFootageIsNotFound) {
   ASSERT_FALSE(receipt);
   EXPECT_EQ(receipt.code(), Code::kNotFound);
   EXPECT_THAT(Names(), testing::IsEmpty());
+}
+
+TEST_F(ClipFetchTest, AStreamHasTheSameBytesAndLeavesNoFile) {
+  const auto receipt = Stream();
+  ASSERT_TRUE(receipt) << receipt.message();
+  EXPECT_EQ(streamed_, source_.clip);
+  EXPECT_EQ(receipt->sha256, HexEncode(Sha256(AsBytes(source_.clip))));
+  EXPECT_THAT(Names(), testing::IsEmpty());
+}
+
+TEST_F(ClipFetchTest, AStreamThatWasCutGoesOnWhereItStopped) {
+  source_.cut_at = 400'000;
+  source_.before_clip = [this] {
+    if (!source_.ranges.empty()) source_.cut_at = SIZE_MAX;
+  };
+  const auto receipt = Stream();
+  ASSERT_TRUE(receipt) << receipt.message();
+  EXPECT_EQ(streamed_, source_.clip);
+  EXPECT_THAT(source_.ranges, testing::ElementsAre("", "bytes=400000-"));
+}
+
+TEST_F(ClipFetchTest, AStreamIsNeverPiecedTogetherFromTwoClips) {
+  source_.cut_at = 400'000;
+  source_.before_clip = [this] {
+    if (!source_.ranges.empty()) source_.etag = "\"two\"";
+  };
+  const auto receipt = Stream();
+  ASSERT_FALSE(receipt);
+  EXPECT_EQ(receipt.code(), Code::kUnavailable);
+  EXPECT_EQ(streamed_, source_.clip.substr(0, 400'000));
+}
+
+TEST_F(ClipFetchTest, AStreamStopsWithTheErrorOfWhatTakesIt) {
+  const auto client = ApiClient::Open(server_.url(), "lbk_x");
+  const auto receipt =
+      StreamClip(**client, order_, [](ByteSpan) { return Fail(Code::kDiskFull, "no space"); }, {});
+  ASSERT_FALSE(receipt);
+  EXPECT_EQ(receipt.code(), Code::kDiskFull);
+  EXPECT_EQ(source_.ranges.size(), 1U);
+}
+
+TEST_F(ClipFetchTest, WhatIsNoRegularFileIsNeverReplaced) {
+  const std::string fifo = directory_.Path("fifo");
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  std::ofstream(directory_.Path("file")) << "x";
+  const struct {
+    std::string file;
+    Code code;
+    const char* words;
+  } cases[] = {{"", Code::kInvalid, "standard output"},
+               {"/dev/null", Code::kConflict, "-o - > /dev/null"},
+               {fifo, Code::kConflict, "pipe"},
+               {directory_.path(), Code::kConflict, "is a directory"},
+               {directory_.Path("none/x.mp4"), Code::kNotFound, "none does not exist"},
+               {directory_.Path("none/"), Code::kNotFound, "none does not exist"},
+               {directory_.Path("file/x.mp4"), Code::kConflict, "file is not a directory"}};
+  for (const auto& each : cases) {
+    for (const bool force : {false, true}) {
+      const Status status = CheckClipFile(*files_, each.file, force);
+      ASSERT_FALSE(status) << each.file;
+      EXPECT_EQ(status.code(), each.code) << each.file;
+      EXPECT_THAT(status.message(), testing::HasSubstr(each.words));
+    }
+  }
+  EXPECT_EQ(CheckClipFile(*files_, directory_.Path("file"), false).code(), Code::kConflict);
+  EXPECT_TRUE(CheckClipFile(*files_, directory_.Path("file"), true));
+  EXPECT_TRUE(CheckClipFile(*files_, directory_.Path("new"), false));
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -55,6 +57,21 @@ class CommandLineTest : public testing::Test {
     if (request.path == "/api/v1/cameras/gate/clip.json") {
       return Answer(404, R"({"type": "/problems/no-footage", "detail": "no footage there",
                              "missing": []})");
+    }
+    if (request.path == "/api/v1/cameras/yard/clip.json") {
+      return Answer(200, R"({"etag": "\"one\"", "size_bytes": 8, "duration_us": 59960000,
+                             "missing_us": 0, "missing": [],
+                             "shown": {"start": "2026-05-04T22:00:00Z",
+                                       "end": "2026-05-04T22:00:59.96Z"}})");
+    }
+    if (request.path == "/api/v1/cameras/yard/clip.mp4") {
+      net::HttpResponse clip = Answer(200, "the clip");
+      clip.headers = {{"ETag", "\"one\""}};
+      return clip;
+    }
+    if (request.path == "/api/v1/volumes") {
+      return Answer(200, R"({"volumes": [{"root": "/data/v0", "state": "online",
+                                          "total_bytes": 1000, "free_bytes": 500}]})");
     }
     if (request.path == "/api/v1/markers") {
       const bool first = request.Query("after") == nullptr;
@@ -120,7 +137,7 @@ TEST_F(CommandLineTest, NoFootageIsNotFoundAndIncompleteWhereAllIsRequired) {
   strict.insert(strict.end(), {"--require-complete", "--json"});
   const Said said = Ask(strict);
   EXPECT_EQ(said.exit_code, 1);
-  EXPECT_THAT(said.err, HasSubstr("60 s of 60 s are missing"));
+  EXPECT_THAT(said.err, HasSubstr("1 min 00.000 s of 1 min 00.000 s are missing"));
   const Json json = Json::parse(said.out);
   EXPECT_EQ(json["complete"], false);
   EXPECT_EQ(json["missing_us"], 60'000'000);
@@ -133,6 +150,92 @@ TEST_F(CommandLineTest, AFileThatIsThereIsNotReplacedUnasked) {
                          "2026-05-04T22:01:00Z", "-o", token_file_.c_str()});
   EXPECT_EQ(said.exit_code, 4);
   EXPECT_THAT(said.err, HasSubstr("--force"));
+  EXPECT_THAT(asked_.path, IsEmpty());
+}
+
+TEST_F(CommandLineTest, AnOutputThatCannotBeIsRefusedBeforeAnybodyIsAsked) {
+  const std::string below_nothing = directory_.Path("none/x.mp4");
+  const struct {
+    std::string file;
+    int exit_code;
+  } cases[] = {{"", 2}, {directory_.path(), 4}, {below_nothing, 3}, {"/dev/null", 4}};
+  for (const auto& each : cases) {
+    for (const char* more : {"--force", "--no-audio"}) {
+      const Said said = Ask({"clip", "gate", "--start", "2026-05-04T22:00:00Z", "--end",
+                             "2026-05-04T22:01:00Z", "-o", each.file.c_str(), more});
+      EXPECT_EQ(said.exit_code, each.exit_code) << said.err;
+    }
+  }
+  const Said both = Ask({"clip", "gate", "--start", "2026-05-04T22:00:00Z", "--end",
+                         "2026-05-04T22:01:00Z", "-o", "-", "--json"});
+  EXPECT_EQ(both.exit_code, 2);
+  EXPECT_THAT(both.out, IsEmpty());
+  EXPECT_THAT(asked_.path, IsEmpty());
+}
+
+TEST_F(CommandLineTest, AClipOnStandardOutputHasNothingElseBesideIt) {
+  const Said said = Ask({"clip", "yard", "--start", "2026-05-04T22:00:00Z", "--end",
+                         "2026-05-04T22:01:00Z", "-o", "-"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(said.out, "the clip");
+  EXPECT_THAT(said.err, HasSubstr("nothing is missing"));
+  // Of printf 'the clip' | sha256sum.
+  EXPECT_THAT(said.err,
+              HasSubstr("7c0e5de0983261ac64439a164d25703589e98aa260c87c60802fa6feaca1e4d0"));
+  EXPECT_FALSE(std::filesystem::exists("-"));
+}
+
+TEST_F(CommandLineTest, ARangeThatIsNotTheAskedOneIsShownBesideIt) {
+  const std::string file = directory_.Path("clip.mp4");
+  const Said said = Ask({"clip", "yard", "--start", "2026-05-04T22:00:00Z", "--end",
+                         "2026-05-04T22:01:00Z", "-o", file.c_str()});
+  EXPECT_THAT(said.out, HasSubstr("asked  2026-05-05T06:00:00.000+08:00 to "
+                                  "2026-05-05T06:01:00.000+08:00\n"
+                                  "shows  2026-05-05T06:00:00.000+08:00 to "
+                                  "2026-05-05T06:00:59.960+08:00\n"));
+  const Said json = Ask({"clip", "yard", "--start", "2026-05-04T22:00:00Z", "--end",
+                         "2026-05-04T22:01:00Z", "-o", file.c_str(), "--force", "--json"});
+  EXPECT_EQ(Json::parse(json.out)["sha256"],
+            "7c0e5de0983261ac64439a164d25703589e98aa260c87c60802fa6feaca1e4d0");
+}
+
+TEST_F(CommandLineTest, ACameraIsChangedInWhatIsSaidAlone) {
+  const std::string file = directory_.Path("password");
+  std::ofstream(file) << "correct horse\n";
+  const Said said = Ask({"camera", "set", "gate", "--name", "", "--audio", "off", "--password-file",
+                         file.c_str(), "--disable", "--json"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(asked_.method, "PATCH");
+  EXPECT_EQ(asked_.path, "/api/v1/cameras/gate");
+  EXPECT_EQ(Json::parse(asked_.body),
+            Json::parse(
+                R"({"name": "", "password": "correct horse", "audio": false, "enabled": false})"));
+  EXPECT_EQ(Ask({"camera", "set", "gate"}).exit_code, 2);
+  EXPECT_EQ(Ask({"camera", "set", "gate", "--enable", "--disable"}).exit_code, 2);
+}
+
+TEST_F(CommandLineTest, RemovedCamerasAreListedWhenAskedFor) {
+  EXPECT_EQ(Ask({"camera", "list"}).exit_code, 0);
+  EXPECT_EQ(asked_.Query("removed"), nullptr);
+  EXPECT_EQ(Ask({"camera", "list", "--removed"}).exit_code, 0);
+  ASSERT_NE(asked_.Query("removed"), nullptr);
+  EXPECT_EQ(*asked_.Query("removed"), "1");
+}
+
+TEST_F(CommandLineTest, TheStatusHasVolumesAndAlarms) {
+  const Said said = Ask({"status"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_THAT(said.out, HasSubstr("There are no alarms."));
+  EXPECT_THAT(said.out, testing::ContainsRegex("/data/v0 +online +500 B +1.0 kB"));
+  const Json json = Json::parse(Ask({"status", "--json"}).out);
+  EXPECT_EQ(json["time_zone"], "Asia/Shanghai");
+  EXPECT_EQ(json["volumes"][0]["root"], "/data/v0");
+}
+
+TEST_F(CommandLineTest, ANameThatIsNotUtf8IsRefusedAndNotMended) {
+  const Said said = Ask({"camera", "add", "gate", "rtsp://h/", "--name", "caf\xE9"});
+  EXPECT_EQ(said.exit_code, 2);
+  EXPECT_THAT(said.err, HasSubstr("name is not UTF-8"));
   EXPECT_THAT(asked_.path, IsEmpty());
 }
 
@@ -178,6 +281,36 @@ TEST(CommandLineUsageTest, HelpNamesTheExitCodes) {
   const Said said = RunLine({"--help"});
   EXPECT_EQ(said.exit_code, 0);
   EXPECT_THAT(said.out, HasSubstr("Exit codes: 0 ok"));
+}
+
+TEST(CommandLineUsageTest, TheVersionIsAnOptionToo) {
+  const Said option = RunLine({"--version"});
+  EXPECT_EQ(option.exit_code, 0);
+  EXPECT_EQ(option.out, RunLine({"version"}).out);
+}
+
+TEST(CommandLineUsageTest, AStoreThatMayNotBeReadIsDeniedAndNotCalledSomethingElse) {
+  const test::TempDir directory;
+  const std::string data = directory.Path("data");
+  std::filesystem::create_directory(data);
+  std::ofstream(data + "/store.json") << "{}";
+  ASSERT_EQ(::chmod(data.c_str(), 0), 0);
+  // Root may read everything; `nobody` may not, but has to reach the directory.
+  ASSERT_EQ(::chmod(directory.path().c_str(), 0755), 0);
+  const bool root = ::geteuid() == 0;
+  ASSERT_EQ(root ? ::seteuid(65'534) : 0, 0);
+  std::vector<Said> all;
+  for (const char* command : {"fsck", "rebuild"}) {
+    all.push_back(RunLine({command, "--data", data.c_str()}));
+  }
+  const std::string file = data + "/token";
+  all.push_back(RunLine({"camera", "list", "--token-file", file.c_str()}));
+  EXPECT_EQ(root ? ::seteuid(0) : 0, 0);
+  ASSERT_EQ(::chmod(data.c_str(), 0700), 0);
+  for (const Said& said : all) {
+    EXPECT_EQ(said.exit_code, 4) << said.err;
+    EXPECT_THAT(said.err, HasSubstr("Permission denied"));
+  }
 }
 
 TEST(CommandLineUsageTest, ADirectoryThatIsNoStoreHasAnExitCodeOfItsOwn) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 namespace lookback::app {
 namespace {
 
@@ -15,6 +17,28 @@ TEST(OutputTest, ExitCodesAreThoseOfTheManual) {
   EXPECT_EQ(ExitCodeOf(Code::kDiskFailed), 6);
   EXPECT_EQ(ExitCodeOf(Code::kCorrupt), 6);
   EXPECT_EQ(ExitCodeOf(Code::kUnsupported), 7);
+}
+
+TEST(OutputTest, WhatTheSystemDoesNotPermitIsDeniedWhateverFailed) {
+  EXPECT_EQ(ExitCodeOf(SystemError(EACCES, "open", "f")), 4);
+  EXPECT_EQ(ExitCodeOf(Pass(SystemError(EPERM, "open", "f"), "doing").value()), 4);
+  EXPECT_EQ(ExitCodeOf(SystemError(EIO, "open", "f")), 6);
+  EXPECT_EQ(ExitCodeOf(SystemError(ENOENT, "open", "f")), 3);
+}
+
+TEST(OutputTest, TimesAndDurationsOfAScreenHaveAlwaysThreeDigits) {
+  const TimeZone zone = *TimeZone::Find("Asia/Shanghai");
+  EXPECT_EQ(ScreenTime(*ParseTime("2026-05-04T22:00:00.18042Z"), zone),
+            "2026-05-05T06:00:00.180+08:00");
+  EXPECT_EQ(ScreenTime(*ParseTime("2026-05-04T15:59:59.9995Z"), zone),
+            "2026-05-05T00:00:00.000+08:00");
+  EXPECT_EQ(ScreenTime(0, zone), "1970-01-01T08:00:00.000+08:00");
+  EXPECT_EQ(ScreenDuration(0), "0.000 s");
+  EXPECT_EQ(ScreenDuration(499), "0.000 s");
+  EXPECT_EQ(ScreenDuration(59'999'500), "1 min 00.000 s");
+  EXPECT_EQ(ScreenDuration(100'583'000), "1 min 40.583 s");
+  EXPECT_EQ(ScreenDuration(46'408'338'999), "12 h 53 min 28.339 s");
+  EXPECT_EQ(ScreenDuration(-1), "0.000 s");
 }
 
 TEST(OutputTest, NothingThatIsPrintedSteersATerminal) {
@@ -58,7 +82,8 @@ TEST(OutputTest, AnswersOfAnotherShapeReadAsAbsent) {
   EXPECT_TRUE(ListOf(json, "a").empty());
   EXPECT_EQ(WordsOf(json, "l"), "x,y");
   EXPECT_FALSE(TimeOf(json, "b"));
-  EXPECT_EQ(LocalTimeOf(json, "t", *TimeZone::Find("Asia/Shanghai")), "2026-05-05T06:00:00+08:00");
+  EXPECT_EQ(LocalTimeOf(json, "t", *TimeZone::Find("Asia/Shanghai")),
+            "2026-05-05T06:00:00.000+08:00");
   EXPECT_EQ(LocalTimeOf(json, "b", *TimeZone::Find("UTC"), "never"), "never");
 }
 

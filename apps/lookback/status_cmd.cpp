@@ -1,0 +1,72 @@
+// `lookback status`: how the server does: itself, its volumes, and what is wrong.
+
+#include <fmt/format.h>
+
+#include "apps/lookback/command.h"
+
+namespace lookback::app {
+namespace {
+
+std::string ServerText(const Json& status, const std::string& server, const TimeZone& zone) {
+  std::string text = fmt::format(
+      "lookback {} at {}, up {}, since {}\n", Printable(TextOf(status, "version")), server,
+      ScreenDuration(NumberOf(status, "uptime_us")), LocalTimeOf(status, "started", zone));
+  text += fmt::format("store {}, epoch {}, zone {}, clock {}\n", Printable(TextOf(status, "store")),
+                      NumberOf(status, "epoch"), Printable(TextOf(status, "time_zone")),
+                      FlagOf(status, "clock_synchronised") ? "synchronised" : "not synchronised");
+  text += fmt::format("you are {}{}\n", Printable(TextOf(status, "person")),
+                      FlagOf(status, "admin") ? ", an admin" : "");
+  const auto recovery = status.find("recovery");
+  if (recovery == status.end()) return text;
+  for (const Json& note : ListOf(*recovery, "notes")) {
+    if (note.is_string()) text += "at the start: " + Printable(note.get<std::string>()) + "\n";
+  }
+  return text;
+}
+
+// A size that the server does not know is null.
+std::string Size(const Json& volume, const char* name) {
+  const auto found = volume.find(name);
+  const bool known = found != volume.end() && found->is_number_unsigned();
+  return known ? FormatBytes(found->get<uint64_t>()) : "-";
+}
+
+std::string VolumesText(const Json& volumes) {
+  Table table({"VOLUME", "STATE", "FREE", "OF"});
+  for (const Json& volume : volumes) {
+    table.Add({TextOf(volume, "root"), TextOf(volume, "state"), Size(volume, "free_bytes"),
+               Size(volume, "total_bytes")});
+  }
+  return table.Text();
+}
+
+std::string AlarmsText(const Json& alarms) {
+  Table table({"ALARM", "OF", "WHAT"});
+  for (const Json& alarm : alarms) {
+    table.Add({TextOf(alarm, "kind"), TextOf(alarm, "subject"), TextOf(alarm, "sentence")});
+  }
+  return table.empty() ? "There are no alarms.\n" : table.Text();
+}
+
+Result<int> ShowServer(Client& client) {
+  LB_TRY_ASSIGN(status, client.api().Get("/api/v1/status"));
+  LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/volumes"));
+  if (client.json()) {
+    status["volumes"] = ListOf(answer, "volumes");
+    PrintJson(status);
+    return kExitOk;
+  }
+  LB_TRY_ASSIGN(zone, client.Zone());
+  PrintText(ServerText(status, client.api().server(), zone) + "\n" +
+            VolumesText(ListOf(answer, "volumes")) + "\n" + AlarmsText(ListOf(status, "alarms")));
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddStatusCommand(Commands& commands) {
+  commands.AddClient(&commands.app, "status", "How the server does: volumes and alarms.",
+                     &ShowServer);
+}
+
+}  // namespace lookback::app
