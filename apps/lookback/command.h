@@ -88,5 +88,6 @@ void AddRetentionCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
 void AddUserCommands(Commands& commands);
 void AddStatusCommand(Commands& commands);
+void AddManualCommands(Commands& commands);
 
 }  // namespace lookback::app

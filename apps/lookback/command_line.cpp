@@ -28,6 +28,7 @@ void AddAll(Commands& commands) {
   AddStatusCommand(commands);
   AddStoreCommands(commands);
   AddUserCommands(commands);
+  AddManualCommands(commands);
   AddVersionCommand(commands);
 }
 

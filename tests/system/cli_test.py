@@ -74,6 +74,23 @@ class CommandLine(unittest.TestCase):
             self.assertEqual([(c["id"], c["removed"]) for c in removed], [("gate", True)])
             self.assertEqual(site.cli("status")["volumes"][0]["state"], "online")
 
+    def test_bash_completes_commands_and_options(self):
+        script = subprocess.run([program("lookback"), "completion", "bash"], capture_output=True,
+                                text=True, check=True).stdout
+
+        def complete(*words):
+            done = subprocess.run(
+                ["bash", "-c", script + 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _lookback; '
+                 'printf "%s\\n" "${COMPREPLY[@]}"', "bash", "lookback", *words],
+                capture_output=True, text=True, check=True)
+            self.assertEqual(done.stderr, "")
+            return done.stdout.split()
+
+        self.assertEqual(sorted(complete("camera", "s")), ["set", "show", "status"])
+        self.assertEqual(complete("camera", "set", "gate", "--en"), ["--enable"])
+        self.assertEqual(complete("time"), ["timeline"])
+        self.assertEqual(complete("clip", "serve", "--req"), ["--require-complete"])
+
     def test_the_demo_refuses_what_it_cannot_mean(self):
         for options, code in ((("--seconds", "abc"), 2), (("--seconds",), 2), (("--second", "1"), 2),
                               (("--seconds", "0"), 2), (("--help",), 0)):

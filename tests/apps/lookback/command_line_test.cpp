@@ -289,6 +289,17 @@ TEST(CommandLineUsageTest, TheVersionIsAnOptionToo) {
   EXPECT_EQ(option.out, RunLine({"version"}).out);
 }
 
+TEST(CommandLineUsageTest, TheManualHasEachCommandAndItsOptions) {
+  const Said said = RunLine({"man"});
+  EXPECT_EQ(said.exit_code, 0);
+  EXPECT_THAT(said.out, testing::StartsWith(".TH LOOKBACK 1 "));
+  for (const char* words :
+       {"\n.SS lookback serve\n", "\n.SS lookback camera set\n", "\\fB\\-o, \\-\\-output\\fR",
+        "\\fB\\-\\-force\\fR\n", "\n.SH EXIT STATUS\n"}) {
+    EXPECT_THAT(said.out, HasSubstr(words));
+  }
+}
+
 TEST(CommandLineUsageTest, AStoreThatMayNotBeReadIsDeniedAndNotCalledSomethingElse) {
   const test::TempDir directory;
   const std::string data = directory.Path("data");
