@@ -222,4 +222,21 @@ Result<size_t> TcpStream::Read(std::span<uint8_t> buffer) {
   return Fail(Code::kUnavailable, uv_strerror(uv_translate_sys_error(errno)));
 }
 
+Result<Stream::Endpoints> TcpStream::endpoints() const {
+  uv_os_fd_t fd = -1;
+  if (!state_->socket ||
+      uv_fileno(reinterpret_cast<uv_handle_t*>(&state_->socket->handle), &fd) != 0) {
+    return Fail(Code::kUnavailable, "the connection is closed");
+  }
+  sockaddr_storage local{};
+  sockaddr_storage peer{};
+  socklen_t local_length = sizeof local;
+  socklen_t peer_length = sizeof peer;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_length) != 0 ||
+      getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) != 0) {
+    return Fail(Code::kUnavailable, uv_strerror(uv_translate_sys_error(errno)));
+  }
+  return Endpoints{SocketAddress::FromNative(local), SocketAddress::FromNative(peer)};
+}
+
 }  // namespace lookback::net
