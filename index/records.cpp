@@ -92,6 +92,8 @@ void Fields(A& field, S& s) {
   field(5, s.audio);
   field(6, s.enabled);
   field(7, s.removed);
+  field(8, s.transport);
+  field(9, s.tls);
 }
 
 template <typename A, Of<Policy> S>
@@ -399,6 +401,25 @@ std::string_view RecordKindName(RecordKind kind) {
 }
 
 bool IsKnownKind(RecordKind kind) { return RecordKindName(kind) != "UNKNOWN"; }
+
+std::string_view TransportName(Transport transport) {
+  switch (transport) {
+    case Transport::kAuto:
+      return "auto";
+    case Transport::kTcp:
+      return "tcp";
+    case Transport::kUdp:
+      return "udp";
+  }
+  return "unknown";
+}
+
+std::optional<Transport> TransportOf(std::string_view name) {
+  for (const Transport one : {Transport::kAuto, Transport::kTcp, Transport::kUdp}) {
+    if (TransportName(one) == name) return one;
+  }
+  return std::nullopt;
+}
 
 SegmentKey KeyOf(const Seal& seal) {
   return {seal.stream, seal.start_us, seal.epoch, seal.sequence};

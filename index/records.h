@@ -110,6 +110,15 @@ struct Missing {
   GapCause cause = GapCause::kMissing;  // kMissing or kCorrupt.
 };
 
+// How a camera is to send its media. Numbers are on disk.
+enum class Transport : uint8_t {
+  kAuto = 0,  // Inside the RTSP connection; over UDP when the camera refuses that.
+  kTcp = 1,
+  kUdp = 2,
+};
+std::string_view TransportName(Transport transport);  // "auto"
+std::optional<Transport> TransportOf(std::string_view name);
+
 struct Camera {
   CameraId id;
   std::string name;
@@ -118,6 +127,8 @@ struct Camera {
   bool audio = false;
   bool enabled = true;
   bool removed = false;  // Its footage stays until retention takes it; the id is never reused.
+  Transport transport = Transport::kAuto;
+  std::string tls = {};  // Whom to believe (net/tls_policy.h); empty: the default.
 };
 
 // What the store does when only footage below the floor is left to delete.
