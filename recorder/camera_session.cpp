@@ -36,7 +36,7 @@ CameraSession::CameraSession(CameraSource source, CameraUrl url, const Recorder:
       own_ssrc_(Random32()),
       backoff_us_(options.backoff_min_us) {
   rated_us_ = context_.clock.MonotonicUs();
-  Connect(rated_us_);
+  Connect(url_, rated_us_);
 }
 
 CameraSession::~CameraSession() {
@@ -45,25 +45,37 @@ CameraSession::~CameraSession() {
   SetState(CameraState::kStopped);
 }
 
-void CameraSession::Connect(int64_t now_us) {
+void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
   SetState(CameraState::kConnecting);
   no_sync_told_ = false;
   next_report_us_ = now_us + kReportIntervalUs;
+  other_host_ = !EqualsIgnoringCase(url.host, url_.host);
   RtspSession::Options session;
-  session.url = url_;
-  session.user = source_.user;
-  session.password = source_.password;
+  session.connection.url = url;
+  if (!other_host_) {  // A password is for the host that a person named.
+    session.connection.user = source_.user;
+    session.connection.password = source_.password;
+  }
+  if (const auto tls = net::TlsPolicy::Parse(source_.tls)) session.connection.tls = *tls;
+  session.connection.answer_timeout_us = options_.connect_timeout_us;
+  session.transport = source_.transport;
   session.audio = source_.audio;
-  session.answer_timeout_us = options_.connect_timeout_us;
   session.silence_timeout_us = options_.silence_timeout_us;
   RtspSession::Handler& handler = *this;
   session_ = std::make_unique<RtspSession>(std::move(session), context_, handler);
 }
 
 void CameraSession::Disconnect() {
+  if (session_) {
+    for (size_t i = 0; i < tracks_.size() && session_->playing(); ++i) {
+      if (tracks_[i]->started()) session_->SendRtcp(i, WriteGoodbye(own_ssrc_));
+    }
+    past_bytes_ += session_->received_bytes();
+    past_counters_ = Counters();
+  }
   past_lost_packets_ = LostPackets();
   past_frames_ = Pictures();
-  if (session_) past_bytes_ += session_->received_bytes();
+  status_.transport.clear();
   session_.reset();
   tracks_.clear();
   writer_.reset();
@@ -96,11 +108,11 @@ void CameraSession::Tick() {
     CheckSync(now_us);
     SendReports(now_us);
     if (session_->failure()) {
-      const SessionFailure failure = *session_->failure();
-      Wait(failure, now_us);
+      SessionFailure failure = *session_->failure();
+      if (!Follow(failure, now_us)) Wait(failure, now_us);
     }
   } else if (now_us >= retry_us_) {
-    Connect(now_us);
+    Connect(url_, now_us);
   }
   gaps_.Tick();
   UpdateRates(now_us);
@@ -114,6 +126,7 @@ void CameraSession::CheckSync(int64_t now_us) {
     recording_since_us_ = now_us;
     status_.last_error.clear();
     status_.tracks = writer_->tracks();
+    status_.transport = session_->transport_name();
     SetState(CameraState::kRecording);
     LogInfo("recorder", fmt::format("{}: recording {}", source_.id.text(), status_.tracks));
     return;
@@ -141,11 +154,34 @@ void CameraSession::SendReports(int64_t now_us) {
   }
 }
 
+// True when the failure was a redirect, and a try at the new place is under way.
+bool CameraSession::Follow(SessionFailure& failure, int64_t now_us) {
+  if (failure.credentials && other_host_) {
+    failure.detail =
+        "the camera redirects to another host, which asks for credentials; they go only to the "
+        "host of the camera's own URL, so make that host its URL if it is to have them";
+  }
+  if (!failure.redirect) return false;
+  if (recording_since_us_ != 0 && now_us - recording_since_us_ >= kStableUs) redirects_ = 0;
+  if (redirects_ == kMaxRedirects) {
+    failure.detail = fmt::format("the camera redirects more than {} times", kMaxRedirects);
+    return false;
+  }
+  ++redirects_;
+  const CameraUrl url = *failure.redirect;
+  LogInfo("recorder", fmt::format("{}: {}", source_.id.text(), failure.detail));
+  Disconnect();
+  gaps_.Interrupt(failure.cause, failure.detail);
+  Connect(url, now_us);
+  return true;
+}
+
 void CameraSession::Wait(const SessionFailure& failure, int64_t now_us) {
   if (recording_since_us_ != 0 && now_us - recording_since_us_ >= kStableUs) {
     backoff_us_ = options_.backoff_min_us;
   }
   Disconnect();
+  redirects_ = 0;
   gaps_.Interrupt(failure.cause, failure.detail);
   // The same failure again is no news.
   if (status_.last_error != failure.detail) {
@@ -179,6 +215,16 @@ uint64_t CameraSession::LostPackets() const {
   return lost;
 }
 
+TransportCounters CameraSession::Counters() const {
+  TransportCounters sum = past_counters_;
+  if (!session_) return sum;
+  const TransportCounters now = session_->counters();
+  sum.foreign_packets += now.foreign_packets;
+  sum.late_packets += now.late_packets;
+  sum.kernel_drops += now.kernel_drops;
+  return sum;
+}
+
 uint64_t CameraSession::Pictures() const {
   return past_frames_ + (writer_ ? writer_->pictures() : 0);
 }
@@ -189,6 +235,10 @@ void CameraSession::UpdateRates(int64_t now_us) {
   status_.bytes = past_bytes_ + (session_ ? session_->received_bytes() : 0);
   status_.frames = Pictures();
   status_.lost_packets = LostPackets();
+  const TransportCounters counters = Counters();
+  status_.foreign_packets = counters.foreign_packets;
+  status_.late_packets = counters.late_packets;
+  status_.kernel_drops = counters.kernel_drops;
   const double seconds = static_cast<double>(elapsed_us) / kUsPerSecond;
   status_.bits_per_second = static_cast<double>(status_.bytes - rated_bytes_) * 8 / seconds;
   status_.frames_per_second = static_cast<double>(status_.frames - rated_frames_) / seconds;

@@ -45,6 +45,7 @@ class CameraSession : private RtspSession::Handler {
   static constexpr int64_t kStableUs = 2 * kUsPerSecond;
   // Cameras lock accounts after a few wrong passwords a minute.
   static constexpr int64_t kCredentialBackoffUs = 60 * kUsPerSecond;
+  static constexpr int kMaxRedirects = 5;  // One after the other.
 
   // `url` is the source's, parsed. The rest must outlive the session.
   CameraSession(CameraSource source, CameraUrl url, const Recorder::Options& options,
@@ -59,8 +60,9 @@ class CameraSession : private RtspSession::Handler {
   void OnRtp(size_t track, ByteSpan packet, int64_t received_us) override;
   void OnRtcp(size_t track, ByteSpan packet, int64_t received_us) override;
 
-  void Connect(int64_t now_us);
+  void Connect(const CameraUrl& url, int64_t now_us);
   void Disconnect();
+  bool Follow(SessionFailure& failure, int64_t now_us);
   void Wait(const SessionFailure& failure, int64_t now_us);
   int64_t Backoff(bool credentials);
   void CheckSync(int64_t now_us);
@@ -68,6 +70,7 @@ class CameraSession : private RtspSession::Handler {
   void SetState(CameraState state);
   void UpdateRates(int64_t now_us);
   uint64_t LostPackets() const;
+  TransportCounters Counters() const;
   uint64_t Pictures() const;
 
   const CameraSource source_;
@@ -89,11 +92,14 @@ class CameraSession : private RtspSession::Handler {
   int64_t backoff_us_;
   int64_t recording_since_us_ = 0;  // Monotonic; 0: not recording.
   bool no_sync_told_ = false;
+  int redirects_ = 0;        // Followed since a stable session or a wait.
+  bool other_host_ = false;  // The present try goes to one that the camera named.
   int64_t next_report_us_ = 0;
 
   // Of tries before this one.
   uint64_t past_lost_packets_ = 0;
   uint64_t past_bytes_ = 0;
+  TransportCounters past_counters_;
   uint64_t past_frames_ = 0;
   int64_t rated_us_ = 0;  // When the rates were last worked out, from ...
   uint64_t rated_bytes_ = 0;

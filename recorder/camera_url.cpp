@@ -13,17 +13,19 @@ auto Refuse(const std::string& why) { return Fail(Code::kInvalid, "camera URL: "
 }  // namespace
 
 Result<CameraUrl> ParseCameraUrl(const std::string& url) {
-  constexpr std::string_view kScheme = "rtsp://";
+  constexpr std::string_view kPlain = "rtsp://";
+  constexpr std::string_view kTls = "rtsps://";
   if (url.empty()) return Refuse("it is empty; it looks like rtsp://192.0.2.7/stream1");
   if (url.size() > kMaxUrlBytes) return Refuse("it is longer than 2048 bytes");
   if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == 127; })) {
     return Refuse("it may hold printable ASCII only; write other characters as %20 and the like");
   }
   const std::string_view text = url;
-  if (!EqualsIgnoringCase(text.substr(0, kScheme.size()), kScheme)) {
-    return Refuse("it must begin with rtsp://");
+  const bool tls = EqualsIgnoringCase(text.substr(0, kTls.size()), kTls);
+  if (!tls && !EqualsIgnoringCase(text.substr(0, kPlain.size()), kPlain)) {
+    return Refuse("it must begin with rtsp:// or rtsps://");
   }
-  const std::string_view rest = text.substr(kScheme.size());
+  const std::string_view rest = text.substr(tls ? kTls.size() : kPlain.size());
   std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (authority.find('@') != std::string_view::npos) {
     return Refuse(
@@ -31,6 +33,8 @@ Result<CameraUrl> ParseCameraUrl(const std::string& url) {
         "--password-file");
   }
   CameraUrl parsed;
+  parsed.tls = tls;
+  parsed.port = tls ? kRtspsPort : kRtspPort;
   parsed.text = url;
   std::string_view port;
   if (!authority.empty() && authority[0] == '[') {

@@ -1,4 +1,4 @@
-// recorder/camera_url.h: the parts of rtsp://host[:port]/path (RFC 2326 §3.2).
+// recorder/camera_url.h: the parts of rtsp[s]://host[:port]/path (RFC 2326 §3.2, RFC 7826 §4.2).
 //
 // Invariant: what parses can be tried, and can stand in a request line as it is.
 // Threads:   free functions; no state.
@@ -13,11 +13,13 @@
 namespace lookback::recorder {
 
 inline constexpr uint16_t kRtspPort = 554;
+inline constexpr uint16_t kRtspsPort = 322;  // RTSP over TLS.
 inline constexpr size_t kMaxUrlBytes = 2'048;
 
 struct CameraUrl {
   std::string host;  // Without the brackets of an IPv6 address.
   uint16_t port = kRtspPort;
+  bool tls = false;  // rtsps://
   std::string text;  // The whole.
 };
 

@@ -15,10 +15,6 @@ using index::GapCause;
 constexpr size_t kReadBufferBytes = 256 << 10;
 constexpr size_t kMaxLoops = 64;
 
-bool SameSource(const CameraSource& a, const CameraSource& b) {
-  return a.url == b.url && a.user == b.user && a.password == b.password && a.audio == b.audio;
-}
-
 // One thread, its loop, and the cameras that live on it.
 class IngestLoop {
  public:
@@ -26,7 +22,7 @@ class IngestLoop {
       : options_(options),
         archive_(archive),
         buffer_(kReadBufferBytes),
-        context_{loop_, clock, buffer_},
+        context_{loop_, clock, buffer_, options.udp_ports},
         thread_([this] { Run(); }) {}
   ~IngestLoop() { Stop(); }
   IngestLoop(const IngestLoop&) = delete;
@@ -122,6 +118,7 @@ class RecorderImpl : public Recorder {
 
   Status Put(const CameraSource& source) override {
     LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
+    LB_TRY(CheckCameraSource(source));
     if (source.id.empty()) return Fail(Code::kInvalid, "a camera needs an id");
     const std::lock_guard lock(mutex_);
     if (stopped_) return Fail(Code::kUnavailable, "the recorder stopped");
@@ -131,7 +128,7 @@ class RecorderImpl : public Recorder {
       found = cameras_.emplace(source.id, Known{}).first;
       found->second.loop = next_loop_++ % loops_.size();
       gaps = std::make_shared<GapKeeper>(StreamId{source.id, Stream::kMain}, archive_, clock_);
-    } else if (found->second.board && SameSource(found->second.source, source)) {
+    } else if (found->second.board && found->second.source == source) {
       return Ok();
     }
     found->second.source = source;
@@ -201,6 +198,18 @@ std::string_view CameraStateName(CameraState state) {
       return "stopped";
   }
   return "unknown";
+}
+
+Status CheckCameraSource(const CameraSource& source) {
+  LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
+  LB_TRY(net::TlsPolicy::Parse(source.tls));
+  if (url.tls && source.transport == index::Transport::kUdp) {
+    return Fail(
+        Code::kInvalid,
+        "over UDP the pictures of an rtsps:// camera would travel unencrypted; set transport "
+        "to tcp, or the URL to rtsp://");
+  }
+  return Ok();
 }
 
 std::unique_ptr<Recorder> Recorder::Start(const Options& options, storage::Archive& archive,

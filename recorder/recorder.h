@@ -13,20 +13,28 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "index/records.h"
+#include "net/udp_socket.h"
 #include "storage/archive.h"
 
 namespace lookback::recorder {
 
 struct CameraSource {
   CameraId id;
-  std::string url;  // rtsp://host[:port]/path, without credentials.
+  std::string url;  // rtsp[s]://host[:port]/path, without credentials.
   std::string user;
   std::string password;
   bool audio = false;
+  index::Transport transport = index::Transport::kAuto;
+  std::string tls = {};  // Whom to believe behind rtsps:// (net/tls_policy.h).
+
+  friend bool operator==(const CameraSource&, const CameraSource&) = default;
 };
 
 // kInvalid unless `url` is one that the recorder can try: scheme, host, port, no credentials in it.
 Status CheckCameraUrl(const std::string& url);
+// The same of a whole source: RTP over UDP is not encrypted, so it does not go with rtsps://.
+Status CheckCameraSource(const CameraSource& source);
 
 enum class CameraState : uint8_t { kConnecting, kRecording, kWaiting, kStopped };
 std::string_view CameraStateName(CameraState state);
@@ -42,6 +50,10 @@ struct CameraStatus {
   uint64_t frames = 0;  // Since the recorder started.
   uint64_t bytes = 0;
   uint64_t lost_packets = 0;
+  std::string transport;         // Of the present session: "tcp", "udp", "tls"; empty when none.
+  uint64_t foreign_packets = 0;  // UDP, dropped: not from the camera's address. Since the start.
+  uint64_t late_packets = 0;     // UDP, dropped: twice, or after they had been counted as lost.
+  uint64_t kernel_drops = 0;     // UDP: this machine had no room for them; counted as lost too.
   uint32_t reconnects = 0;
   bool has_camera_offset = false;
   int64_t camera_offset_us = 0;
@@ -57,6 +69,7 @@ class Recorder {
     int64_t silence_timeout_us = 10 * kUsPerSecond;  // No packet for so long: reconnect.
     int64_t backoff_min_us = kUsPerSecond / 2;
     int64_t backoff_max_us = 30 * kUsPerSecond;  // Doubles up to here, with ±25 % of jitter.
+    net::PortRange udp_ports;                    // Where cameras send RTP over UDP to.
   };
 
   // `archive` and `clock` must outlive the recorder.

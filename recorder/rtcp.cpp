@@ -73,4 +73,18 @@ Bytes WriteReceiverReport(const ReceptionReport& report, std::string_view cname)
   return out;
 }
 
+Bytes WriteGoodbye(uint32_t own_ssrc) {
+  Bytes out;
+  ByteWriter writer(out);
+  writer.U8(kVersion2);
+  writer.U8(kReceiverReport);
+  writer.U16(1);
+  writer.U32(own_ssrc);
+  writer.U8(kVersion2 | 1);
+  writer.U8(kGoodbye);
+  writer.U16(1);
+  writer.U32(own_ssrc);
+  return out;
+}
+
 }  // namespace lookback::recorder

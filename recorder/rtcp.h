@@ -45,4 +45,7 @@ struct ReceptionReport {
 // A compound packet: RR and SDES with a CNAME of at most 255 bytes.
 Bytes WriteReceiverReport(const ReceptionReport& report, std::string_view cname);
 
+// A compound packet for one who leaves (§6.6): an empty RR, since one must come first, and BYE.
+Bytes WriteGoodbye(uint32_t own_ssrc);
+
 }  // namespace lookback::recorder

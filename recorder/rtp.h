@@ -38,6 +38,10 @@ class RtpSequence {
     uint32_t lost = 0;
   };
 
+  // RFC 3550 §A.1: a step of so many ahead, or behind, is still of the same numbering.
+  static constexpr uint16_t kMaxDropout = 3'000;
+  static constexpr uint16_t kMaxMisorder = 100;
+
   Step Take(uint16_t sequence);
 
   // RFC 3550 §6.4.1: of the receiver report.
@@ -46,9 +50,6 @@ class RtpSequence {
   uint64_t lost() const { return lost_; }
 
  private:
-  static constexpr uint16_t kMaxDropout = 3'000;
-  static constexpr uint16_t kMaxMisorder = 100;
-
   bool started_ = false;
   uint16_t highest_ = 0;
   uint32_t cycles_ = 0;

@@ -29,6 +29,8 @@ class RtpTrack {
 
   const RtpFormat& format() const { return format_; }
 
+  bool started() const { return started_; }  // A packet has come.
+
   void OnRtp(ByteSpan bytes, int64_t received_us);
 
   struct Rtcp {

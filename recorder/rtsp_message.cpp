@@ -106,14 +106,14 @@ bool MayBeMessage(std::string_view text) {
 
 }  // namespace
 
-std::string_view RtspResponse::Find(std::string_view name) const {
+std::string_view RtspMessage::Find(std::string_view name) const {
   for (const RtspHeader& header : headers) {
     if (EqualsIgnoringCase(header.name, name)) return header.value;
   }
   return {};
 }
 
-std::vector<std::string_view> RtspResponse::FindAll(std::string_view name) const {
+std::vector<std::string_view> RtspMessage::FindAll(std::string_view name) const {
   std::vector<std::string_view> found;
   for (const RtspHeader& header : headers) {
     if (EqualsIgnoringCase(header.name, name)) found.push_back(header.value);
@@ -148,6 +148,33 @@ bool ParseDecimal(std::string_view text, uint64_t max, uint64_t& value) {
     sum = sum * 10 + digit;
   }
   value = sum;
+  return true;
+}
+
+std::string_view ParameterOf(std::string_view text, std::string_view name) {
+  while (!text.empty()) {
+    const size_t end = text.find(';');
+    const std::string_view piece = TrimSpace(text.substr(0, end));
+    const size_t equals = piece.find('=');
+    if (equals != std::string_view::npos &&
+        EqualsIgnoringCase(TrimSpace(piece.substr(0, equals)), name)) {
+      return TrimSpace(piece.substr(equals + 1));
+    }
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return {};
+}
+
+bool ParsePair(std::string_view text, uint16_t max, uint16_t& first, uint16_t& second) {
+  const size_t dash = text.find('-');
+  uint64_t one = 0;
+  uint64_t two = 0;
+  if (!ParseDecimal(TrimSpace(text.substr(0, dash)), max, one)) return false;
+  const bool both =
+      dash != std::string_view::npos && ParseDecimal(TrimSpace(text.substr(dash + 1)), max, two);
+  first = static_cast<uint16_t>(one);
+  second = static_cast<uint16_t>(both ? two : std::min<uint64_t>(one + 1, max));
   return true;
 }
 
@@ -216,11 +243,11 @@ Result<size_t> RtspReader::ConsumeMessage(ByteSpan bytes, Sink& sink) {
   if (space == std::string_view::npos || head.start_line.find(" RTSP/") == std::string_view::npos) {
     return Corrupt("a start line that is neither a status nor a request");
   }
-  std::string_view cseq;
-  for (const RtspHeader& header : head.headers) {
-    if (EqualsIgnoringCase(header.name, "CSeq")) cseq = header.value;
-  }
-  sink.OnRequest(head.start_line.substr(0, space), cseq);
+  RtspRequest request;
+  request.method = head.start_line.substr(0, space);
+  request.headers = std::move(head.headers);
+  request.body = text.substr(head.bytes, body);
+  sink.OnRequest(std::move(request));
   return need_;
 }
 

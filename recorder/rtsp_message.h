@@ -30,17 +30,25 @@ struct RtspHeader {
   std::string value;
 };
 
-struct RtspResponse {
-  int status = 0;
-  std::string reason;
+struct RtspMessage {
   std::vector<RtspHeader> headers;
   std::string body;
 
   // The first header of that name; empty when there is none.
   std::string_view Find(std::string_view name) const;
   std::vector<std::string_view> FindAll(std::string_view name) const;
+};
+
+struct RtspResponse : RtspMessage {
+  int status = 0;
+  std::string reason;
+
   // "404 Not Found", for people.
   std::string text() const;
+};
+
+struct RtspRequest : RtspMessage {
+  std::string method;
 };
 
 // ASCII, as the protocol's names are compared.
@@ -48,6 +56,10 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 std::string_view TrimSpace(std::string_view text);
 // Decimal digits only, at most `max`.
 bool ParseDecimal(std::string_view text, uint64_t max, uint64_t& value);
+// The value of `name` in "a;name=value;b"; empty when it has none.
+std::string_view ParameterOf(std::string_view text, std::string_view name);
+// "4-5", or "4" alone, which means 4 and 5: channels or ports.
+bool ParsePair(std::string_view text, uint16_t max, uint16_t& first, uint16_t& second);
 
 class RtspReader {
  public:
@@ -55,8 +67,8 @@ class RtspReader {
    public:
     virtual ~Sink() = default;
     virtual void OnResponse(RtspResponse response) = 0;
-    // A request of the server's (some send OPTIONS or ANNOUNCE).
-    virtual void OnRequest(std::string_view method, std::string_view cseq) = 0;
+    // A request of the server's: OPTIONS, REDIRECT, ANNOUNCE.
+    virtual void OnRequest(RtspRequest request) = 0;
     virtual void OnInterleaved(uint8_t channel, ByteSpan payload) = 0;
   };
 

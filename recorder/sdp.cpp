@@ -155,9 +155,10 @@ Result<Sdp> ParseSdp(std::string_view text) {
 }
 
 std::string ResolveControl(std::string_view base, std::string_view control) {
-  constexpr std::string_view kScheme = "rtsp://";
   if (control.empty() || control == "*") return std::string(base);
-  if (EqualsIgnoringCase(control.substr(0, kScheme.size()), kScheme)) return std::string(control);
+  for (const std::string_view scheme : {"rtsp://", "rtsps://"}) {
+    if (EqualsIgnoringCase(control.substr(0, scheme.size()), scheme)) return std::string(control);
+  }
   std::string url(base);
   if (url.empty() || url.back() != '/') url += '/';
   if (control[0] == '/') control.remove_prefix(1);

@@ -18,7 +18,7 @@ class Recount : public RtspReader::Sink {
       if (auth.Challenge({value})) (void)auth.Authorize("DESCRIBE", "rtsp://h/");
     }
   }
-  void OnRequest(std::string_view method, std::string_view) override { Note('Q', method); }
+  void OnRequest(RtspRequest request) override { Note('Q', request.method); }
   void OnInterleaved(uint8_t channel, ByteSpan payload) override {
     Note(static_cast<char>(channel), AsText(payload));
   }

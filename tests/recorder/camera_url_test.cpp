@@ -19,6 +19,11 @@ TEST(CameraUrl, PartsAreFound) {
   EXPECT_EQ(six->host, "2001:db8::7");
   EXPECT_EQ(six->port, 8554);
   EXPECT_EQ(ParseCameraUrl("rtsp://gate.example")->host, "gate.example");
+  EXPECT_FALSE(plain->tls);
+  const auto tls = ParseCameraUrl("rtsps://192.0.2.7/a");
+  ASSERT_TRUE(tls);
+  EXPECT_TRUE(tls->tls);
+  EXPECT_EQ(tls->port, 322);
 }
 
 TEST(CameraUrl, WhatCanNeverWorkIsRefusedWithItsOwnReason) {

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +12,17 @@
 #include "tests/recorder/packets.h"
 
 namespace lookback::test {
+namespace {
+
+sockaddr_in Loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+}  // namespace
 
 std::string FakeCamera::Request::Header(const std::string& name) const {
   const size_t at = head.find("\r\n" + name + ": ");
@@ -28,6 +40,13 @@ FakeCamera::FakeCamera() {
   auto* raw = reinterpret_cast<sockaddr*>(&address);
   EXPECT_EQ(bind(listener_, raw, length), 0);
   EXPECT_EQ(listen(listener_, 8), 0);
+  for (int i = 0; i < 2; ++i) {
+    sockaddr_in any = address;
+    udp_[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    EXPECT_EQ(bind(udp_[i], reinterpret_cast<sockaddr*>(&any), length), 0);
+    EXPECT_EQ(getsockname(udp_[i], reinterpret_cast<sockaddr*>(&any), &length), 0);
+    udp_port_[i] = ntohs(any.sin_port);
+  }
   EXPECT_EQ(getsockname(listener_, raw, &length), 0);
   port_ = ntohs(address.sin_port);
   sdp_ =
@@ -49,6 +68,37 @@ FakeCamera::~FakeCamera() {
   shutdown(listener_, SHUT_RDWR);
   thread_.join();
   close(listener_);
+  for (const int fd : udp_) close(fd);
+}
+
+int FakeCamera::ClientPort(int which) const {
+  for (const Request& request : requests()) {
+    const std::string transport = request.Header("Transport");
+    const size_t at = transport.find("client_port=");
+    if (at != std::string::npos) return std::stoi(transport.substr(at + 12)) + which;
+  }
+  return 0;
+}
+
+void FakeCamera::SendUdp(const Bytes& packet) {
+  const sockaddr_in to = Loopback(ClientPort(0));
+  (void)sendto(udp_[0], packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+               sizeof to);
+}
+
+void FakeCamera::SendRtcpOverUdp(const Bytes& packet) {
+  const sockaddr_in to = Loopback(ClientPort(1));
+  (void)sendto(udp_[1], packet.data(), packet.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+               sizeof to);
+}
+
+Bytes FakeCamera::AwaitRtcpOverUdp() {
+  pollfd readable = {udp_[1], POLLIN, 0};
+  if (poll(&readable, 1, 20'000) != 1) return {};
+  Bytes packet(2'048);
+  const ssize_t count = recv(udp_[1], packet.data(), packet.size(), 0);
+  packet.resize(static_cast<size_t>(std::max<ssize_t>(count, 0)));
+  return packet;
 }
 
 std::string FakeCamera::url() const {
@@ -71,9 +121,14 @@ std::string FakeCamera::Usual(const Request& request) const {
     return Respond(request, "200 OK", "Content-Type: application/sdp\r\n", sdp_);
   }
   if (request.method == "SETUP") {
-    return Respond(request, "200 OK",
-                   "Session: 12345678;timeout=60\r\nTransport: " + request.Header("Transport") +
-                       ";ssrc= d6d6627\r\n");
+    std::string transport = request.Header("Transport");
+    if (transport.find("client_port") != std::string::npos) {
+      transport +=
+          ";server_port=" + std::to_string(udp_port_[0]) + "-" + std::to_string(udp_port_[1]);
+    }
+    return Respond(
+        request, "200 OK",
+        "Session: 12345678;timeout=60\r\nTransport: " + transport + ";ssrc= d6d6627\r\n");
   }
   if (request.method == "PLAY") {
     return Respond(request, "200 OK", "RTP-Info: url=rtsp://h/live/track1;seq=1;rtptime=-1;\r\n");

@@ -34,6 +34,7 @@ class FakeCamera {
   FakeCamera& operator=(const FakeCamera&) = delete;
 
   std::string url() const;
+  int port() const { return port_; }
   // Before anything connects.
   void SetAnswer(Answer answer) { answer_ = std::move(answer); }
   void SetDescription(std::string sdp) { sdp_ = std::move(sdp); }
@@ -50,6 +51,12 @@ class FakeCamera {
   bool SendAndAwait(Bytes bytes);
   void HangUp();
 
+  // Over UDP, from the ports that Usual() announces to those of the client's first SETUP.
+  void SendUdp(const Bytes& packet);
+  void SendRtcpOverUdp(const Bytes& packet);
+  // The next datagram that came to the RTCP port; empty: none within 20 s.
+  Bytes AwaitRtcpOverUdp();
+
   std::vector<Request> requests() const;
   size_t Count(const std::string& method) const;
 
@@ -57,6 +64,10 @@ class FakeCamera {
   void Serve();
   void ServeConnection(int fd);
 
+  int ClientPort(int which) const;
+
+  int udp_[2] = {-1, -1};  // RTP, RTCP.
+  int udp_port_[2] = {0, 0};
   int listener_ = -1;
   int port_ = 0;
   std::string sdp_;

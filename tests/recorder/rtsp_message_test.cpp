@@ -10,8 +10,8 @@ namespace {
 class Collector : public RtspReader::Sink {
  public:
   void OnResponse(RtspResponse response) override { responses.push_back(std::move(response)); }
-  void OnRequest(std::string_view method, std::string_view cseq) override {
-    requests.push_back(std::string(method) + " " + std::string(cseq));
+  void OnRequest(RtspRequest request) override {
+    requests.push_back(request.method + " " + std::string(request.Find("CSeq")));
   }
   void OnInterleaved(uint8_t channel, ByteSpan payload) override {
     frames.push_back(std::to_string(channel) + ":" + std::string(AsText(payload)));
