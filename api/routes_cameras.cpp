@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
+#include "net/tls_policy.h"
 #include "recorder/camera_url.h"
 
 namespace lookback::api {
@@ -15,14 +16,36 @@ Json ToJson(Context& context, const index::Camera& camera) {
           {"user", camera.user},
           {"has_password", !context.secrets->PasswordOf(camera.id).empty()},
           {"audio", camera.audio},
+          {"transport", index::TransportName(camera.transport)},
+          {"tls", camera.tls.empty() ? std::string_view("verify") : std::string_view(camera.tls)},
           {"enabled", camera.enabled},
           {"removed", camera.removed}};
+}
+
+recorder::CameraSource SourceOf(const index::Camera& camera, const std::string& password) {
+  return {camera.id, camera.url, camera.user, password, camera.audio, camera.transport, camera.tls};
 }
 
 std::string CheckUrl(std::string url) {
   const Status status = recorder::CheckCameraUrl(url);
   if (!status) throw FieldProblem("bad-camera-url", "url", status.message());
   return url;
+}
+
+// How the camera is reached: each setting by itself, and whether they go together.
+void ReadConnection(const Body& body, index::Camera& camera) {
+  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
+  const auto transport = index::TransportOf(
+      body.TextOr("transport", kMaxLineBytes, std::string(index::TransportName(camera.transport))));
+  if (!transport) {
+    throw FieldProblem("bad-transport", "transport", "transport is one of auto, tcp, udp");
+  }
+  camera.transport = *transport;
+  const auto tls = net::TlsPolicy::Parse(body.TextOr("tls", kMaxLineBytes, camera.tls));
+  if (!tls) throw FieldProblem("bad-tls-policy", "tls", tls.message());
+  camera.tls = tls->check == net::TlsPolicy::Check::kVerify ? "" : tls->text();
+  const Status fits = recorder::CheckCameraSource(SourceOf(camera, ""));
+  if (!fits) throw FieldProblem("bad-transport", "transport", fits.message());
 }
 
 index::Camera FindLiveCamera(Context& context, const Call& call) {
@@ -65,8 +88,7 @@ Status ApplyCamera(Context& context, const index::Camera& camera) {
     context.recorder.Remove(camera.id);
     return Ok();
   }
-  return context.recorder.Put(
-      {camera.id, camera.url, camera.user, context.secrets->PasswordOf(camera.id), camera.audio});
+  return context.recorder.Put(SourceOf(camera, context.secrets->PasswordOf(camera.id)));
 }
 
 net::HttpResponse ListCameras(Context& context, const Call& call) {
@@ -81,7 +103,8 @@ net::HttpResponse ListCameras(Context& context, const Call& call) {
 
 net::HttpResponse AddCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"id", "name", "url", "user", "password", "audio", "enabled"});
+  const Body body(
+      call.http, {"id", "name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
   index::Camera camera;
   camera.id = ReadCameraId(body.Text("id", kMaxLineBytes), "id");
   if (camera.id.text() == storage::kDefaultScope) {
@@ -89,7 +112,8 @@ net::HttpResponse AddCamera(Context& context, const Call& call) {
                        "\"default\" is the scope of the policy that every camera falls back to, so "
                        "no camera has that id");
   }
-  camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
+  (void)body.Text("url", recorder::kMaxUrlBytes);  // It has to be there.
+  ReadConnection(body, camera);
   camera.name = body.TextOr("name", kMaxLineBytes, camera.id.text());
   camera.user = body.TextOr("user", kMaxLineBytes, "");
   camera.audio = body.FlagOr("audio", false);
@@ -119,10 +143,11 @@ net::HttpResponse GetCamera(Context& context, const Call& call) {
 
 net::HttpResponse ChangeCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"name", "url", "user", "password", "audio", "enabled"});
+  const Body body(call.http,
+                  {"name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
-  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
+  ReadConnection(body, camera);
   camera.name = body.TextOr("name", kMaxLineBytes, camera.name);
   camera.user = body.TextOr("user", kMaxLineBytes, camera.user);
   camera.audio = body.FlagOr("audio", camera.audio);
@@ -164,6 +189,10 @@ net::HttpResponse GetCameraStatus(Context& context, const Call& call) {
        {"frames", status.frames},
        {"bytes", status.bytes},
        {"lost_packets", status.lost_packets},
+       {"transport", status.transport.empty() ? Json() : Json(status.transport)},
+       {"foreign_packets", status.foreign_packets},
+       {"late_packets", status.late_packets},
+       {"kernel_drops", status.kernel_drops},
        {"reconnects", status.reconnects},
        {"dropped_fragments", stream.dropped_fragments},
        {"camera_offset_us", status.has_camera_offset ? Json(status.camera_offset_us) : Json()},

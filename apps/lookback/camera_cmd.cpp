@@ -9,6 +9,10 @@ namespace {
 
 constexpr uint64_t kMaxPasswordFileBytes = 4'096;
 
+constexpr const char* kTransportHelp = "auto (tcp, and udp when the camera refuses), tcp or udp";
+constexpr const char* kTlsHelp =
+    "whom to believe behind rtsps://: verify (default), pin:SHA256, insecure";
+
 struct NewCamera {
   std::string id;
   std::string url;
@@ -16,12 +20,14 @@ struct NewCamera {
   std::string user;
   std::string password_file;
   bool audio = false;
+  std::string transport;
+  std::string tls;
 };
 
 // What is not said stays as it is.
 struct CameraChange {
   std::string id;
-  std::optional<std::string> url, name, user, password_file, audio;
+  std::optional<std::string> url, name, user, password_file, audio, transport, tls;
   bool enable = false, disable = false;
 };
 
@@ -39,6 +45,8 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
   Json body = {{"id", camera.id}, {"url", camera.url}, {"audio", camera.audio}};
   if (!camera.name.empty()) body["name"] = camera.name;
   if (!camera.user.empty()) body["user"] = camera.user;
+  if (!camera.transport.empty()) body["transport"] = camera.transport;
+  if (!camera.tls.empty()) body["tls"] = camera.tls;
   if (!camera.password_file.empty()) {
     LB_TRY_ASSIGN(password, ReadPassword(files, camera.password_file));
     body["password"] = password;
@@ -70,6 +78,8 @@ void PrintCamera(const Json& camera) {
   table.Add({"password", FlagOf(camera, "has_password") ? "set, never shown" : "none"});
   table.Add({"recording", Recording(camera)});
   table.Add({"audio", OnOff(camera, "audio")});
+  table.Add({"transport", TextOf(camera, "transport")});
+  table.Add({"tls", TextOf(camera, "tls")});
   PrintText(table.Text());
 }
 
@@ -83,6 +93,8 @@ Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem&
     body["password"] = password;
   }
   if (change.audio) body["audio"] = *change.audio == "on";
+  if (change.transport) body["transport"] = *change.transport;
+  if (change.tls) body["tls"] = *change.tls;
   if (change.enable || change.disable) body["enabled"] = change.enable;
   if (body.empty()) {
     return Fail(Code::kInvalid, "nothing is to be set; --help lists what can be");
@@ -142,11 +154,11 @@ std::string FormatRate(const Json& status) {
 
 Table StatusTable(const Json& list, const TimeZone& zone) {
   Table table(
-      {"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "RATE", "TRACKS", "LOST", "LAST ERROR"});
+      {"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "BY", "RATE", "TRACKS", "LOST", "LAST ERROR"});
   for (const Json& status : list) {
     table.Add({TextOf(status, "camera"), TextOf(status, "state"),
                LocalTimeOf(status, "since", zone), LocalTimeOf(status, "durable_until", zone),
-               FormatRate(status), TextOf(status, "tracks"),
+               TextOf(status, "transport"), FormatRate(status), TextOf(status, "tracks"),
                std::to_string(NumberOf(status, "lost_packets")), TextOf(status, "last_error")});
   }
   return table;
@@ -180,13 +192,16 @@ void AddCameraSet(Commands& commands, CLI::App* group) {
       group, "set", "Change a camera's settings; what is not said stays.",
       [&commands, change](Client& c) { return ChangeCamera(c, *change, commands.files); });
   set->add_option("id", change->id)->required();
-  set->add_option("--url", change->url, "rtsp://HOST[:PORT]/PATH, without a password");
+  set->add_option("--url", change->url, "rtsp[s]://HOST[:PORT]/PATH, without a password");
   set->add_option("--name", change->name, "what people call it");
   set->add_option("--user", change->user, "who the camera lets in");
   set->add_option("--password-file", change->password_file,
                   "a file whose first line is the password; an empty one takes it away");
   set->add_option("--audio", change->audio, "whether its sound is recorded too")
       ->check(CLI::IsMember({"on", "off"}));
+  set->add_option("--transport", change->transport, kTransportHelp)
+      ->check(CLI::IsMember({"auto", "tcp", "udp"}));
+  set->add_option("--tls", change->tls, kTlsHelp);
   CLI::Option* enable = set->add_flag("--enable", change->enable, "record it again");
   set->add_flag("--disable", change->disable, "record it no more, until --enable")
       ->excludes(enable);
@@ -202,13 +217,16 @@ void AddCameraCommands(Commands& commands) {
       group, "add", "Record a camera from now on.",
       [&commands, camera](Client& client) { return AddCamera(client, *camera, commands.files); });
   add->add_option("id", camera->id, "[a-z0-9-], 1 to 64; never used again for another")->required();
-  add->add_option("url", camera->url, "rtsp://HOST[:PORT]/PATH, without a password")->required();
+  add->add_option("url", camera->url, "rtsp[s]://HOST[:PORT]/PATH, without a password")->required();
   add->add_option("--name", camera->name, "what people call it");
   CLI::Option* user = add->add_option("--user", camera->user, "who the camera lets in");
   add->add_option("--password-file", camera->password_file,
                   "a file whose first line is the password")
       ->needs(user);
   add->add_flag("--audio", camera->audio, "record its sound too");
+  add->add_option("--transport", camera->transport, kTransportHelp)
+      ->check(CLI::IsMember({"auto", "tcp", "udp"}));
+  add->add_option("--tls", camera->tls, kTlsHelp);
 
   AddCameraSet(commands, group);
   auto removed = std::make_shared<bool>(false);

@@ -31,6 +31,7 @@ struct ServeOptions {
   std::vector<std::string> volumes;
   std::string listen = "127.0.0.1:8686";
   std::string token_file;
+  std::string udp_ports;
 };
 
 Result<net::HttpServer::Options> ParseListen(const std::string& text) {
@@ -51,6 +52,27 @@ Result<net::HttpServer::Options> ParseListen(const std::string& text) {
                             text));
   }
   return options;
+}
+
+// "20000-20999"; empty: any.
+Result<net::PortRange> ParseUdpPorts(const std::string& text) {
+  net::PortRange range;
+  if (text.empty()) return range;
+  const char* end = text.data() + text.size();
+  const auto [dash, first] = std::from_chars(text.data(), end, range.first);
+  const bool has_dash = first == std::errc() && dash != end && *dash == '-';
+  const auto [rest, last] = std::from_chars(has_dash ? dash + 1 : end, end, range.last);
+  // A camera takes an even port and the next one.
+  const int first_even = range.first + range.first % 2;
+  if (has_dash && last == std::errc() && rest == end && range.first > 0 &&
+      first_even < range.last) {
+    return range;
+  }
+  return Fail(
+      Code::kInvalid,
+      fmt::format("--udp-ports \"{}\" is not FIRST-LAST, such as 20000-20999, with room for "
+                  "an even port and the next",
+                  text));
 }
 
 // The signals that end the daemon, taken off every thread and waited for on main's.
@@ -119,8 +141,8 @@ class Daemon {
   }
 
   // Records in `store`, which must outlive the daemon, and answers.
-  Status Start(storage::Store& store) {
-    recorder_ = recorder::Recorder::Start({}, store.archive(), clock_);
+  Status Start(storage::Store& store, const recorder::Recorder::Options& recording) {
+    recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
     LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_}));
     service_ = std::move(service);
     purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionPlan& plan) {
@@ -184,6 +206,9 @@ void TellLogin(bool first_start, const std::string& token_file) {
 Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   ServeOptions options = asked;
   LB_TRY_ASSIGN(listen, ParseListen(options.listen));
+  recorder::Recorder::Options recording;
+  LB_TRY_ASSIGN(udp_ports, ParseUdpPorts(options.udp_ports));
+  recording.udp_ports = udp_ports;
   if (options.data.empty()) {
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
     options.data = data;
@@ -202,7 +227,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     store = std::move(*opened);
     TellVolumes(*store);
     LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
-    LB_TRY(daemon.Start(*store));
+    LB_TRY(daemon.Start(*store, recording));
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
@@ -234,6 +259,8 @@ void AddServeCommand(Commands& commands) {
       ->capture_default_str();
   serve->add_option("--token-file", options->token_file,
                     "where the first start writes an admin's token (DATA/secrets/admin-token)");
+  serve->add_option("--udp-ports", options->udp_ports,
+                    "FIRST-LAST: where cameras send RTP over UDP to (any free ones)");
 }
 
 }  // namespace lookback::app

@@ -50,6 +50,29 @@ TEST_F(RoutesTest, ACameraIsAddedChangedAndRemovedForGood) {
   EXPECT_EQ(ProblemIn(Ask("DELETE", "/api/v1/cameras/gate")), "unknown-camera");
 }
 
+TEST_F(RoutesTest, HowACameraIsReachedIsKeptAndHandedToTheRecorder) {
+  const std::string pin = "pin:" + std::string(64, 'a');
+  const auto response = Ask("POST", "/api/v1/cameras",
+                            {{"id", "gate"}, {"url", "rtsps://192.0.2.7/s"}, {"tls", pin}});
+  ASSERT_EQ(response.status, 201) << response.body;
+  const CameraId id = CameraId::Parse("gate").value();
+  EXPECT_EQ(recorder_.sources[id].tls.substr(0, 10), "pin:AA:AA:");
+  EXPECT_EQ(Get("/api/v1/cameras/gate")["transport"], "auto");
+  EXPECT_EQ(ProblemIn(Ask("PATCH", "/api/v1/cameras/gate", {{"transport", "udp"}})),
+            "bad-transport");
+  EXPECT_EQ(ProblemIn(Ask("PATCH", "/api/v1/cameras/gate", {{"transport", "carrier pigeon"}})),
+            "bad-transport");
+  EXPECT_EQ(ProblemIn(Ask("PATCH", "/api/v1/cameras/gate", {{"tls", "pin:12"}})), "bad-tls-policy");
+  const Json open = {{"url", "rtsp://192.0.2.7/s"}, {"transport", "udp"}, {"tls", "verify"}};
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", open).status, 200);
+  Close();
+  Open();
+  Serve();
+  EXPECT_EQ(recorder_.sources[id].transport, index::Transport::kUdp);
+  EXPECT_EQ(Get("/api/v1/cameras/gate")["transport"], "udp");
+  EXPECT_EQ(Get("/api/v1/cameras/gate")["tls"], "verify");
+}
+
 TEST_F(RoutesTest, BadCamerasAreRefusedInWords) {
   const auto problem = [this](const Json& body) {
     return ProblemIn(Ask("POST", "/api/v1/cameras", body));
