@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/camera_sim/certificate.h"
 #include "apps/camera_sim/gst_feed.h"
 #include "apps/camera_sim/pacer.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr int kLogVersion = 1;
 constexpr unsigned kSessionCleanupSeconds = 2;
 constexpr const char* kViewerRole = "viewer";
+constexpr std::string_view kMovedPrefix = "/moved/";
 // Frames of the cameras of a fleet are spread over this time, as those of real ones are.
 constexpr int64_t kPhaseSpreadUs = 40'000;
 // The first frame is captured this long after the start, when every camera stands.
@@ -54,11 +56,29 @@ void OnMediaConfigure(GstRTSPMediaFactory*, GstRTSPMedia* media, gpointer data) 
       [](gpointer copy, GClosure*) { delete static_cast<MediaContext*>(copy); }, GConnectFlags{});
 }
 
-GstRTSPAuth* NewAuth(const FleetOptions& options) {
+// What media of a factory is asked for by: gst-rtsp-server answers 461 to the rest.
+GstRTSPLowerTrans ProtocolsOf(Transports transports) {
+  switch (transports) {
+    case Transports::kTcp:
+      return GST_RTSP_LOWER_TRANS_TCP;
+    case Transports::kUdp:
+      return GST_RTSP_LOWER_TRANS_UDP;
+    case Transports::kAny:
+      break;
+  }
+  return static_cast<GstRTSPLowerTrans>(GST_RTSP_LOWER_TRANS_TCP | GST_RTSP_LOWER_TRANS_UDP);
+}
+
+bool NeedsAuth(const FleetOptions& options) { return !options.user.empty() || options.tls; }
+
+GstRTSPAuth* NewAuth(const FleetOptions& options, GTlsCertificate* certificate) {
   GstRTSPAuth* auth = gst_rtsp_auth_new();
+  if (certificate != nullptr) gst_rtsp_auth_set_tls_certificate(auth, certificate);
   GstRTSPToken* token =
       gst_rtsp_token_new(GST_RTSP_TOKEN_MEDIA_FACTORY_ROLE, G_TYPE_STRING, kViewerRole, nullptr);
-  if (options.auth == AuthMethod::kBasic) {
+  if (options.user.empty()) {
+    gst_rtsp_auth_set_default_token(auth, token);
+  } else if (options.auth == AuthMethod::kBasic) {
     gst_rtsp_auth_set_supported_methods(auth, GST_RTSP_AUTH_BASIC);
     char* basic = gst_rtsp_auth_make_basic(options.user.c_str(), options.password.c_str());
     gst_rtsp_auth_add_basic(auth, basic, token);
@@ -77,7 +97,8 @@ GstRTSPAuth* NewAuth(const FleetOptions& options) {
 class Fleet::Server {
  public:
   Server(const FleetOptions& options, FrameLog& log, const Clock& clock)
-      : clock_(clock),
+      : options_(options),
+        clock_(clock),
         server_(gst_rtsp_server_new()),
         pool_(gst_rtsp_session_pool_new()),
         audience_(options.audience, pool_, log, clock) {
@@ -89,12 +110,7 @@ class Fleet::Server {
     gst_rtsp_thread_pool_set_max_threads(threads, 0);
     gst_rtsp_server_set_thread_pool(server_, threads);
     g_object_unref(threads);
-    if (!options.user.empty()) {
-      GstRTSPAuth* auth = NewAuth(options);
-      gst_rtsp_server_set_auth(server_, auth);
-      g_object_unref(auth);
-    }
-    g_signal_connect(server_, "client-connected", G_CALLBACK(&Server::OnClient), &audience_);
+    g_signal_connect(server_, "client-connected", G_CALLBACK(&Server::OnClient), this);
   }
 
   ~Server() {
@@ -114,11 +130,19 @@ class Fleet::Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  void Mount(Camera& camera, bool with_auth) {
+  // `certificate` is null without TLS.
+  void SetAuth(GTlsCertificate* certificate) {
+    GstRTSPAuth* auth = NewAuth(options_, certificate);
+    gst_rtsp_server_set_auth(server_, auth);
+    g_object_unref(auth);
+  }
+
+  void Mount(Camera& camera) {
     GstRTSPMediaFactory* factory = gst_rtsp_media_factory_new();
     gst_rtsp_media_factory_set_launch(factory, LaunchLine(camera).c_str());
     gst_rtsp_media_factory_set_shared(factory, TRUE);
-    if (with_auth) {
+    gst_rtsp_media_factory_set_protocols(factory, ProtocolsOf(options_.transports));
+    if (NeedsAuth(options_)) {
       gst_rtsp_media_factory_add_role(factory, kViewerRole, GST_RTSP_PERM_MEDIA_FACTORY_ACCESS,
                                       G_TYPE_BOOLEAN, TRUE, GST_RTSP_PERM_MEDIA_FACTORY_CONSTRUCT,
                                       G_TYPE_BOOLEAN, TRUE, nullptr);
@@ -147,10 +171,33 @@ class Fleet::Server {
   int port() const { return gst_rtsp_server_get_bound_port(server_); }
 
  private:
-  static void OnClient(GstRTSPServer*, GstRTSPClient* client, Audience* audience) {
-    audience->Watch(client);
+  static void OnClient(GstRTSPServer*, GstRTSPClient* client, Server* self) {
+    self->audience_.Watch(client);
+    if (!self->options_.redirects) return;
+    g_signal_connect(client, "pre-describe-request", G_CALLBACK(&Server::OnDescribe), nullptr);
+    g_signal_connect(client, "send-message", G_CALLBACK(&Server::OnSend), nullptr);
   }
 
+  // gst-rtsp-server sends the status alone; the place is put in when the answer leaves.
+  static GstRTSPStatusCode OnDescribe(GstRTSPClient*, GstRTSPContext* context, gpointer) {
+    const std::string path = context->uri->abspath;
+    return path.starts_with(kMovedPrefix) ? GST_RTSP_STS_MOVE_TEMPORARILY : GST_RTSP_STS_OK;
+  }
+  static void OnSend(GstRTSPClient*, GstRTSPContext* context, GstRTSPMessage* message, gpointer) {
+    if (context == nullptr || context->uri == nullptr ||
+        message->type != GST_RTSP_MESSAGE_RESPONSE ||
+        message->type_data.response.code != GST_RTSP_STS_MOVE_TEMPORARILY) {
+      return;
+    }
+    char* url = gst_rtsp_url_get_request_uri(context->uri);
+    std::string location = url;
+    g_free(url);
+    const size_t moved = location.find(kMovedPrefix);
+    if (moved != std::string::npos) location.erase(moved, kMovedPrefix.size() - 1);
+    gst_rtsp_message_add_header(message, GST_RTSP_HDR_LOCATION, location.c_str());
+  }
+
+  const FleetOptions options_;
   const Clock& clock_;
   GstRTSPServer* const server_;
   GstRTSPSessionPool* const pool_;
@@ -170,6 +217,13 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
   LB_CHECK(!footage.empty());
   std::unique_ptr<Fleet> fleet(new Fleet(options, log, clock));
   fleet->server_ = std::make_unique<Server>(options, log, clock);
+  if (options.tls) {
+    LB_TRY_ASSIGN(certificate, MakeCertificate(options.listen));
+    fleet->server_->SetAuth(certificate);
+    g_object_unref(certificate);
+  } else if (NeedsAuth(options)) {
+    fleet->server_->SetAuth(nullptr);
+  }
   const int64_t start_us = clock.MonotonicUs() + kStartDelayUs;
   std::vector<Camera*> cameras;
   nlohmann::ordered_json header = {{"event", "start"},
@@ -187,7 +241,7 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
     fleet->cameras_.push_back(std::make_unique<Camera>(
         std::move(camera), footage[static_cast<size_t>(i) % footage.size()], audio, log));
     cameras.push_back(fleet->cameras_.back().get());
-    fleet->server_->Mount(*cameras.back(), !options.user.empty());
+    fleet->server_->Mount(*cameras.back());
   }
   if (!fleet->server_->Listen()) {
     return Fail(Code::kUnavailable, "cannot listen on " + options.listen + ":" +
@@ -199,7 +253,8 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
 }
 
 std::string Fleet::BaseUrl() const {
-  return "rtsp://" + options_.listen + ":" + std::to_string(server_->port()) + "/";
+  return (options_.tls ? "rtsps://" : "rtsp://") + options_.listen + ":" +
+         std::to_string(server_->port()) + "/";
 }
 
 std::vector<std::string> Fleet::CameraUrls() const {

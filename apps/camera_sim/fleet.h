@@ -21,6 +21,7 @@
 namespace lookback::camera_sim {
 
 enum class AuthMethod { kBasic, kDigest };
+enum class Transports { kAny, kTcp, kUdp };
 
 struct FleetOptions {
   int count = 4;
@@ -30,6 +31,9 @@ struct FleetOptions {
   std::string user;  // Empty: no credentials asked.
   std::string password;
   AuthMethod auth = AuthMethod::kDigest;
+  Transports transports = Transports::kAny;  // Others are answered 461.
+  bool tls = false;                          // With a certificate made at the start.
+  bool redirects = false;                    // /moved/cam1 is answered 302, and leads to /cam1.
   int config_interval_s = kConfigEverySync;
   bool log_hashes = false;
   Audience::Options audience;

@@ -63,6 +63,17 @@ void AddOptions(CLI::App& app, Options& o, std::string& password_file) {
          "basic or digest (default)")
       ->check(CLI::IsMember({"basic", "digest"}))
       ->needs(user);
+  app.add_option_function<std::string>(
+         "--transport",
+         [&f](const std::string& name) {
+           f.transports = name == "tcp"   ? Transports::kTcp
+                          : name == "udp" ? Transports::kUdp
+                                          : Transports::kAny;
+         },
+         "how media may be asked for: any (default), tcp, udp; others are answered 461")
+      ->check(CLI::IsMember({"any", "tcp", "udp"}));
+  app.add_flag("--tls", f.tls, "serve rtsps://, with a self-signed certificate made at the start");
+  app.add_flag("--redirect", f.redirects, "answer /moved/CAMERA with 302 to /CAMERA");
   app.add_option("--log", o.log_path, "append every frame to this file, as JSON lines");
   app.add_flag("--log-hashes", f.log_hashes, "log the SHA-256 of each sample, sound too");
   app.add_option("--disconnect-every", f.audience.disconnect_every_s,
