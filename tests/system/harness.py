@@ -162,9 +162,9 @@ class Site:
             "camera_sim",
             [program("camera_sim"), "--count", str(count), "--port", "0", "--footage", footage,
              "--log", self.frame_log, *options], self.directory)
-        self.cameras.await_line(rf"(?m)^rtsp://\S+/cam{count}$")
+        self.cameras.await_line(rf"(?m)^rtsps?://\S+/cam{count}$")
         for line in self.cameras.output().splitlines():
-            if line.startswith("rtsp://"):
+            if line.startswith(("rtsp://", "rtsps://")):
                 self.urls[line.rsplit("/", 1)[1]] = line
 
     def start_recorder(self, *options):
