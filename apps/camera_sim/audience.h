@@ -30,7 +30,7 @@ struct MediaContext {
 
 class Audience {
  public:
-  static constexpr unsigned kDrainMs = 100;
+  static constexpr unsigned kDrainMs = 300;
   // A closed client is kept so long for what gst-rtsp-server still has in mind for it.
   static constexpr unsigned kLingerMs = 2'000;
 
