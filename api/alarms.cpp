@@ -20,10 +20,10 @@ void AddCameraAlarms(Context& context, std::vector<Alarm>& alarms) {
       alarms.push_back(
           {"camera-down", id, fmt::format("{} is not recorded: {}", id, status.message())});
     } else if (status->state != recorder::CameraState::kRecording &&
-               now_us - status->since_us > kCameraDownUs) {
+               now_us - status->down_since_us > kCameraDownUs) {
       alarms.push_back(
           {"camera-down", id,
-           fmt::format("{} is not recorded since {}: {}", id, FormatTime(status->since_us),
+           fmt::format("{} is not recorded since {}: {}", id, FormatTime(status->down_since_us),
                        status->last_error.empty() ? "no answer" : status->last_error)});
     }
   }
@@ -49,6 +49,18 @@ std::vector<Alarm> CurrentAlarms(Context& context) {
                       fmt::format("volume {} is {}: its footage cannot be seen, nothing is "
                                   "recorded there",
                                   volume->root(), name)});
+  }
+  for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
+    if (trouble.why.code != Code::kDiskFull) continue;  // Its state is an alarm already.
+    alarms.push_back(
+        {"volume-full", trouble.root,
+         fmt::format("volume {} takes no footage: {}", trouble.root, trouble.why.message)});
+  }
+  if (const size_t damaged = context.store.archive().damage().size(); damaged > 0) {
+    alarms.push_back({"damaged-footage", "",
+                      fmt::format("{} fragments were read and found damaged since the start: "
+                                  "the timelines of their cameras tell where",
+                                  damaged)});
   }
   if (context.store.journal().catalog_behind()) {
     alarms.push_back({"catalog-behind", "",

@@ -20,7 +20,7 @@ std::shared_ptr<const query::Clip> ClipCache::Find(const query::ClipRequest& req
   const std::lock_guard lock(mutex_);
   Trim();
   for (const Plan& plan : plans_) {
-    if (plan.key != key) continue;
+    if (plan.key != key || plan.clip->broken()) continue;
     if (tags.empty() || ListsTag(tags, plan.clip->etag(), /*strong=*/true)) return plan.clip;
   }
   return nullptr;

@@ -27,7 +27,7 @@ class ClipCache {
   explicit ClipCache(Clock& clock) : clock_(clock) {}
 
   // The plan of that request that `tags` (a header such as If-Range) names; any when it is empty:
-  // then the newest. nullptr when there is none.
+  // then the newest. nullptr when there is none. One that broke is as good as none.
   std::shared_ptr<const query::Clip> Find(const query::ClipRequest& request, std::string_view tags);
   void Put(const query::ClipRequest& request, std::shared_ptr<const query::Clip> clip);
 

@@ -108,6 +108,7 @@ net::HttpResponse ReleaseHold(Context&, const Call&);
 
 net::HttpResponse ListPolicies(Context&, const Call&);
 net::HttpResponse PutPolicy(Context&, const Call&);
+net::HttpResponse RemovePolicy(Context&, const Call&);
 net::HttpResponse ConfirmPolicies(Context&, const Call&);
 net::HttpResponse PreviewRetention(Context&, const Call&);
 

@@ -70,6 +70,27 @@ net::HttpResponse List(Context& context, const Call& call, bool holds, const cha
   return JsonResponse({{member, std::move(list)}, {"next", next}});
 }
 
+// Its cameras that have nothing in its range, yet or any more.
+Json WithoutFootage(Context& context, const index::Marker& marker) {
+  Json cameras = Json::array();
+  for (const CameraId& camera : marker.cameras) {
+    bool found = false;
+    for (const Stream stream : {Stream::kMain, Stream::kSub}) {
+      // Of the catalog the first row will do; of what is being written there is little.
+      const auto first = [&found](const index::Seal&) {
+        found = true;
+        return false;
+      };
+      OrThrow(context.store.catalog().VisitSegments({camera, stream}, marker.range, first));
+      const TimeUs recent_us = context.store.archive().StatusOf({camera, stream}).recorded_until_us;
+      found = found || (recent_us > marker.range.start_us &&
+                        recent_us - index::kMaxSegmentUs < marker.range.end_us);
+    }
+    if (!found) cameras.push_back(camera.text());
+  }
+  return cameras;
+}
+
 net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
                       std::string_view collection) {
   CheckRange(marker.range);
@@ -82,7 +103,9 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
     throw Problem{409, "footage-deleted", status.message()};
   }
   if (!status) throw NotOnRecord(status.error(), marker.hold ? "this hold" : "this marker");
-  net::HttpResponse response = JsonResponse(ToJson(marker), 201);
+  Json json = ToJson(marker);
+  json["without_footage"] = WithoutFootage(context, marker);
+  net::HttpResponse response = JsonResponse(json, 201);
   response.headers.emplace_back("Location",
                                 fmt::format("/api/v1/{}/{}", collection, marker.id.text()));
   return response;
@@ -100,9 +123,11 @@ index::Marker Find(Context& context, const Call& call, bool hold) {
 
 net::HttpResponse Remove(Context& context, const Call& call, const index::Marker& marker,
                          const std::string& reason) {
-  CommitSetting(context, call,
-                {index::MarkerRemoved{marker.id, marker.hold, call.person.name, reason}},
-                marker.cameras);
+  index::Act act = SettingActOf(call, marker.cameras);
+  act.range = marker.range;
+  const Status status = context.store.journal().Commit(
+      {index::MarkerRemoved{marker.id, marker.hold, call.person.name, reason}, std::move(act)});
+  if (!status) throw NotOnRecord(status.error(), "this change");
   return NoContent();
 }
 

@@ -18,12 +18,24 @@ Json ToJson(const index::Policy& policy) {
           {"max_days", policy.max_days}, {"at_floor", at_floor},      {"person", policy.person}};
 }
 
+// What a scope's policy becomes: of what the body leaves out stays what is in force for the scope,
+// so that a ceiling which is set for one camera does not take the floor from it.
 index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, std::string scope) {
+  const std::vector<index::Policy> known = OrThrow(context.store.catalog().Policies());
   index::Policy policy;
+  if (scope == storage::kDefaultScope) {
+    policy = storage::PolicyFor(known, CameraId());
+  } else {
+    const CameraId camera = ReadCameraId(scope, "scope");
+    (void)FindCamera(context, camera);
+    policy = storage::PolicyFor(known, camera);
+  }
+  if (policy.scope != scope) policy.version = 0;
   policy.scope = std::move(scope);
-  policy.min_days = body.DaysOr("min_days", 0);
-  policy.max_days = body.DaysOr("max_days", 0);
+  policy.min_days = body.DaysOr("min_days", policy.min_days);
+  policy.max_days = body.DaysOr("max_days", policy.max_days);
   policy.person = call.person.name;
+  if (body.Has("at_floor")) policy.at_floor = index::AtFloor::kUnset;
   if (!body.IsNull("at_floor")) {
     const std::string at_floor = body.Text("at_floor", kMaxLineBytes);
     if (at_floor != "shorten" && at_floor != "stop") {
@@ -33,12 +45,6 @@ index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, s
   }
   if (const Status status = storage::CheckPolicy(policy); !status) {
     throw Problem{400, "bad-policy", status.message()};
-  }
-  if (policy.scope != storage::kDefaultScope) {
-    (void)FindCamera(context, ReadCameraId(policy.scope, "scope"));
-  }
-  for (const index::Policy& known : OrThrow(context.store.catalog().Policies())) {
-    if (known.scope == policy.scope) policy.version = known.version;
   }
   ++policy.version;
   return policy;
@@ -100,10 +106,35 @@ net::HttpResponse ListPolicies(Context& context, const Call& call) {
 net::HttpResponse PutPolicy(Context& context, const Call& call) {
   const Query query(call.http, {});
   const Body body(call.http, {"min_days", "max_days", "at_floor"});
+  if (!body.Has("min_days") && !body.Has("max_days") && !body.Has("at_floor")) {
+    throw FieldProblem("bad-policy", "min_days",
+                       "say what is to change: min_days, max_days or at_floor");
+  }
   const std::lock_guard lock(context.settings);
   const index::Policy policy = ReadPolicy(context, call, body, call.names[0]);
   CommitSetting(context, call, {policy});
   return JsonResponse(ToJson(policy));
+}
+
+net::HttpResponse RemovePolicy(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const std::string& scope = call.names[0];
+  if (scope == storage::kDefaultScope) {
+    throw Problem{409, "default-policy",
+                  "the default policy cannot be removed; set its days to 0 to promise nothing"};
+  }
+  const std::lock_guard lock(context.settings);
+  for (index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
+    if (policy.scope != scope) continue;
+    ++policy.version;
+    policy.person = call.person.name;
+    policy.removed = true;
+    CommitSetting(context, call, {policy});
+    return NoContent();
+  }
+  throw Problem{
+      404, "unknown-policy",
+      fmt::format("\"{}\" has no policy of its own", ReadCameraId(scope, "scope").text())};
 }
 
 net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {

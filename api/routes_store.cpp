@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kActsAPage = 100;
 constexpr size_t kMaxActsAPage = 1'000;
+constexpr int64_t kOneGroupUs = 100 * kUsPerMs;  // From the first record of a group to its last.
+constexpr size_t kMaxActsLookedAt = 100'000;     // For one page, where a filter leaves few.
 
 net::HttpResponse TextResponse(int status, std::string text) {
   net::HttpResponse response;
@@ -72,8 +74,9 @@ struct ToLine {
             "",
             {},
             {},
-            fmt::format("{}/{}: {} to {} days", policy.scope, policy.version, policy.min_days,
-                        policy.max_days),
+            policy.removed ? policy.scope + ": removed"
+                           : fmt::format("{}/{}: {} to {} days", policy.scope, policy.version,
+                                         policy.min_days, policy.max_days),
             "",
             false};
   }
@@ -83,7 +86,8 @@ struct ToLine {
             "",
             marker.cameras,
             marker.range,
-            marker.id.text() + " " + marker.label,
+            fmt::format("{}{}{}", marker.id.text(), marker.label.empty() ? "" : " " + marker.label,
+                        marker.case_name.empty() ? "" : ", case " + marker.case_name),
             marker.hold ? marker.note : "",
             false};
   }
@@ -110,6 +114,26 @@ struct ToLine {
     }
     return {"rebuilt", "", "", {}, {}, fmt::format("{} segments", rebuilt.segments), "", false};
   }
+  Line operator()(const index::Upkeep& upkeep) const {
+    return {"upkeep", upkeep.person,
+            "",       {upkeep.camera},
+            {},       fmt::format("{}: {}", index::UpkeepKindName(upkeep.kind), upkeep.text),
+            "",       false};
+  }
+  Line operator()(const index::ClockCheck& check) const {
+    return {"clock check",
+            check.person,
+            "",
+            {check.camera},
+            {},
+            fmt::format("shown {}, true {}", FormatTime(check.shown_us), FormatTime(check.true_us)),
+            check.note,
+            false};
+  }
+  Line operator()(const index::Import& import) const {
+    return {"import",    import.person, "",   {import.stream.camera}, import.range,
+            import.file, import.reason, false};
+  }
   // What befell footage is on the timeline, not here.
   template <typename Other>
   Line operator()(const Other&) const {
@@ -117,8 +141,26 @@ struct ToLine {
   }
 };
 
-Json ToJson(const index::NumberedRecord& record) {
-  const Line line = std::visit(ToLine(), record.record);
+// A change of a setting stands on the ledger as what was set, and behind it the act of who set it:
+// one line, told by both.
+bool IsActOf(const index::NumberedRecord& act, const index::NumberedRecord& setting) {
+  const auto* by = std::get_if<index::Act>(&act.record);
+  return by != nullptr && by->kind == index::ActKind::kSetting && !by->refused &&
+         setting.number + 1 == act.number && act.time_us - setting.time_us < kOneGroupUs &&
+         !std::holds_alternative<index::Act>(setting.record);
+}
+
+Line Together(const index::Act& act, const index::Record& setting) {
+  Line line = std::visit(ToLine(), setting);
+  line.person = act.person;
+  line.client = act.client;
+  if (line.cameras.empty()) line.cameras = act.cameras;
+  if (line.range.empty()) line.range = act.range;
+  if (line.reason.empty()) line.reason = act.reason;
+  return line;
+}
+
+Json ToJson(const index::NumberedRecord& record, const Line& line) {
   Json cameras = Json::array();
   for (const CameraId& camera : line.cameras) cameras.push_back(camera.text());
   const bool ranged = !line.range.empty();
@@ -183,15 +225,35 @@ net::HttpResponse GetStatus(Context& context, const Call& call) {
 }
 
 net::HttpResponse GetCustody(Context& context, const Call& call) {
-  const Query query(call.http, {"before", "limit"});
+  const Query query(call.http, {"before", "limit", "person", "camera"});
   const size_t limit = query.Number("limit", kActsAPage, kMaxActsAPage);
-  const uint64_t before = query.Number("before", 0, UINT64_MAX);
-  const auto records = OrThrow(context.store.catalog().Acts(before, limit));
+  const std::string person = query.Text("person").value_or("");
+  const auto cameras = query.Cameras();
+  const auto wanted = [&](const Line& line) {
+    return (person.empty() || line.person == person) &&
+           (cameras.empty() || std::find(line.cameras.begin(), line.cameras.end(),
+                                         cameras.front()) != line.cameras.end());
+  };
+  uint64_t before = query.Number("before", 0, UINT64_MAX);
   Json list = Json::array();
-  for (const index::NumberedRecord& record : records) list.push_back(ToJson(record));
-  const bool more = records.size() == limit && records.back().number > 0;
-  return JsonResponse(
-      {{"acts", std::move(list)}, {"next", more ? Json(records.back().number) : Json()}});
+  bool more = true;
+  for (size_t looked = 0; more && list.size() < limit && looked < kMaxActsLookedAt;) {
+    const auto records = OrThrow(context.store.catalog().Acts(before, kMaxActsAPage));
+    looked += records.size();
+    more = records.size() == kMaxActsAPage && records.back().number > 0;
+    for (size_t i = 0; i < records.size() && list.size() < limit; ++i) {
+      const index::NumberedRecord& record = records[i];
+      const bool pair = i + 1 < records.size() && IsActOf(record, records[i + 1]);
+      // What an act was about may stand on the next page: that begins with the act then.
+      if (more && i + 1 == records.size() && i > 0) break;
+      const Line line = pair ? Together(std::get<index::Act>(record.record), records[++i].record)
+                             : std::visit(ToLine(), record.record);
+      if (wanted(line)) list.push_back(ToJson(record, line));
+      before = records[i].number;
+      if (list.size() == limit) more = more || i + 1 < records.size();
+    }
+  }
+  return JsonResponse({{"acts", std::move(list)}, {"next", more ? Json(before) : Json()}});
 }
 
 net::HttpResponse GetHealth(Context&, const Call&) { return TextResponse(200, "ok\n"); }

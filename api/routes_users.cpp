@@ -37,6 +37,15 @@ std::optional<index::Person> Find(Context& context, const std::string& name) {
   return std::nullopt;
 }
 
+// Whether an admin besides `name` can come in.
+bool AnotherAdmin(Context& context, const std::string& name) {
+  for (const index::Person& person : OrThrow(context.store.catalog().Persons())) {
+    const bool other = person.admin && !person.disabled && person.name != name;
+    if (other && context.tokens->CountOf(person.name) > 0) return true;
+  }
+  return false;
+}
+
 index::Person FindUser(Context& context, const Call& call) {
   if (auto person = Find(context, call.names[0])) return std::move(*person);
   throw Problem{404, "unknown-user", "there is no such user"};
@@ -83,6 +92,12 @@ net::HttpResponse RevokeTokens(Context& context, const Call& call) {
   const Query query(call.http, {});
   const std::lock_guard lock(context.settings);
   const index::Person person = FindUser(context, call);
+  if (person.admin && !AnotherAdmin(context, person.name)) {
+    throw Problem{409, "last-admin",
+                  fmt::format("{} is the only admin with a token: nobody could come in any more; "
+                              "give another admin a token first",
+                              person.name)};
+  }
   // Shutting the door does not wait for the ledger.
   OrThrow(context.tokens->Revoke(person.name));
   CommitSetting(context, call, {});

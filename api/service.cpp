@@ -36,6 +36,7 @@ constexpr std::array kRoutes = {
     Route{"DELETE", "/api/v1/holds/{}", Right::kHolds, ReleaseHold},
     Route{"GET", "/api/v1/retention/policies", Right::kSee, ListPolicies},
     Route{"PUT", "/api/v1/retention/policies/{}", Right::kRetention, PutPolicy},
+    Route{"DELETE", "/api/v1/retention/policies/{}", Right::kRetention, RemovePolicy},
     Route{"POST", "/api/v1/retention/confirm", Right::kRetention, ConfirmPolicies},
     Route{"POST", "/api/v1/retention/preview", Right::kRetention, PreviewRetention},
     Route{"GET", "/api/v1/volumes", Right::kSee, ListVolumes},

@@ -1,6 +1,7 @@
 #include "index/catalog.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
@@ -298,6 +299,33 @@ Result<std::vector<NumberedRecord>> Catalog::Acts(uint64_t before, size_t limit)
   }
   LB_TRY(Finished(*it));
   return acts;
+}
+
+Result<std::vector<NumberedRecord>> Catalog::Notes(const CameraId& camera, uint64_t before,
+                                                   size_t limit) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  std::vector<NumberedRecord> notes;
+  const auto it = database->Iterate(Family::kNotes);
+  const uint64_t last = before == 0 ? std::numeric_limits<uint64_t>::max() : before - 1;
+  for (it->SeekForPrev(schema::NoteKey(camera, last)); it->Valid() && notes.size() < limit;
+       it->Prev()) {
+    NumberedRecord note;
+    CameraId noted;
+    RecordKind kind{};
+    std::string_view payload;
+    if (!schema::ParseNote(AsView(it->key()), AsView(it->value()), noted, note.number, note.time_us,
+                           kind, payload)) {
+      return Malformed("notes");
+    }
+    if (noted != camera) break;  // Before a camera's first note stands another camera's last.
+    auto record = DecodeRecord(kind, AsBytes(payload));
+    if (!record && record.code() == Code::kUnsupported) continue;
+    if (!record) return Pass(record.error());
+    note.record = *std::move(record);
+    notes.push_back(std::move(note));
+  }
+  LB_TRY(Finished(*it));
+  return notes;
 }
 
 Result<bool> Catalog::PoliciesConfirmed() const {

@@ -94,6 +94,10 @@ class Catalog {
   // end).
   Result<std::vector<NumberedRecord>> Acts(uint64_t before, size_t limit) const;
 
+  // What people put on a camera's record: upkeep, clock checks, imports. As Acts() otherwise.
+  Result<std::vector<NumberedRecord>> Notes(const CameraId& camera, uint64_t before,
+                                            size_t limit) const;
+
   // False after a rebuild, until a PoliciesConfirmed record.
   Result<bool> PoliciesConfirmed() const;
 

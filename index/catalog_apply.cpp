@@ -16,6 +16,10 @@ class Applier {
 
   Status Apply(const NumberedRecord& numbered) {
     LB_TRY(std::visit([this](const auto& record) { return One(record); }, numbered.record));
+    if (const CameraId* camera = NotedCamera(numbered.record)) {
+      Put(Family::kNotes, schema::NoteKey(*camera, numbered.number),
+          schema::ActValue(numbered.time_us, numbered.record));
+    }
     if (IsAct(numbered.record)) {
       Put(Family::kActs, schema::U64(numbered.number),
           schema::ActValue(numbered.time_us, numbered.record));
@@ -29,6 +33,14 @@ class Applier {
   }
 
  private:
+  // The camera on whose record it stands; nullptr for what is no note.
+  static const CameraId* NotedCamera(const Record& record) {
+    if (const auto* upkeep = std::get_if<Upkeep>(&record)) return &upkeep->camera;
+    if (const auto* check = std::get_if<ClockCheck>(&record)) return &check->camera;
+    if (const auto* import = std::get_if<Import>(&record)) return &import->stream.camera;
+    return nullptr;
+  }
+
   // What an auditor reads: everything that a person did, and what befell the store as a whole.
   static bool IsAct(const Record& record) {
     switch (KindOf(record)) {
@@ -139,7 +151,11 @@ class Applier {
     return Ok();
   }
   Status One(const Policy& policy) {
-    Put(Family::kPolicies, policy.scope, AsText(EncodeRecord(policy)));
+    if (policy.removed) {
+      Erase(Family::kPolicies, policy.scope);
+    } else {
+      Put(Family::kPolicies, policy.scope, AsText(EncodeRecord(policy)));
+    }
     return Ok();
   }
   Status One(const Person& person) {
@@ -177,6 +193,9 @@ class Applier {
   }
 
   Status One(const Act&) { return Ok(); }
+  Status One(const Upkeep&) { return Ok(); }
+  Status One(const ClockCheck&) { return Ok(); }
+  Status One(const Import&) { return Ok(); }
   Status One(const Rebuilt&) {
     Put(Family::kDefault, kConfirmedKey, "0");
     return Ok();

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, kFamilies> kFamilyNames{
     "default", "segments", "gaps",    "lost",   "markers", "marked",
-    "cameras", "policies", "persons", "totals", "acts"};
+    "cameras", "policies", "persons", "totals", "acts",    "notes"};
 
 // A day of one camera is about 110 KB of rows: seven blocks. bench/catalog.cpp has what it costs.
 constexpr size_t kBlockBytes = 16 << 10;
@@ -43,7 +43,7 @@ class NoLog : public rocksdb::Logger {
 rocksdb::DBOptions DatabaseOptions(bool create) {
   rocksdb::DBOptions options;
   options.create_if_missing = create;
-  options.create_missing_column_families = create;
+  options.create_missing_column_families = true;
   options.max_background_jobs = 2;
   options.info_log = std::make_shared<NoLog>();
   options.max_open_files = 256;
@@ -75,10 +75,12 @@ Database::~Database() {
 }
 
 std::unique_ptr<rocksdb::Iterator> Database::Iterate(Family f) const {
+  if (!family(f)) return std::unique_ptr<rocksdb::Iterator>(rocksdb::NewEmptyIterator());
   return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), family(f)));
 }
 
 Result<std::optional<std::string>> Database::Get(Family f, std::string_view key) const {
+  if (!family(f)) return std::optional<std::string>();
   std::string value;
   const auto status = db->Get(rocksdb::ReadOptions(), family(f), AsSlice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -127,7 +129,8 @@ Result<std::shared_ptr<Database>> OpenDatabase(const std::string& path,
       opened->families[static_cast<size_t>(it - kFamilyNames.begin())] = handle;
     }
   }
-  if (std::count(opened->families.begin(), opened->families.end(), nullptr) > 0) {
+  const auto first_version = opened->families.begin() + kFirstFamilies;
+  if (std::count(opened->families.begin(), first_version, nullptr) > 0) {
     return Fail(Code::kCorrupt, "the catalog " + path + " lacks a column family");
   }
   return opened;

@@ -33,9 +33,13 @@ enum class Family : uint8_t {
   kPersons,
   kTotals,
   kActs,
+  kNotes,
   kCount
 };
 inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);
+// Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what came
+// later: that is empty.
+inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);
 
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kPositionKey = "position";
@@ -51,7 +55,7 @@ struct Database {
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<size_t>(f)]; }
   std::unique_ptr<rocksdb::Iterator> Iterate(Family f) const;
-  // Nothing when the key is absent.
+  // Nothing when the key, or the family, is absent.
   Result<std::optional<std::string>> Get(Family f, std::string_view key) const;
 
   std::unique_ptr<rocksdb::DB> db;

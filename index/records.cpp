@@ -104,6 +104,7 @@ void Fields(A& field, S& s) {
   field(4, s.max_days);
   field(5, s.at_floor);
   field(6, s.person);
+  field(7, s.removed);
 }
 
 template <typename A, Of<Marker> S>
@@ -160,6 +161,39 @@ void Fields(A& field, S& s) {
 template <typename A, Of<PoliciesConfirmed> S>
 void Fields(A& field, S& s) {
   field(1, s.person);
+}
+
+template <typename A, Of<Upkeep> S>
+void Fields(A& field, S& s) {
+  field(1, s.camera);
+  field(2, s.kind);
+  field(3, s.at_us);
+  field(4, s.text);
+  field(5, s.person);
+}
+
+template <typename A, Of<ClockCheck> S>
+void Fields(A& field, S& s) {
+  field(1, s.camera);
+  field(2, s.shown_us);
+  field(3, s.true_us);
+  field(4, s.note);
+  field(5, s.person);
+}
+
+template <typename A, Of<Import> S>
+void Fields(A& field, S& s) {
+  field(1, s.stream.camera);
+  field(2, s.stream.stream);
+  field(3, s.run);
+  field(4, s.range.start_us);
+  field(5, s.range.end_us);
+  field(6, s.file);
+  field(7, s.bytes);
+  field(8, s.sha256);
+  field(9, s.tracks);
+  field(10, s.reason);
+  field(11, s.person);
 }
 
 class FieldWriter {
@@ -311,6 +345,13 @@ bool Whole(const Person& p) { return !p.name.empty(); }
 bool Whole(const Act& a) { return GoodRange(a.range.start_us, a.range.end_us); }
 bool Whole(const Rebuilt&) { return true; }
 bool Whole(const PoliciesConfirmed&) { return true; }
+bool Whole(const Upkeep& u) { return !u.camera.empty() && GoodTime(u.at_us); }
+bool Whole(const ClockCheck& c) {
+  return !c.camera.empty() && GoodTime(c.shown_us) && GoodTime(c.true_us);
+}
+bool Whole(const Import& i) {
+  return !i.stream.camera.empty() && !i.run.zero() && GoodRange(i.range.start_us, i.range.end_us);
+}
 
 constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
 constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
@@ -325,6 +366,9 @@ constexpr RecordKind KindFor(const Person*) { return RecordKind::kPerson; }
 constexpr RecordKind KindFor(const Act*) { return RecordKind::kAct; }
 constexpr RecordKind KindFor(const Rebuilt*) { return RecordKind::kRebuilt; }
 constexpr RecordKind KindFor(const PoliciesConfirmed*) { return RecordKind::kPoliciesConfirmed; }
+constexpr RecordKind KindFor(const Upkeep*) { return RecordKind::kUpkeep; }
+constexpr RecordKind KindFor(const ClockCheck*) { return RecordKind::kClockCheck; }
+constexpr RecordKind KindFor(const Import*) { return RecordKind::kImport; }
 
 template <typename T>
 Result<T> DecodeAs(ByteSpan payload) {
@@ -368,6 +412,12 @@ std::string_view GapCauseName(GapCause cause) {
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }
 
+std::string_view UpkeepKindName(UpkeepKind kind) {
+  constexpr std::string_view kNames[] = {"note", "fault", "repair"};
+  const size_t index = static_cast<size_t>(kind);
+  return index < std::size(kNames) ? kNames[index] : kNames[0];
+}
+
 std::string_view RecordKindName(RecordKind kind) {
   switch (kind) {
     case RecordKind::kRun:
@@ -396,6 +446,12 @@ std::string_view RecordKindName(RecordKind kind) {
       return "REBUILT";
     case RecordKind::kPoliciesConfirmed:
       return "POLICIES_CONFIRMED";
+    case RecordKind::kUpkeep:
+      return "UPKEEP";
+    case RecordKind::kClockCheck:
+      return "CLOCK_CHECK";
+    case RecordKind::kImport:
+      return "IMPORT";
   }
   return "UNKNOWN";
 }

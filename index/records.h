@@ -141,6 +141,7 @@ struct Policy {
   uint32_t max_days = 0;  // 0: no ceiling.
   AtFloor at_floor = AtFloor::kUnset;
   std::string person;
+  bool removed = false;  // A camera's own policy is gone; the default holds for it again.
 };
 
 // A marker; a hold is the same with `hold` set, and forbids deletion of what it touches.
@@ -195,6 +196,42 @@ struct PoliciesConfirmed {
   std::string person;
 };
 
+// What people noted of a camera's upkeep.
+enum class UpkeepKind : uint8_t { kNote = 0, kFault = 1, kRepair = 2 };
+std::string_view UpkeepKindName(UpkeepKind kind);  // "fault"
+struct Upkeep {
+  CameraId camera;
+  UpkeepKind kind = UpkeepKind::kNote;
+  TimeUs at_us = 0;  // When it was, which may be long before it was noted.
+  std::string text;
+  std::string person;
+};
+
+// An officer's own look at the clock that a camera shows in its pictures. Kept beside the offset
+// that sender reports give, and in place of none of it.
+struct ClockCheck {
+  CameraId camera;
+  TimeUs shown_us = 0;
+  TimeUs true_us = 0;
+  std::string note;
+  std::string person;
+
+  int64_t offset_us() const { return shown_us - true_us; }  // Above 0: the camera is ahead.
+};
+
+// Footage from elsewhere became a run.
+struct Import {
+  StreamId stream;
+  Uuid run;
+  TimeRange range;
+  std::string file;    // Its name where it came from.
+  uint64_t bytes = 0;  // Of that file, as is its digest.
+  Sha256Digest sha256{};
+  std::string tracks;
+  std::string reason;
+  std::string person;
+};
+
 // The ledger's kinds. Numbers are on disk.
 enum class RecordKind : uint8_t {
   kRun = 1,
@@ -210,12 +247,15 @@ enum class RecordKind : uint8_t {
   kAct = 17,
   kRebuilt = 20,
   kPoliciesConfirmed = 21,
+  kUpkeep = 22,
+  kClockCheck = 23,
+  kImport = 24,
 };
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
 using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
-                            Person, Act, Rebuilt, PoliciesConfirmed>;
+                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Import>;
 
 RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);

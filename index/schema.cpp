@@ -181,4 +181,13 @@ bool ParseAct(std::string_view key, std::string_view value, uint64_t& number, Ti
   return true;
 }
 
+std::string NoteKey(const CameraId& camera, uint64_t number) {
+  return Builder().Text(camera.text()).U8(0).U64(number).Take();
+}
+
+bool ParseNote(std::string_view key, std::string_view value, CameraId& camera, uint64_t& number,
+               TimeUs& time_us, RecordKind& kind, std::string_view& payload) {
+  return TakeCamera(key, camera) && ParseAct(key, value, number, time_us, kind, payload);
+}
+
 }  // namespace lookback::index::schema

@@ -14,6 +14,7 @@
 //   persons    name                                         Person payload
 //   totals     stream                                       segments:u64 bytes:u64
 //   acts       number:u64                                   time:u64 kind:u8 payload
+//   notes      camera 00 number:u64                         time:u64 kind:u8 payload
 //
 //   stream = camera 00 stream:u8
 //
@@ -92,6 +93,10 @@ bool ParseU64(std::string_view bytes, uint64_t& value);
 
 std::string TotalsValue(uint64_t segments, uint64_t bytes);
 bool ParseTotalsValue(std::string_view value, uint64_t& segments, uint64_t& bytes);
+
+std::string NoteKey(const CameraId& camera, uint64_t number);
+bool ParseNote(std::string_view key, std::string_view value, CameraId& camera, uint64_t& number,
+               TimeUs& time_us, RecordKind& kind, std::string_view& payload);
 
 std::string ActValue(TimeUs time_us, const Record& record);
 bool ParseAct(std::string_view key, std::string_view value, uint64_t& number, TimeUs& time_us,

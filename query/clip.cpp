@@ -1,6 +1,7 @@
 #include "query/clip.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -69,11 +70,15 @@ class PayloadReader {
     return Ok();
   }
 
-  tl::unexpected<Error> Damaged(const SourceFragment& source, std::string_view what) const {
-    const index::Seal& row = parts_.files[source.file].segment.row;
-    return Fail(Code::kCorrupt, row.stream.text() + ", segment of " + FormatTime(row.start_us) +
-                                    ", fragment " + std::to_string(source.number) + " at byte " +
-                                    std::to_string(source.offset) + ": " + std::string(what));
+  // Every later answer leaves the fragment out, and says so.
+  tl::unexpected<Error> Damaged(const SourceFragment& source, std::string_view what) {
+    const SourceFile& file = parts_.files[source.file];
+    const index::Seal& row = file.segment.row;
+    std::string sentence = "segment of " + FormatTime(row.start_us) + ", fragment " +
+                           std::to_string(source.number) + " at byte " +
+                           std::to_string(source.offset) + ": " + std::string(what);
+    footage_.damage().Add({index::KeyOf(row), file.run, source.number, source.range, sentence});
+    return Fail(Code::kCorrupt, row.stream.text() + ", " + sentence);
   }
 
   Result<const File*> OpenFile(uint32_t number) {
@@ -117,14 +122,21 @@ class VirtualClip : public Clip {
       std::memcpy(into.data(), parts_.head.data() + offset, done);
     }
     if (done < wanted) {
-      LB_TRY(payload_.Read(offset + done - parts_.head.size(), into.subspan(done, wanted - done)));
+      const auto rest = into.subspan(done, wanted - done);
+      if (Status read = payload_.Read(offset + done - parts_.head.size(), rest); !read) {
+        broken_ = true;
+        return Pass(read.error());
+      }
     }
     return wanted;
   }
 
+  bool broken() const override { return broken_; }
+
  private:
   const ClipParts parts_;
   mutable PayloadReader payload_;
+  mutable std::atomic<bool> broken_{false};
 };
 
 }  // namespace

@@ -9,7 +9,8 @@
 // Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a
 //            bad range; kUnsupported above kMaxClipUs, and when a codec changes inside the range
 //            (the message lists the parts that can be had); Read gives kCorrupt or kNotFound when a
-//            file changed or went, and the reader must cut the transfer.
+//            file changed or went, and the reader must cut the transfer: the clip is broken() then,
+//            and one planned anew goes without that footage and says so.
 //
 // The first picture is the one on screen at the asked instant, so the clip starts up to one frame
 // before it; the end is exact. Missing footage at either end makes the clip shorter, in both modes;
@@ -57,6 +58,8 @@ class Clip {
   virtual const ClipReport& report() const = 0;
   // Fills `into` from `offset`; short only at the end.
   virtual Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const = 0;
+  // A read failed. Some bytes of this clip cannot be had any more.
+  virtual bool broken() const = 0;
 };
 
 }  // namespace lookback::query

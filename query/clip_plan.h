@@ -20,6 +20,7 @@ struct SourceFragment {
   uint64_t offset = 0;
   uint32_t length = 0;
   uint32_t number = 0;
+  TimeRange range;
 };
 
 struct SourceFile {

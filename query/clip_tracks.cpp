@@ -219,8 +219,9 @@ uint32_t ClipTracks::SourceOf(const Stretch& stretch, size_t piece) {
     parts_.files.push_back({segment.footage, segment.index->header.run});
   }
   const auto number = static_cast<uint32_t>(parts_.fragments.size());
-  parts_.fragments.push_back({file->second, from.fragment->offset, from.fragment->info.length,
-                              from.fragment->info.number});
+  const media::FragmentInfo& info = from.fragment->info;
+  parts_.fragments.push_back({file->second, from.fragment->offset, info.length, info.number,
+                              TimeRange{info.start_us, info.end_us}});
   fragment_numbers_.emplace(from.fragment, number);
   return number;
 }

@@ -96,13 +96,32 @@ bool Follows(const FragmentInfo& previous, const FragmentInfo& next) {
   return true;
 }
 
+// Of the fragments in sight, those that a reader found damaged.
+class DamagedFragments {
+ public:
+  DamagedFragments(const storage::Footage& footage, const StreamId& stream, TimeRange range) {
+    const TimeUs from_us = std::max(kTimeMinUs, range.start_us - kMaxLeadInUs);
+    for (const storage::Damage& damage : footage.damage().Find(stream, {from_us, range.end_us})) {
+      fragments_.emplace(damage.segment, damage.fragment);
+    }
+  }
+  bool Has(const index::Seal& row, uint32_t fragment) const {
+    return !fragments_.empty() && fragments_.contains({index::KeyOf(row), fragment});
+  }
+
+ private:
+  std::set<std::pair<index::SegmentKey, uint32_t>> fragments_;
+};
+
 // Segments by start to stretches by start.
-std::vector<Stretch> Chain(const std::vector<LoadedSegment>& segments) {
+std::vector<Stretch> Chain(const std::vector<LoadedSegment>& segments,
+                           const DamagedFragments& damaged) {
   std::vector<Stretch> stretches;
   std::map<Uuid, size_t> last_of_run;
   for (size_t i = 0; i < segments.size(); ++i) {
     const Uuid& run = segments[i].index->header.run;
     for (const SegmentFragment& fragment : segments[i].index->fragments) {
+      if (damaged.Has(segments[i].footage.row, fragment.info.number)) continue;
       const auto known = last_of_run.find(run);
       Stretch* stretch = known == last_of_run.end() ? nullptr : &stretches[known->second];
       if (stretch != nullptr) {
@@ -248,6 +267,7 @@ Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& strea
   Stretches loaded;
   std::optional<Error> first_error;
   std::set<index::SegmentKey> seen;
+  const DamagedFragments damaged(footage, stream, range);
   const auto load = [&](TimeRange part, std::vector<LoadedSegment>& into) -> Status {
     LB_TRY_ASSIGN(segments, footage.Segments(stream, part));
     for (const FootageSegment& segment : segments) {
@@ -265,7 +285,7 @@ Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& strea
   };
   LB_TRY(load(range, loaded.segments));
   if (loaded.segments.empty() && first_error) return Pass(*first_error, stream.text());
-  loaded.all = Chain(loaded.segments);
+  loaded.all = Chain(loaded.segments, damaged);
 
   // A GOP that began in an earlier segment: go back until its sync sample is there.
   while (!loaded.all.empty()) {
@@ -282,7 +302,7 @@ Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& strea
       return a.index->start_us() < b.index->start_us();
     });
     loaded.segments = std::move(earlier);
-    loaded.all = Chain(loaded.segments);
+    loaded.all = Chain(loaded.segments, damaged);
     if (loaded.all.front().start_us() >= reached_us) break;
   }
   return loaded;

@@ -54,6 +54,32 @@ void CloseSmallHoles(std::vector<Span>& spans) {
   }
 }
 
+// Takes what readers found damaged out of its run's spans, and puts it among the gaps.
+void CutDamage(const StreamId& stream, const std::vector<storage::Damage>& damaged,
+               std::vector<Span>& spans, std::vector<Gap>& gaps) {
+  for (const storage::Damage& damage : damaged) {
+    gaps.push_back({stream, damage.range, GapCause::kCorrupt, damage.what});
+    std::vector<Span> rest;
+    for (const Span& span : spans) {
+      if (span.run != damage.run || !span.range.Overlaps(damage.range)) {
+        rest.push_back(span);
+        continue;
+      }
+      Span before = span;
+      before.range.end_us = std::min(span.range.end_us, damage.range.start_us);
+      before.open = false;
+      Span after = span;
+      after.range.start_us = std::max(span.range.start_us, damage.range.end_us);
+      if (!before.range.empty()) rest.push_back(std::move(before));
+      if (!after.range.empty()) rest.push_back(std::move(after));
+    }
+    spans = std::move(rest);
+  }
+  std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
+    return a.range.start_us < b.range.start_us;
+  });
+}
+
 // The parts of `range` that no span covers.
 std::vector<TimeRange> FindHoles(const std::vector<Span>& spans, TimeRange range) {
   std::vector<TimeRange> holes;
@@ -251,6 +277,7 @@ Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream
   timeline.stream = stream;
   std::vector<Span> spans = ChainSegments(segments);
   CloseSmallHoles(spans);
+  CutDamage(stream, footage.damage().Find(stream, sight), spans, recorded);
   const TimeUs first_us = spans.empty() ? range.end_us : spans.front().range.start_us;
   timeline.range = {range.start_us, FindEnd(spans, recorded, range, now_us)};
   if (timeline.range.empty()) return timeline;

@@ -132,7 +132,8 @@ void CameraSession::CheckSync(int64_t now_us) {
     return;
   }
   const int64_t waited_us = now_us - writer_->waiting_since_us();
-  if (waited_us < kNoSyncUs || writer_->pictures() == 0) return;
+  // An archive that takes nothing is no fault of the camera's; the gap says so already.
+  if (waited_us < kNoSyncUs || writer_->pictures() == 0 || writer_->refused()) return;
   if (!no_sync_told_) {
     no_sync_told_ = true;
     status_.last_error = fmt::format("no sync sample for {} s", kNoSyncUs / kUsPerSecond);
@@ -205,6 +206,10 @@ void CameraSession::SetState(CameraState state) {
   if (status_.state != state || status_.since_us == 0) {
     status_.state = state;
     status_.since_us = context_.clock.NowUs();
+    if (state == CameraState::kRecording)
+      status_.down_since_us = 0;
+    else if (status_.down_since_us == 0)
+      status_.down_since_us = status_.since_us;
   }
   board_->Write(status_);
 }

@@ -11,21 +11,26 @@ GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& c
     : stream_(stream), archive_(archive), clock_(clock), started_us_(clock.NowUs()) {
   footage_end_us_ = archive_.StatusOf(stream_).recorded_until_us;
   ever_ = footage_end_us_ > 0;
-  from_us_ = started_us_;
-  if (!ever_) return;
-  from_us_ = footage_end_us_;
+  LookBack();
+  if (!fresh_) Show();
+}
+
+void GapKeeper::LookBack() {
+  from_us_ = ever_ ? footage_end_us_ : started_us_ - kLookBackUs;
+  const TimeUs since_us = from_us_;
   // Pieces of a gap that stood on record before the last stop.
-  if (const auto gaps = archive_.Gaps(stream_, {footage_end_us_, kTimeMaxUs})) {
+  if (const auto gaps = archive_.Gaps(stream_, {from_us_, kTimeMaxUs})) {
     for (const index::Gap& gap : *gaps) from_us_ = std::max(from_us_, gap.range.end_us);
   }
-  Show();
+  fresh_ = !ever_ && from_us_ == since_us;
+  if (fresh_) from_us_ = started_us_;
 }
 
 void GapKeeper::Interrupt(GapCause cause, std::string detail) {
   if (!open_) {
     open_ = true;
     from_us_ = footage_end_us_;
-  } else if (cause != cause_) {
+  } else if (cause != cause_ && !std::exchange(fresh_, false)) {
     const bool since_start = cause_ == GapCause::kRecorderDown;
     Record(since_start ? started_us_ : clock_.NowUs());
   }
@@ -41,12 +46,13 @@ void GapKeeper::Footage(TimeRange range) {
     archive_.SetOpenGap(stream_, std::nullopt);
   }
   ever_ = true;
+  fresh_ = false;
   footage_end_us_ = range.end_us;
 }
 
 void GapKeeper::Tick() {
   const TimeUs now_us = clock_.NowUs();
-  if (!open_ || cause_ == GapCause::kRecorderDown || now_us - from_us_ < kPieceUs) return;
+  if (!open_ || fresh_ || cause_ == GapCause::kRecorderDown || now_us - from_us_ < kPieceUs) return;
   Record(now_us);
   Show();
 }
@@ -58,7 +64,7 @@ void GapKeeper::Settle() {
 }
 
 void GapKeeper::Record(TimeUs end_us) {
-  if (ever_ && end_us > from_us_) {
+  if (!fresh_ && end_us > from_us_) {
     archive_.RecordGap({stream_, {from_us_, end_us}, cause_, detail_});
   }
   // The last picture lasts a little into the future: what is missing begins after it. Only when the

@@ -7,8 +7,10 @@
 // When the process starts, what is missing until then is "recorder down"; and if the camera
 // delivers without a failed try, so is the rest, as one gap.
 //
-// Invariant: the gaps of a stream that go on record never overlap, nor touch footage. A stream that
-//            never had footage has no gaps on record.
+// A stream that never had footage misses nothing until a try to record it has failed; from the start
+// of the keeper that failed, its missing time has a cause like any other's.
+//
+// Invariant: the gaps of a stream that go on record never overlap, nor touch footage.
 // Threads:   one at a time; the constructor reads the catalog.
 // Errors:    none.
 #pragma once
@@ -25,6 +27,8 @@ class GapKeeper {
   static constexpr int64_t kPieceUs = 10 * kUsPerMinute;
   // Footage may end so much after now, by the length of its last picture, without a clock step.
   static constexpr int64_t kClockStepUs = 10 * kUsPerSecond;
+  // How far back the gaps of a stream without any footage are looked for.
+  static constexpr int64_t kLookBackUs = 30 * kUsPerDay;
 
   // `archive` and `clock` must outlive the keeper.
   GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock);
@@ -45,6 +49,8 @@ class GapKeeper {
   TimeUs footage_end_us() const { return ever_ ? footage_end_us_ : 0; }
 
  private:
+  // What stands on record of earlier keepers.
+  void LookBack();
   void Record(TimeUs end_us);
   void Show();
 
@@ -53,6 +59,7 @@ class GapKeeper {
   Clock& clock_;
   const TimeUs started_us_;  // This keeper, and in general the process.
   bool ever_ = false;        // There is footage.
+  bool fresh_ = false;       // There is neither that nor a failed try.
   TimeUs footage_end_us_ = 0;
 
   bool open_ = true;

@@ -1,5 +1,7 @@
 #include "recorder/recorder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <thread>
@@ -157,6 +159,12 @@ class RecorderImpl : public Recorder {
     const storage::StreamStatus stream = archive_.StatusOf({id, Stream::kMain});
     status.recorded_until_us = stream.recorded_until_us;
     status.durable_until_us = stream.durable_until_us;
+    if (stream.dropping && status.state == CameraState::kRecording) {
+      status.state = CameraState::kDropping;
+      status.since_us = status.down_since_us = stream.dropping->range.start_us;
+      status.last_error = fmt::format("{}: {}", index::GapCauseName(stream.dropping->cause),
+                                      stream.dropping->detail);
+    }
     return status;
   }
 
@@ -196,6 +204,8 @@ std::string_view CameraStateName(CameraState state) {
       return "waiting";
     case CameraState::kStopped:
       return "stopped";
+    case CameraState::kDropping:
+      return "dropping";
   }
   return "unknown";
 }

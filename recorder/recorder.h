@@ -36,13 +36,20 @@ Status CheckCameraUrl(const std::string& url);
 // The same of a whole source: RTP over UDP is not encrypted, so it does not go with rtsps://.
 Status CheckCameraSource(const CameraSource& source);
 
-enum class CameraState : uint8_t { kConnecting, kRecording, kWaiting, kStopped };
+enum class CameraState : uint8_t {
+  kConnecting,
+  kRecording,
+  kWaiting,  // For its next try.
+  kStopped,
+  kDropping,  // Pictures come, and the archive cannot keep them: `last_error` says why.
+};
 std::string_view CameraStateName(CameraState state);
 
 struct CameraStatus {
   CameraState state = CameraState::kConnecting;
-  std::string last_error;  // Of the last failed try; empty when none since it recorded.
-  TimeUs since_us = 0;     // When the state began.
+  std::string last_error;    // Of the last failed try; empty when none since it recorded.
+  TimeUs since_us = 0;       // When the state began.
+  TimeUs down_since_us = 0;  // When it was last recorded, or added; 0: it is recorded.
   TimeUs recorded_until_us = 0;
   TimeUs durable_until_us = 0;
   double bits_per_second = 0;  // Over the last seconds.

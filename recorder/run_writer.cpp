@@ -121,7 +121,8 @@ void RunWriter::BeginRun(const Sample& sample) {
                                      : storage::ClockState::kUnsynchronised;
   info.camera_offset_us = camera_offset_us_;
   auto recording = archive_.Begin(std::move(info));
-  if (!recording) {
+  refused_ = !recording;
+  if (refused_) {
     retry_begin_us_ = now_us + kRetryBeginUs;
     gaps_.Interrupt(GapCause::kDiskFailed, recording.message());
     return;

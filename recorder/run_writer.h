@@ -50,6 +50,8 @@ class RunWriter : public SampleSink {
   void EndRun();
 
   bool in_run() const { return run_ != nullptr; }
+  // The archive took no run when it was last asked.
+  bool refused() const { return refused_; }
   // Since when no sync sample has come; monotonic.
   int64_t waiting_since_us() const { return waiting_since_us_; }
   uint64_t pictures() const { return pictures_; }
@@ -88,6 +90,7 @@ class RunWriter : public SampleSink {
   ClockMap map_;
   std::optional<AudioAligner> aligner_;
   int64_t wall_offset_us_;
+  bool refused_ = false;
   bool same_clock_ = false;  // The next run goes on with the clock of the one before.
   std::unique_ptr<OpenRun> run_;
 

@@ -105,6 +105,7 @@ class ArchiveImpl : public Archive {
   void RecordGap(index::Gap gap) override;
   void SetOpenGap(const StreamId& stream, std::optional<index::Gap> gap) override;
   StreamStatus StatusOf(const StreamId& stream) override;
+  std::vector<VolumeTrouble> Troubles() const override;
   Status Drain() override;
   void Stop() override;
 
@@ -213,8 +214,18 @@ StreamStatus ArchiveImpl::StatusOf(const StreamId& stream) {
   status.recorded_until_us = state->recorded_until_us();
   status.durable_until_us = std::min(durable_us, status.recorded_until_us);
   status.dropped_fragments = state->dropped_fragments();
+  status.dropping = state->dropping();
   status.volume = state->volume();
   return status;
+}
+
+std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {
+  std::vector<VolumeTrouble> troubles;
+  for (const auto& writer : writers_) {
+    if (writer->health().taking()) continue;
+    troubles.push_back({writer->volume().root(), writer->health().trouble()});
+  }
+  return troubles;
 }
 
 Status ArchiveImpl::Drain() {

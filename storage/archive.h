@@ -38,6 +38,12 @@ struct RunInfo {
   std::optional<int64_t> camera_offset_us;  // As known when the run begins.
 };
 
+// A volume that takes no footage just now.
+struct VolumeTrouble {
+  std::string root;
+  Error why;  // kDiskFull or kDiskFailed.
+};
+
 // One run on its way to disk. Ending it closes the segment.
 class Recording {
  public:
@@ -55,7 +61,8 @@ struct StreamStatus {
   TimeUs recorded_until_us = 0;  // End of the last fragment in a file; 0: nothing ever.
   TimeUs durable_until_us = 0;   // Everything before survives a power cut.
   uint64_t dropped_fragments = 0;
-  std::string volume;  // Root of the one in use.
+  std::optional<index::Gap> dropping;  // What comes is not kept just now, and why.
+  std::string volume;                  // Root of the one in use.
 };
 
 class Archive : public Footage {
@@ -83,6 +90,9 @@ class Archive : public Footage {
 
   // Ends of what is recorded and durable; from the catalog for streams not recorded since start.
   virtual StreamStatus StatusOf(const StreamId& stream) = 0;
+
+  // Of volumes that are online; empty when all take footage.
+  virtual std::vector<VolumeTrouble> Troubles() const = 0;
 
   // Writes and syncs everything that was appended, and seals every segment that has ended, then
   // returns; runs that go on keep their segment open. For stop and for tests.

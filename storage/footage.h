@@ -13,6 +13,7 @@
 
 #include "base/file_system.h"
 #include "index/records.h"
+#include "storage/damage.h"
 #include "storage/segment_format.h"
 
 namespace lookback::storage {
@@ -32,6 +33,13 @@ class Footage {
   // The segment's index: from LKEN, or the open one's snapshot.
   virtual Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) = 0;
   virtual Result<std::unique_ptr<File>> Open(const FootageSegment& segment) = 0;
+
+  // What readers found damaged, for all readers.
+  DamageList& damage() { return damage_; }
+  const DamageList& damage() const { return damage_; }
+
+ private:
+  DamageList damage_;
 };
 
 }  // namespace lookback::storage

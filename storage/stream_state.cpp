@@ -125,6 +125,12 @@ std::optional<index::Gap> StreamState::TakeHole(const void* who) {
   return hole.mapped();
 }
 
+std::optional<index::Gap> StreamState::dropping() const {
+  const std::lock_guard lock(mutex_);
+  if (holes_.empty()) return std::nullopt;
+  return holes_.begin()->second;
+}
+
 uint64_t StreamState::dropped_fragments() const {
   const std::lock_guard lock(mutex_);
   return dropped_fragments_;

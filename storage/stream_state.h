@@ -52,6 +52,7 @@ class StreamState {
   // Footage flows again: what was dropped, to be put on record.
   std::optional<index::Gap> TakeHole(const void* who);
   uint64_t dropped_fragments() const;
+  std::optional<index::Gap> dropping() const;  // A hole that is still open.
 
   void RunBegins(const std::string& volume);
   void RunEnds();

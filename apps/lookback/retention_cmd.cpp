@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "apps/lookback/command.h"
 
 namespace lookback::app {
@@ -9,13 +11,15 @@ namespace {
 
 struct PolicyOptions {
   std::string scope = "default";
-  uint32_t min_days = 0;
-  uint32_t max_days = 0;
+  std::optional<uint32_t> min_days;
+  std::optional<uint32_t> max_days;
   std::string at_floor;
+
+  bool empty() const { return !min_days && !max_days && at_floor.empty(); }
 };
 
 Status CheckFloor(const PolicyOptions& options) {
-  if (options.min_days > 0 && options.at_floor.empty()) {
+  if (options.min_days.value_or(0) > 0 && options.at_floor.empty()) {
     return Fail(Code::kInvalid,
                 "a floor (--min-days) needs --at-floor shorten|stop: what gives when the disk is "
                 "full and only footage below the floor is left, the floor or the recording");
@@ -23,8 +27,11 @@ Status CheckFloor(const PolicyOptions& options) {
   return Ok();
 }
 
+// What is not said stays what it is.
 Json BodyOf(const PolicyOptions& options) {
-  Json body = {{"min_days", options.min_days}, {"max_days", options.max_days}};
+  Json body = Json::object();
+  if (options.min_days) body["min_days"] = *options.min_days;
+  if (options.max_days) body["max_days"] = *options.max_days;
   if (!options.at_floor.empty()) body["at_floor"] = options.at_floor;
   return body;
 }
@@ -63,6 +70,10 @@ Result<int> Show(Client& client) {
 }
 
 Result<int> Set(Client& client, const PolicyOptions& options) {
+  if (options.empty()) {
+    return Fail(Code::kInvalid,
+                "say what is to change: --min-days N, --max-days N or --at-floor shorten|stop");
+  }
   LB_TRY(CheckFloor(options));
   const std::string path = "/api/v1/retention/policies/" + PercentEncode(options.scope);
   LB_TRY_ASSIGN(policy, client.api().Call("PUT", path, BodyOf(options)));
@@ -72,6 +83,17 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
     Table table = PolicyTable();
     AddRow(table, policy);
     PrintText(table.Text());
+  }
+  return kExitOk;
+}
+
+Result<int> Clear(Client& client, const std::string& camera) {
+  LB_TRY_ASSIGN(answer,
+                client.api().Call("DELETE", "/api/v1/retention/policies/" + PercentEncode(camera)));
+  if (client.json()) {
+    PrintJson(Json::object());
+  } else {
+    PrintText(fmt::format("{} has no policy of its own any more; the default holds\n", camera));
   }
   return kExitOk;
 }
@@ -134,9 +156,15 @@ void AddRetentionCommands(Commands& commands) {
   CLI::App* group = commands.Group("retention", "How long footage is kept.");
   commands.AddClient(group, "show", "The policies in force.", &Show);
   auto options = std::make_shared<PolicyOptions>();
-  CLI::App* set = commands.AddClient(group, "set", "Set a policy; what is not said of it is none.",
-                                     [options](Client& client) { return Set(client, *options); });
+  CLI::App* set =
+      commands.AddClient(group, "set", "Set a policy; what is not said of it stays as it is.",
+                         [options](Client& client) { return Set(client, *options); });
   AddPolicyOptions(set, *options);
+  auto camera = std::make_shared<std::string>();
+  CLI::App* clear =
+      commands.AddClient(group, "clear", "Take a camera's own policy away; the default holds then.",
+                         [camera](Client& client) { return Clear(client, *camera); });
+  clear->add_option("camera", *camera, "the camera's id")->required();
   commands.AddClient(group, "confirm", "Let deletion go on after a rebuild.", &Confirm);
   auto preview = std::make_shared<CLI::App*>(nullptr);
   *preview = commands.AddClient(

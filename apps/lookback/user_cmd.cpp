@@ -17,6 +17,8 @@ struct UserOptions {
 struct CustodyOptions {
   uint64_t before = 0;
   uint32_t limit = 0;
+  std::string person;
+  std::string camera;
 };
 
 Result<int> AddUser(Client& client, const UserOptions& options) {
@@ -71,7 +73,9 @@ Result<int> Custody(Client& client, const CustodyOptions& options) {
   const auto number = [](uint64_t n) { return n == 0 ? std::string() : std::to_string(n); };
   LB_TRY_ASSIGN(answer,
                 client.api().Get(WithQuery("/api/v1/custody", {{"before", number(options.before)},
-                                                               {"limit", number(options.limit)}})));
+                                                               {"limit", number(options.limit)},
+                                                               {"person", options.person},
+                                                               {"camera", options.camera}})));
   if (client.json()) {
     PrintJson(answer);
     return kExitOk;
@@ -116,6 +120,8 @@ void AddUserCommands(Commands& commands) {
                                      [custody](Client& c) { return Custody(c, *custody); });
   log->add_option("--limit", custody->limit, "at most so many (100)");
   log->add_option("--before", custody->before, "older than this number");
+  log->add_option("--person", custody->person, "of this person alone");
+  log->add_option("--camera", custody->camera, "on this camera alone");
 }
 
 }  // namespace lookback::app

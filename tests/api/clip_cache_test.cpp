@@ -12,9 +12,12 @@ class TaggedClip : public query::Clip {
   const std::string& etag() const override { return etag_; }
   const query::ClipReport& report() const override { return report_; }
   Result<size_t> Read(uint64_t, std::span<uint8_t>) const override { return size_t{0}; }
+  bool broken() const override { return broken_; }
+  void Break() { broken_ = true; }
 
  private:
   std::string etag_;
+  bool broken_ = false;
   query::ClipReport report_;
 };
 
@@ -23,6 +26,17 @@ query::ClipRequest Asked(int64_t minutes, TimeUs start_us = 0) {
   request.stream.camera = CameraId::Parse("gate").value();
   request.range = {start_us, start_us + minutes * kUsPerMinute};
   return request;
+}
+
+TEST(ClipCache, APlanThatBrokeIsNotFoundAgain) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  const auto clip = std::make_shared<TaggedClip>("a");
+  cache.Put(Asked(1), clip);
+  ASSERT_NE(cache.Find(Asked(1), "\"a\""), nullptr);
+  clip->Break();
+  EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
+  EXPECT_EQ(cache.Find(Asked(1), ""), nullptr);
 }
 
 TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {

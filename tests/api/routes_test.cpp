@@ -238,10 +238,10 @@ TEST_F(RoutesTest, APolicyMustSayWhatGivesAtItsFloor) {
   EXPECT_EQ(ProblemIn(put("default", {{"min_days", 30}})), "bad-policy");
   EXPECT_EQ(ProblemIn(put("default", {{"min_days", 30}, {"at_floor", "maybe"}})), "bad-field");
   EXPECT_EQ(ProblemIn(put("default", {{"min_days", -1}})), "bad-field");
-  EXPECT_EQ(ProblemIn(put("Gate", {{"max_days", 3}})), "bad-policy");
+  EXPECT_EQ(ProblemIn(put("Gate", {{"max_days", 3}})), "bad-camera-id");
   EXPECT_EQ(ProblemIn(put("yard", {{"max_days", 3}})), "unknown-camera");
   EXPECT_EQ(put("default", {{"min_days", 30}, {"at_floor", "stop"}}).status, 200);
-  EXPECT_EQ(put("gate", {{"max_days", 3}, {"at_floor", nullptr}}).status, 200);
+  EXPECT_EQ(put("gate", {{"min_days", 0}, {"max_days", 3}, {"at_floor", nullptr}}).status, 200);
   const auto again = put("default", {{"max_days", 60}});
   EXPECT_EQ(Json::parse(again.body)["version"], 2);
   const Json list = Get("/api/v1/retention/policies");
@@ -277,22 +277,77 @@ TEST_F(RoutesTest, CustodyIsPagedNewestFirst) {
   Json all = Json::array();
   std::string before;
   for (int page = 0; page < 3; ++page) {
-    const Json list = Get("/api/v1/custody?limit=4" + before);
+    const Json list = Get("/api/v1/custody?limit=2" + before);
     for (const Json& act : list["acts"]) all.push_back(act);
     EXPECT_EQ(list["next"].is_null(), page == 2);
     before = "&before=" + list["next"].dump();
   }
-  // Each camera and the act that set it; first of all, the admin.
-  ASSERT_EQ(all.size(), 9u);
-  EXPECT_EQ(all[0]["kind"], "setting");
-  EXPECT_EQ(all[0]["what"], "POST /api/v1/cameras");
+  // Each camera with who set it, in one line; first of all, the admin.
+  ASSERT_EQ(all.size(), 5u);
+  EXPECT_EQ(all[0]["kind"], "camera");
+  EXPECT_EQ(all[0]["what"], "set");
   EXPECT_EQ(all[0]["person"], "admin");
   EXPECT_EQ(all[0]["cameras"][0], "camera-3");
   EXPECT_EQ(all[0]["start"], nullptr);
-  EXPECT_EQ(all[1]["kind"], "camera");
-  EXPECT_EQ(all[7]["cameras"][0], "camera-0");
-  EXPECT_EQ(all[8]["kind"], "person");
+  EXPECT_EQ(all[3]["cameras"][0], "camera-0");
+  EXPECT_EQ(all[4]["kind"], "person");
   for (size_t i = 1; i < all.size(); ++i) EXPECT_LT(all[i]["number"], all[i - 1]["number"]);
+}
+
+TEST_F(RoutesTest, CustodyCanBeAskedForOneCameraOrOnePerson) {
+  AddCamera("gate");
+  AddCamera("yard");
+  const Json hold = Json::parse(Ask("POST", "/api/v1/holds",
+                                    {{"cameras", {"gate"}},
+                                     {"start", "2026-05-04T22:00:00Z"},
+                                     {"end", "2026-05-04T23:00:00Z"},
+                                     {"case", "2026-114"}})
+                                    .body);
+  EXPECT_EQ(hold["without_footage"], Json::array({"gate"}));
+  const std::string id = hold["id"];
+  EXPECT_EQ(Ask("DELETE", "/api/v1/holds/" + id + "?reason=closed").status, 204);
+
+  const Json acts = Get("/api/v1/custody?camera=gate")["acts"];
+  ASSERT_EQ(acts.size(), 3u);
+  EXPECT_EQ(acts[0]["kind"], "release");
+  EXPECT_EQ(acts[0]["person"], "admin");
+  EXPECT_EQ(acts[0]["cameras"], Json::array({"gate"}));
+  EXPECT_EQ(acts[0]["start"], "2026-05-04T22:00:00Z");
+  EXPECT_EQ(acts[0]["reason"], "closed");
+  EXPECT_EQ(acts[1]["kind"], "hold");
+  EXPECT_EQ(acts[1]["what"], id + ", case 2026-114");
+  EXPECT_EQ(acts[2]["kind"], "camera");
+  EXPECT_TRUE(Get("/api/v1/custody?person=nobody")["acts"].empty());
+}
+
+TEST_F(RoutesTest, TheLastAdminKeepsAToken) {
+  const auto refused = Ask("DELETE", "/api/v1/users/admin/tokens");
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_EQ(ProblemIn(refused), "last-admin");
+  EXPECT_EQ(Ask("POST", "/api/v1/users", {{"name", "li"}, {"admin", true}}).status, 201);
+  // An admin without a token cannot come in either.
+  EXPECT_EQ(Ask("DELETE", "/api/v1/users/admin/tokens").status, 409);
+  EXPECT_EQ(Ask("POST", "/api/v1/users/li/tokens").status, 201);
+  EXPECT_EQ(Ask("DELETE", "/api/v1/users/admin/tokens").status, 204);
+}
+
+TEST_F(RoutesTest, WhatAPolicyDoesNotSayStaysInForce) {
+  AddCamera("gate");
+  const auto put = [&](const std::string& scope, const Json& body) {
+    return Ask("PUT", "/api/v1/retention/policies/" + scope, body);
+  };
+  EXPECT_EQ(put("default", {{"min_days", 30}, {"at_floor", "stop"}}).status, 200);
+  EXPECT_EQ(put("default", Json::object()).status, 400);
+  // A ceiling alone does not take the floor away, of which the camera's policy is made a copy.
+  EXPECT_EQ(put("gate", {{"max_days", 1}}).status, 400);
+  const Json gate = Json::parse(put("gate", {{"max_days", 60}}).body);
+  EXPECT_EQ(gate["min_days"], 30);
+  EXPECT_EQ(gate["at_floor"], "stop");
+  EXPECT_EQ(gate["version"], 1);
+  EXPECT_EQ(Ask("DELETE", "/api/v1/retention/policies/default").status, 409);
+  EXPECT_EQ(Ask("DELETE", "/api/v1/retention/policies/gate").status, 204);
+  EXPECT_EQ(Ask("DELETE", "/api/v1/retention/policies/gate").status, 404);
+  EXPECT_EQ(Get("/api/v1/retention/policies")["policies"].size(), 1u);
 }
 
 TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {

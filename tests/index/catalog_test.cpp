@@ -228,6 +228,23 @@ TEST_F(CatalogTest, ActsComeNewestFirstPageByPage) {
   EXPECT_EQ(std::get<Act>(next->back().record).what, "0");
 }
 
+TEST_F(CatalogTest, NotesAreOfOneCameraAloneNewestFirst) {
+  const CameraId gate = *CameraId::Parse("gate");
+  const CameraId gate2 = *CameraId::Parse("gate2");
+  Apply({Upkeep{gate, UpkeepKind::kFault, 1, "dark", "li"}, ClockCheck{gate2, 3, 2, "", "li"},
+         Upkeep{gate, UpkeepKind::kRepair, 2, "new lamp", "li"}, ClockCheck{gate, 9, 4, "", "li"}});
+  const auto newest = catalog_->Notes(gate, 0, 2);
+  ASSERT_TRUE(newest) << newest.message();
+  ASSERT_EQ(newest->size(), 2u);
+  EXPECT_EQ(std::get<ClockCheck>((*newest)[0].record).offset_us(), 5);
+  EXPECT_EQ(std::get<Upkeep>((*newest)[1].record).text, "new lamp");
+  const auto rest = catalog_->Notes(gate, newest->back().number, 10);
+  ASSERT_EQ(rest->size(), 1u);
+  EXPECT_EQ(std::get<Upkeep>(rest->front().record).text, "dark");
+  EXPECT_EQ(catalog_->Notes(gate2, 0, 10)->size(), 1u);
+  EXPECT_TRUE(catalog_->Notes(*CameraId::Parse("gat"), 0, 10)->empty());
+}
+
 TEST_F(CatalogTest, AReaderBesideTheWriterSeesAConsistentPast) {
   Apply({Segment(0), Segment(1)});
   Catalog::Options options;

@@ -53,7 +53,18 @@ std::vector<Record> OneOfEach() {
           Person{"li.wei", "李伟", true, false},
           Act{ActKind::kView, "li.wei", "127.0.0.1", {camera}, {1, 2}, "clip.mp4", "case 7", true},
           Rebuilt{12, true},
-          PoliciesConfirmed{"admin"}};
+          PoliciesConfirmed{"admin"},
+          Upkeep{camera, UpkeepKind::kRepair, 1, "lens cleaned", "li.wei"},
+          ClockCheck{camera, 2'000'000, 1'000'000, "by the radio clock", "li.wei"},
+          Import{{camera, Stream::kMain},
+                 Uuid::Random(),
+                 {1, 2},
+                 "dvr.avi",
+                 3,
+                 {4},
+                 "avc1",
+                 "case 7",
+                 "li.wei"}};
 }
 
 TEST(Records, EachKindReadsBackToTheSameBytes) {

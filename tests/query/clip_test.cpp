@@ -277,8 +277,22 @@ TEST_F(ClipTest, ADamagedFragmentIsNeverServed) {
   ASSERT_FALSE(all.has_value());
   EXPECT_EQ(all.code(), Code::kCorrupt);
   EXPECT_THAT(all.message(), HasSubstr("checksum"));
+  EXPECT_TRUE(clip->broken());
   // What lies before it is good.
   EXPECT_TRUE(clip->Read(0, std::span(bytes).first(bytes.size() / 4)).has_value());
+
+  // The next answer goes without it, and says so; the timeline does as well.
+  const TimeRange lost{fragment.info.start_us, fragment.info.end_us};
+  const auto next = Plan(Request(After(1), After(15)));
+  ASSERT_NE(next, nullptr);
+  EXPECT_NE(next->etag(), clip->etag());
+  EXPECT_EQ(next->report().missing_us, lost.duration_us());
+  ASSERT_EQ(next->report().missing.size(), 1u);
+  EXPECT_EQ(next->report().missing[0].range, lost);
+  EXPECT_EQ(next->report().missing[0].cause, GapCause::kCorrupt);
+  EXPECT_THAT(next->report().missing[0].detail, HasSubstr("checksum"));
+  EXPECT_EQ(PlayClip(*next).error, "");
+  EXPECT_FALSE(next->broken());
 }
 
 TEST_F(ClipTest, AFileThatWentEndsTheTransfer) {

@@ -93,16 +93,39 @@ TEST_F(GapKeeperTest, AGapBeginsAfterThePictureThatStillLasts) {
   ExpectGaps({{kStart + 40 * kUsPerMs, kStart + kUsPerMinute, GapCause::kCameraOff}});
 }
 
-TEST_F(GapKeeperTest, ACameraNeverRecordedHasNoGapOnRecord) {
+TEST_F(GapKeeperTest, ACameraThatIsRecordedAtOnceMissesNothingBefore) {
   GapKeeper keeper(stream_, archive_, clock_);
   EXPECT_FALSE(Open());
-  keeper.Interrupt(GapCause::kNetwork, "connection refused");
-  EXPECT_TRUE(Open());
   clock_.Advance(kUsPerHour);
   keeper.Tick();
   keeper.Footage({kStart + kUsPerHour, kStart + kUsPerHour + 1});
   ExpectGaps({});
   EXPECT_FALSE(Open());
+}
+
+TEST_F(GapKeeperTest, ACameraThatFailsAtFirstHasTheCauseOnRecord) {
+  GapKeeper keeper(stream_, archive_, clock_);
+  clock_.Advance(kUsPerSecond);
+  keeper.Interrupt(GapCause::kNetwork, "connection refused");
+  ASSERT_TRUE(Open());
+  EXPECT_EQ(Open()->range.start_us, kStart);
+  clock_.Advance(kUsPerMinute);
+  const TimeUs first = clock_.NowUs();
+  keeper.Footage({first, first + 1});
+  ExpectGaps({{kStart, first, GapCause::kNetwork}});
+  EXPECT_FALSE(Open());
+}
+
+TEST_F(GapKeeperTest, ACameraThatNeverWorkedKeepsItsCausesOverARestart) {
+  archive_.AddOldGap({stream_, {kHourAgo, kHourAgo + kUsPerMinute}, GapCause::kNetwork, ""});
+  GapKeeper keeper(stream_, archive_, clock_);
+  ASSERT_TRUE(Open());
+  EXPECT_EQ(Open()->cause, GapCause::kRecorderDown);
+  keeper.Interrupt(GapCause::kCameraOff, "switched off");
+  clock_.Advance(kUsPerSecond);
+  keeper.Settle();
+  ExpectGaps({{kHourAgo + kUsPerMinute, kStart, GapCause::kRecorderDown},
+              {kStart, kStart + kUsPerSecond, GapCause::kCameraOff}});
 }
 
 TEST_F(GapKeeperTest, ALongGapGoesOnRecordInPieces) {

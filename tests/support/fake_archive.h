@@ -66,6 +66,7 @@ class FakeArchive : public storage::Archive {
     status.recorded_until_us = recorded_until_us_;
     return status;
   }
+  std::vector<storage::VolumeTrouble> Troubles() const override { return {}; }
   Status Drain() override { return Ok(); }
   void Stop() override {}
 
