@@ -19,7 +19,7 @@ namespace lookback::storage {
 
 enum class FindingKind : uint8_t {
   kTruncatedFile,  // Sealed with more bytes than the file has.
-  kDamagedFile,    // LKEN or head does not parse or contradicts the SEAL.
+  kDamagedFile,    // It does not parse, or contradicts its digests or its SEAL.
   kMissingFile,    // On the ledger, not deleted, not on its volume. No fault once it is on record.
   kStrayFile,      // On a volume, but no segment of this store.
   kUnsealedFile,   // A segment that the next start will recover; no fault beside a running store.
@@ -55,7 +55,13 @@ struct CheckProgress {
 };
 using OnProgress = std::function<void(const CheckProgress&)>;
 
-Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress);
+enum class FsckDepth : uint8_t {
+  kIndexes,  // Two small reads a file: its head and its LKEN.
+  kBytes,    // Every byte of every file, against its own digests and the SHA-256 of its seal.
+};
+
+Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
+                        FsckDepth depth = FsckDepth::kIndexes);
 
 struct RebuildReport {
   uint64_t records = 0;

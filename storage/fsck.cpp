@@ -27,6 +27,7 @@ struct Entry {
   TimeUs row_end_us = 0;  // By the catalog.
   uint64_t row_bytes = 0;
   Uuid volume;
+  Sha256Digest sha256{};  // Of the seal.
   Standing standing = Standing::kSealed;
   bool on_ledger = false;
   bool in_catalog = false;
@@ -36,8 +37,8 @@ struct Entry {
 
 class Checker {
  public:
-  Checker(std::string data, FileSystem& files, const OnProgress& progress)
-      : data_(std::move(data)), files_(files), progress_(progress) {}
+  Checker(std::string data, FileSystem& files, const OnProgress& progress, FsckDepth depth)
+      : data_(std::move(data)), files_(files), progress_(progress), depth_(depth) {}
 
   Result<FsckReport> Run() {
     LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, "store.json")));
@@ -66,7 +67,8 @@ class Checker {
 
  private:
   void Tell(std::string_view step, uint64_t done, uint64_t total) {
-    if (progress_ && done % kProgressStep == 0) progress_({std::string(step), done, total});
+    const uint64_t step_items = depth_ == FsckDepth::kBytes ? 1 : kProgressStep;
+    if (progress_ && done % step_items == 0) progress_({std::string(step), done, total});
   }
 
   Finding& Add(FindingKind kind, std::string sentence) {
@@ -120,6 +122,7 @@ class Checker {
       entry.end_us = seal->end_us;
       entry.bytes = seal->bytes;
       entry.volume = seal->volume;
+      entry.sha256 = seal->sha256;
       entry.number = numbered.number;
     } else if (const auto* gone = std::get_if<index::Delete>(&numbered.record)) {
       SetStanding(gone->segment, Standing::kDeleted, numbered.number);
@@ -263,7 +266,30 @@ class Checker {
     const std::string problem = index ? Contradiction(*index, key, entry) : index.message();
     if (!problem.empty()) {
       Add(FindingKind::kDamagedFile, key, entry.end_us, problem).path = path;
+    } else if (depth_ == FsckDepth::kBytes && entry.on_ledger) {
+      CheckDigests(**file, key, entry, path);
     }
+  }
+
+  // Names the first fragment that is not what was written, by the time from which on it lasts.
+  void CheckDigests(const File& file, const index::SegmentKey& key, const Entry& entry,
+                    const std::string& path) {
+    const auto scan = ScanSegment(file);
+    std::string problem;
+    TimeUs from_us = key.start_us;
+    if (!scan) {
+      problem = scan.message();
+    } else if (!scan->end_valid) {
+      problem = scan->problem;
+      if (!scan->index.fragments.empty()) from_us = scan->index.end_us();
+    } else if (scan->sha256 != entry.sha256) {
+      problem = "its bytes are not those that were sealed: their SHA-256 is another";
+    }
+    if (problem.empty()) return;
+    Finding& finding = Add(FindingKind::kDamagedFile, key, entry.end_us,
+                           fmt::format("damaged from {} on: {}", FormatTime(from_us), problem));
+    finding.path = path;
+    finding.range.start_us = from_us;
   }
 
   // Where what a file says of itself differs from its seal; "" when it does not.
@@ -297,6 +323,7 @@ class Checker {
   const std::string data_;
   FileSystem& files_;
   const OnProgress& progress_;
+  const FsckDepth depth_;
   FsckReport report_;
   Uuid store_;
   bool running_ = false;
@@ -342,8 +369,9 @@ bool FsckReport::clean() const {
                       [](const Finding& finding) { return finding.fault; });
 }
 
-Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress) {
-  return Checker(data, files, progress).Run();
+Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
+                        FsckDepth depth) {
+  return Checker(data, files, progress, depth).Run();
 }
 
 }  // namespace lookback::storage

@@ -31,7 +31,9 @@ VolumeWriter::VolumeWriter(const Options& options, Volume& volume, RecordQueue& 
       health_(volume, clock),
       group_(options.store, volume, records, [this] { return VolumeForCopies(); }) {
   writer_ = std::thread([this] { WriterLoop(); });
-  syncer_ = std::thread([this] { SyncLoop(); });
+  // From now on, however late the thread gets to run.
+  const int64_t first_us = clock_.MonotonicUs() + options_.sync_interval_us;
+  syncer_ = std::thread([this, first_us] { SyncLoop(first_us); });
 }
 
 VolumeWriter::~VolumeWriter() { Stop(); }
@@ -101,9 +103,8 @@ void VolumeWriter::WriterLoop() {
   }
 }
 
-void VolumeWriter::SyncLoop() {
+void VolumeWriter::SyncLoop(int64_t next_us) {
   NameThisThread("volume-sync");
-  int64_t next_us = clock_.MonotonicUs() + options_.sync_interval_us;
   std::unique_lock lock(mutex_);
   while (!sync_stopping_) {
     wake_sync_.wait_for(lock, kSyncTick);

@@ -94,7 +94,7 @@ class VolumeWriter {
   void PushAlways(Item item);
   bool Pop(Item& item);
   void WriterLoop();
-  void SyncLoop();
+  void SyncLoop(int64_t next_us);
 
   // The writer's thread.
   void Forward(Item& item);

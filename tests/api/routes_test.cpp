@@ -246,7 +246,8 @@ TEST_F(RoutesTest, APolicyMustSayWhatGivesAtItsFloor) {
   EXPECT_EQ(Json::parse(again.body)["version"], 2);
   const Json list = Get("/api/v1/retention/policies");
   EXPECT_EQ(list["policies"].size(), 2u);
-  EXPECT_EQ(list["policies"][0]["at_floor"], nullptr);
+  EXPECT_EQ(list["policies"][0]["at_floor"], "stop");  // What was not said again.
+  EXPECT_EQ(list["policies"][1]["at_floor"], nullptr);
   EXPECT_EQ(list["confirmed"], true);
   EXPECT_EQ(Ask("POST", "/api/v1/retention/confirm").status, 200);
   EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/retention/preview")), "unavailable");

@@ -100,7 +100,7 @@ class CheckTest : public StoreFixture {
   }
 
   FsckReport Check(const OnProgress& progress = {}) {
-    const auto report = Fsck(options_.data, *files_, progress);
+    const auto report = Fsck(options_.data, *files_, progress, depth_);
     EXPECT_TRUE(report.has_value()) << (report ? "" : report.message());
     return report ? *report : FsckReport();
   }
@@ -153,6 +153,7 @@ class CheckTest : public StoreFixture {
   }
 
   const StreamId yard_ = test::MakeStream("yard");
+  FsckDepth depth_ = FsckDepth::kIndexes;
   std::vector<index::Seal> rows_;  // The gate's.
 };
 
@@ -205,6 +206,28 @@ TEST_F(CheckTest, ADamagedEndIsNamed) {
     file << "rubbish";
   }
   ExpectNames(Only(FindingKind::kDamagedFile), rows_[2]);
+}
+
+// One bit in a picture: only reading all of it tells.
+TEST_F(CheckTest, RotInAPictureIsNamedWhenEveryByteIsRead) {
+  Make();
+  depth_ = FsckDepth::kBytes;
+  EXPECT_TRUE(Check().clean());
+  {
+    std::fstream file(FileOf(rows_[2]), std::ios::in | std::ios::out | std::ios::binary);
+    const auto middle = static_cast<std::streamoff>(rows_[2].bytes / 2);
+    file.seekg(middle);
+    const char byte = static_cast<char>(file.get());
+    file.seekp(middle);
+    file.put(static_cast<char>(byte ^ 1));
+  }
+  const Finding finding = Only(FindingKind::kDamagedFile);
+  EXPECT_EQ(finding.camera, rows_[2].stream.camera.text());
+  EXPECT_EQ(finding.range.end_us, rows_[2].end_us);
+  EXPECT_GT(finding.range.start_us, rows_[2].start_us);
+  EXPECT_LT(finding.range.start_us, rows_[2].end_us);
+  depth_ = FsckDepth::kIndexes;
+  EXPECT_TRUE(Check().clean());
 }
 
 // Of the same length and duration, with a good LKEN; only the head tells.
