@@ -16,7 +16,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   });
   ByteReader input({data, size});
   int64_t now_us = 0;
-  while (input.remaining() > 0) {
+  while (input.ok() && input.remaining() > 0) {
     now_us += int64_t{input.U8()} * 1'000;
     const uint8_t choice = input.U8();
     if ((choice & 0x80) != 0) order.Release(now_us);
