@@ -14,6 +14,8 @@ namespace {
 
 // Of encrypted bytes taken from the kernel at a time, on demand: two of the largest records.
 constexpr size_t kCipherPieceBytes = 32 << 10;
+// Of those, for one call of Read(): records may be empty, and then fill no buffer ever.
+constexpr size_t kMaxCipherPerRead = 1 << 20;
 
 struct FreeSsl {
   void operator()(SSL* ssl) const { SSL_free(ssl); }
@@ -31,6 +33,8 @@ SSL_CTX* SharedContext() {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_default_verify_paths(context);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    // A second handshake could bring another certificate, which nobody would look at.
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);  // Between reads a camera costs little.
     // The handshake goes through whatever the certificate, so that a refusal can show it.
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
@@ -99,8 +103,8 @@ class TlsStream::Session : public Stream::Handler,
 
   Result<size_t> Read(std::span<uint8_t> buffer) {
     if (!tcp_ || !ready_) return Fail(Code::kUnavailable, "the connection is closed");
-    size_t total = 0;
-    while (total < buffer.size()) {
+    size_t total = 0, cipher = 0;
+    while (total < buffer.size() && cipher < kMaxCipherPerRead) {
       const auto plain = Decrypt(buffer.subspan(total));
       if (!plain) {
         if (total > 0) break;  // It is said at the next call.
@@ -114,6 +118,7 @@ class TlsStream::Session : public Stream::Handler,
         return Pass(count.error());
       }
       if (*count == 0) break;
+      cipher += *count;
       Give(ByteSpan(cipher_).first(*count));
     }
     return total;

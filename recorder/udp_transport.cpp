@@ -16,6 +16,7 @@ using net::SocketAddress;
 using net::UdpSocket;
 
 constexpr size_t kMaxReadPerTickBytes = 4 << 20;  // Of one socket; the rest waits for the next.
+constexpr size_t kDatagramBytes = 64;  // What one counts besides its own bytes: it may have none.
 
 // One socket, and whom it hears.
 class Ear {
@@ -200,16 +201,16 @@ class UdpTransport : public MediaTransport {
   template <typename Take>
   Status ReadAll(Ear& ear, const Take& take) {
     const int64_t now_us = context_.clock.MonotonicUs();
-    size_t total = 0;
+    size_t work = 0;
     bool more = true;
-    while (more && total < kMaxReadPerTickBytes) {
+    while (more && work < kMaxReadPerTickBytes) {
       LB_TRY_ASSIGN(again, ear.socket().Read(context_.buffer, [&](const auto& datagram) {
-        total += datagram.bytes.size();
+        work += kDatagramBytes + datagram.bytes.size();
+        bytes_ += datagram.bytes.size();
         if (ear.Hears(datagram.from)) take(datagram.bytes, now_us);
       }));
       more = again;
     }
-    bytes_ += total;
     return Ok();
   }
 
