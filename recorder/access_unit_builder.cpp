@@ -53,6 +53,15 @@ void AccessUnitBuilder::AddNal(ByteSpan nal) {
   if (media::RoleOf(codec_, nal) == NalRole::kSlice) ++whole_slices_;
 }
 
+void AccessUnitBuilder::AddAggregate(ByteSpan units) {
+  ByteReader reader(units);
+  while (reader.remaining() > 0) {
+    const ByteSpan nal = reader.Take(reader.U16());
+    if (!reader.ok()) return MarkDamaged();
+    if (!nal.empty()) AddNal(nal);
+  }
+}
+
 void AccessUnitBuilder::BeginFragment(ByteSpan nal_header, ByteSpan piece) {
   DropFragment();
   fragment_start_ = data_.size();

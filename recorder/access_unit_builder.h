@@ -29,6 +29,9 @@ class AccessUnitBuilder {
   void EndPacket(bool marker);
 
   void AddNal(ByteSpan nal);
+  // NAL units behind 16-bit lengths, as aggregation packets hold them (RFC 6184 §5.7.1, RFC 7798
+  // §4.4.2).
+  void AddAggregate(ByteSpan units);
   // A NAL unit of which there are only pieces; any AddNal() leaves an unfinished one out.
   void BeginFragment(ByteSpan nal_header, ByteSpan piece);
   void ContinueFragment(ByteSpan piece);

@@ -18,7 +18,7 @@ void H264Depacketizer::Push(const RtpPacket& packet, const PacketContext& contex
   if (type == kFuA) {
     PushFragment(packet.payload);
   } else if (type == kStapA) {
-    PushAggregate(packet.payload.subspan(1));
+    builder_.AddAggregate(packet.payload.subspan(1));
   } else if (type >= 1 && type <= kLastSingleNal) {
     builder_.AddNal(packet.payload);
   } else {
@@ -41,16 +41,6 @@ void H264Depacketizer::PushFragment(ByteSpan payload) {
     builder_.ContinueFragment(piece);
   }
   if ((head & kEnd) != 0) builder_.EndFragment();
-}
-
-// §5.7.1
-void H264Depacketizer::PushAggregate(ByteSpan payload) {
-  ByteReader reader(payload);
-  while (reader.remaining() > 0) {
-    const ByteSpan nal = reader.Take(reader.U16());
-    if (!reader.ok()) return builder_.MarkDamaged();
-    if (!nal.empty()) builder_.AddNal(nal);
-  }
 }
 
 }  // namespace lookback::recorder

@@ -21,7 +21,6 @@ class H264Depacketizer : public Depacketizer {
 
  private:
   void PushFragment(ByteSpan payload);
-  void PushAggregate(ByteSpan payload);
 
   AccessUnitBuilder builder_;
 };

@@ -20,7 +20,7 @@ void H265Depacketizer::Push(const RtpPacket& packet, const PacketContext& contex
   if (type == kFragment) {
     PushFragment(packet.payload);
   } else if (type == kAggregate) {
-    PushAggregate(packet.payload.subspan(kHeaderBytes));
+    builder_.AddAggregate(packet.payload.subspan(kHeaderBytes));
   } else if (type <= kLastSingleNal) {
     builder_.AddNal(packet.payload);
   } else {
@@ -47,16 +47,6 @@ void H265Depacketizer::PushFragment(ByteSpan payload) {
     builder_.ContinueFragment(piece);
   }
   if ((head & kEnd) != 0) builder_.EndFragment();
-}
-
-// §4.4.2
-void H265Depacketizer::PushAggregate(ByteSpan payload) {
-  ByteReader reader(payload);
-  while (reader.remaining() > 0) {
-    const ByteSpan nal = reader.Take(reader.U16());
-    if (!reader.ok()) return builder_.MarkDamaged();
-    if (!nal.empty()) builder_.AddNal(nal);
-  }
 }
 
 }  // namespace lookback::recorder

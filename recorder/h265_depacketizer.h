@@ -23,7 +23,6 @@ class H265Depacketizer : public Depacketizer {
 
  private:
   void PushFragment(ByteSpan payload);
-  void PushAggregate(ByteSpan payload);
 
   AccessUnitBuilder builder_;
 };
