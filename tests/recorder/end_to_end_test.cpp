@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <thread>
 
 #include "apps/camera_sim/sei.h"
 #include "media/nal.h"
@@ -12,6 +11,7 @@
 #include "storage/store.h"
 #include "tests/recorder/simulator.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/watched_archive.h"
 
 namespace lookback::recorder {
 namespace {
@@ -33,19 +33,18 @@ class EndToEnd : public testing::Test {
     auto store = storage::Store::Open(options, clock_, *files_);
     EXPECT_TRUE(store) << store.message();
     store_ = std::move(*store);
+    archive_ = std::make_unique<test::WatchedArchive>(store_->archive());
   }
 
   static CameraId Id(const std::string& text) { return *CameraId::Parse(text); }
   static StreamId MainOf(const std::string& camera) { return {Id(camera), Stream::kMain}; }
 
-  // Polls the recorder's status; real time only bounds a test that fails.
+  // Looks at the camera's status at each fragment.
   template <typename Condition>
   void Await(Recorder& recorder, const CameraId& id, Condition condition) {
-    const int64_t give_up_us = clock_.MonotonicUs() + 60 * kUsPerSecond;
-    while (!condition(*recorder.StatusOf(id))) {
-      ASSERT_LT(clock_.MonotonicUs(), give_up_us) << recorder.StatusOf(id)->last_error;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    const bool held = archive_->Await(std::chrono::seconds(60),
+                                      [&] { return condition(*recorder.StatusOf(id)); });
+    ASSERT_TRUE(held) << recorder.StatusOf(id)->last_error;
   }
   void AwaitRecording(Recorder& recorder, const CameraId& id) {
     Await(recorder, id,
@@ -168,6 +167,7 @@ class EndToEnd : public testing::Test {
   test::TempDir directory_;
   std::string log_;
   std::unique_ptr<storage::Store> store_;
+  std::unique_ptr<test::WatchedArchive> archive_;
 };
 
 TEST_F(EndToEnd, EveryFrameSentIsStoredOnceAtItsTime) {
@@ -177,7 +177,7 @@ TEST_F(EndToEnd, EveryFrameSentIsStoredOnceAtItsTime) {
       {"--footage", Footage("street.mp4"), Footage("street-bframes.mp4"), "--audio", "aac", "--log",
        log_, "--user", "viewer", "--password-file", directory_.Path("password")},
       2);
-  auto recorder = Recorder::Start({}, store_->archive(), clock_);
+  auto recorder = Recorder::Start({}, *archive_, clock_);
   for (size_t i = 0; i < 2; ++i) {
     CameraSource source;
     source.id = Id("cam" + std::to_string(i + 1));
@@ -211,7 +211,7 @@ TEST_F(EndToEnd, ACameraThatDropsTheLineLosesOnlyWhatItDidNotSend) {
                           {"--footage", Footage("street.mp4"), "--audio", "pcma", "--log", log_,
                            "--disconnect-every", "4", "--seed", "3"},
                           1);
-  auto recorder = Recorder::Start({}, store_->archive(), clock_);
+  auto recorder = Recorder::Start({}, *archive_, clock_);
   CameraSource source;
   source.id = Id("cam1");
   source.url = cameras.urls()[0];
