@@ -98,13 +98,15 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
   marker.id = Uuid::Random();
   marker.person = call.person.name;
   marker.created_us = context.clock.NowUs();
+  // Looked at first: an error from here on would hide that the marker stands.
+  Json without_footage = WithoutFootage(context, marker);
   const Status status = context.store.PutMarker(marker, SettingActOf(call, marker.cameras));
   if (!status && status.code() == Code::kConflict) {
     throw Problem{409, "footage-deleted", status.message()};
   }
   if (!status) throw NotOnRecord(status.error(), marker.hold ? "this hold" : "this marker");
   Json json = ToJson(marker);
-  json["without_footage"] = WithoutFootage(context, marker);
+  json["without_footage"] = std::move(without_footage);
   net::HttpResponse response = JsonResponse(json, 201);
   response.headers.emplace_back("Location",
                                 fmt::format("/api/v1/{}/{}", collection, marker.id.text()));

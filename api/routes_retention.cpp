@@ -30,7 +30,12 @@ index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, s
     (void)FindCamera(context, camera);
     policy = storage::PolicyFor(known, camera);
   }
-  if (policy.scope != scope) policy.version = 0;
+  // What a deletion has on record as its policy must never mean two: versions go on, also behind a
+  // policy that was taken away.
+  policy.version = 0;
+  for (const index::Policy& one : known) {
+    if (one.scope == scope) policy.version = one.version;
+  }
   policy.scope = std::move(scope);
   policy.min_days = body.DaysOr("min_days", policy.min_days);
   policy.max_days = body.DaysOr("max_days", policy.max_days);
@@ -97,6 +102,7 @@ net::HttpResponse ListPolicies(Context& context, const Call& call) {
   const Query query(call.http, {});
   Json list = Json::array();
   for (const index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
+    if (policy.removed) continue;
     list.push_back(ToJson(policy));
   }
   return JsonResponse({{"policies", std::move(list)},
@@ -125,7 +131,7 @@ net::HttpResponse RemovePolicy(Context& context, const Call& call) {
   }
   const std::lock_guard lock(context.settings);
   for (index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
-    if (policy.scope != scope) continue;
+    if (policy.scope != scope || policy.removed) continue;
     ++policy.version;
     policy.person = call.person.name;
     policy.removed = true;

@@ -130,10 +130,6 @@ struct ToLine {
             check.note,
             false};
   }
-  Line operator()(const index::Import& import) const {
-    return {"import",    import.person, "",   {import.stream.camera}, import.range,
-            import.file, import.reason, false};
-  }
   // What befell footage is on the timeline, not here.
   template <typename Other>
   Line operator()(const Other&) const {
@@ -147,7 +143,8 @@ bool IsActOf(const index::NumberedRecord& act, const index::NumberedRecord& sett
   const auto* by = std::get_if<index::Act>(&act.record);
   return by != nullptr && by->kind == index::ActKind::kSetting && !by->refused &&
          setting.number + 1 == act.number && act.time_us - setting.time_us < kOneGroupUs &&
-         !std::holds_alternative<index::Act>(setting.record);
+         !std::holds_alternative<index::Act>(setting.record) &&
+         !std::holds_alternative<index::Rebuilt>(setting.record);
 }
 
 Line Together(const index::Act& act, const index::Record& setting) {

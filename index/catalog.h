@@ -81,8 +81,9 @@ class Catalog {
 
   Result<std::vector<Camera>> Cameras() const;  // Removed ones too; by id.
   Result<std::optional<Camera>> FindCamera(const CameraId& id) const;
-  Result<std::vector<Policy>> Policies() const;  // The newest version of each scope; by scope.
-  Result<std::vector<Person>> Persons() const;   // By name.
+  // The newest version of each scope, removed ones too, whose versions go on; by scope.
+  Result<std::vector<Policy>> Policies() const;
+  Result<std::vector<Person>> Persons() const;  // By name.
 
   // Markers and holds on `camera` (any camera when empty) that overlap `range`; by start, then id.
   Result<std::vector<Marker>> Markers(const CameraId& camera, TimeRange range) const;
@@ -94,7 +95,7 @@ class Catalog {
   // end).
   Result<std::vector<NumberedRecord>> Acts(uint64_t before, size_t limit) const;
 
-  // What people put on a camera's record: upkeep, clock checks, imports. As Acts() otherwise.
+  // What people put on a camera's record: upkeep and clock checks. As Acts() otherwise.
   Result<std::vector<NumberedRecord>> Notes(const CameraId& camera, uint64_t before,
                                             size_t limit) const;
 

@@ -37,7 +37,6 @@ class Applier {
   static const CameraId* NotedCamera(const Record& record) {
     if (const auto* upkeep = std::get_if<Upkeep>(&record)) return &upkeep->camera;
     if (const auto* check = std::get_if<ClockCheck>(&record)) return &check->camera;
-    if (const auto* import = std::get_if<Import>(&record)) return &import->stream.camera;
     return nullptr;
   }
 
@@ -151,11 +150,7 @@ class Applier {
     return Ok();
   }
   Status One(const Policy& policy) {
-    if (policy.removed) {
-      Erase(Family::kPolicies, policy.scope);
-    } else {
-      Put(Family::kPolicies, policy.scope, AsText(EncodeRecord(policy)));
-    }
+    Put(Family::kPolicies, policy.scope, AsText(EncodeRecord(policy)));
     return Ok();
   }
   Status One(const Person& person) {
@@ -195,7 +190,6 @@ class Applier {
   Status One(const Act&) { return Ok(); }
   Status One(const Upkeep&) { return Ok(); }
   Status One(const ClockCheck&) { return Ok(); }
-  Status One(const Import&) { return Ok(); }
   Status One(const Rebuilt&) {
     Put(Family::kDefault, kConfirmedKey, "0");
     return Ok();

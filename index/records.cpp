@@ -181,21 +181,6 @@ void Fields(A& field, S& s) {
   field(5, s.person);
 }
 
-template <typename A, Of<Import> S>
-void Fields(A& field, S& s) {
-  field(1, s.stream.camera);
-  field(2, s.stream.stream);
-  field(3, s.run);
-  field(4, s.range.start_us);
-  field(5, s.range.end_us);
-  field(6, s.file);
-  field(7, s.bytes);
-  field(8, s.sha256);
-  field(9, s.tracks);
-  field(10, s.reason);
-  field(11, s.person);
-}
-
 class FieldWriter {
  public:
   explicit FieldWriter(Bytes& out) : wire_(out) {}
@@ -349,9 +334,6 @@ bool Whole(const Upkeep& u) { return !u.camera.empty() && GoodTime(u.at_us); }
 bool Whole(const ClockCheck& c) {
   return !c.camera.empty() && GoodTime(c.shown_us) && GoodTime(c.true_us);
 }
-bool Whole(const Import& i) {
-  return !i.stream.camera.empty() && !i.run.zero() && GoodRange(i.range.start_us, i.range.end_us);
-}
 
 constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
 constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
@@ -368,7 +350,6 @@ constexpr RecordKind KindFor(const Rebuilt*) { return RecordKind::kRebuilt; }
 constexpr RecordKind KindFor(const PoliciesConfirmed*) { return RecordKind::kPoliciesConfirmed; }
 constexpr RecordKind KindFor(const Upkeep*) { return RecordKind::kUpkeep; }
 constexpr RecordKind KindFor(const ClockCheck*) { return RecordKind::kClockCheck; }
-constexpr RecordKind KindFor(const Import*) { return RecordKind::kImport; }
 
 template <typename T>
 Result<T> DecodeAs(ByteSpan payload) {
@@ -450,8 +431,6 @@ std::string_view RecordKindName(RecordKind kind) {
       return "UPKEEP";
     case RecordKind::kClockCheck:
       return "CLOCK_CHECK";
-    case RecordKind::kImport:
-      return "IMPORT";
   }
   return "UNKNOWN";
 }

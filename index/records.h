@@ -219,19 +219,6 @@ struct ClockCheck {
   int64_t offset_us() const { return shown_us - true_us; }  // Above 0: the camera is ahead.
 };
 
-// Footage from elsewhere became a run.
-struct Import {
-  StreamId stream;
-  Uuid run;
-  TimeRange range;
-  std::string file;    // Its name where it came from.
-  uint64_t bytes = 0;  // Of that file, as is its digest.
-  Sha256Digest sha256{};
-  std::string tracks;
-  std::string reason;
-  std::string person;
-};
-
 // The ledger's kinds. Numbers are on disk.
 enum class RecordKind : uint8_t {
   kRun = 1,
@@ -249,13 +236,12 @@ enum class RecordKind : uint8_t {
   kPoliciesConfirmed = 21,
   kUpkeep = 22,
   kClockCheck = 23,
-  kImport = 24,
 };
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
 using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
-                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Import>;
+                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck>;
 
 RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);

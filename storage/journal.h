@@ -6,10 +6,10 @@
 // Threads:   Commit and Post on any, but Commit never on the journal's own; the work is done on the
 //            journal's thread, many groups with one sync. Stop on any.
 // Errors:    kInvalid: a record breaks a limit; that group alone is refused. kDiskFull, kDiskFailed:
-//            the group is not on record. kUnavailable: the queue (kMaxWaiting records) is full, or
-//            the journal stopped, or Commit waited long enough. When only the catalog fails, the record stands, the committer
-//            hears Ok, catalog_behind() turns true, and the journal opens the catalog again from
-//            time to time until it has caught up.
+//            the group is not on record. kUnavailable: the queue (kMaxWaiting records) is full, the
+//            journal stopped, or Commit waited long enough. When only the catalog fails, the record
+//            stands, the committer hears Ok, catalog_behind() turns true, and the journal opens the
+//            catalog again from time to time until it has caught up.
 #pragma once
 
 #include <functional>

@@ -29,8 +29,7 @@ class Planner {
       plan_.frozen = true;
       plan_.sentence =
           "nothing is deleted: the catalog was rebuilt, or much footage is missing, and the "
-          "policies "
-          "wait to be confirmed";
+          "policies wait to be confirmed";
       NoteStop();
       return std::move(plan_);
     }
@@ -166,6 +165,7 @@ RetentionPlan PlanRetention(const RetentionInput& input) { return Planner(input)
 index::Policy PolicyFor(const std::vector<index::Policy>& policies, const CameraId& camera) {
   const index::Policy* fallback = nullptr;
   for (const index::Policy& policy : policies) {
+    if (policy.removed) continue;
     if (policy.scope == camera.text()) return policy;
     if (policy.scope == kDefaultScope) fallback = &policy;
   }

@@ -349,6 +349,8 @@ TEST_F(RoutesTest, WhatAPolicyDoesNotSayStaysInForce) {
   EXPECT_EQ(Ask("DELETE", "/api/v1/retention/policies/gate").status, 204);
   EXPECT_EQ(Ask("DELETE", "/api/v1/retention/policies/gate").status, 404);
   EXPECT_EQ(Get("/api/v1/retention/policies")["policies"].size(), 1u);
+  // "gate/1" names one policy for ever.
+  EXPECT_EQ(Json::parse(put("gate", {{"max_days", 90}}).body)["version"], 3);
 }
 
 TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {
