@@ -47,7 +47,7 @@ CameraSession::~CameraSession() {
 
 void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
   SetState(CameraState::kConnecting);
-  no_sync_told_ = false;
+  no_footage_told_ = false;
   next_report_us_ = now_us + kReportIntervalUs;
   other_host_ = !EqualsIgnoringCase(url.host, url_.host);
   RtspSession::Options session;
@@ -61,6 +61,7 @@ void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
   session.transport = source_.transport;
   session.audio = source_.audio;
   session.silence_timeout_us = options_.silence_timeout_us;
+  session.max_bytes_per_second = options_.max_bytes_per_second;
   RtspSession::Handler& handler = *this;
   session_ = std::make_unique<RtspSession>(std::move(session), context_, handler);
 }
@@ -105,7 +106,7 @@ void CameraSession::Tick() {
   if (session_) {
     session_->Tick();
     if (writer_) writer_->Tick();
-    CheckSync(now_us);
+    CheckPictures(now_us);
     SendReports(now_us);
     if (session_->failure()) {
       SessionFailure failure = *session_->failure();
@@ -118,31 +119,64 @@ void CameraSession::Tick() {
   UpdateRates(now_us);
 }
 
-void CameraSession::CheckSync(int64_t now_us) {
+void CameraSession::CheckPictures(int64_t now_us) {
   if (!writer_ || !session_->playing()) return;
-  if (writer_->in_run()) {
-    no_sync_told_ = false;
-    if (recording_since_us_ != 0) return;
-    recording_since_us_ = now_us;
-    status_.last_error.clear();
-    status_.tracks = writer_->tracks();
-    status_.transport = session_->transport_name();
-    SetState(CameraState::kRecording);
-    LogInfo("recorder", fmt::format("{}: recording {}", source_.id.text(), status_.tracks));
-    return;
+  const int64_t idle_us = now_us - writer_->idle_since_us();
+  if (writer_->in_run() && idle_us < options_.no_picture_us) return Recording(now_us);
+  // A volume that takes nothing is not the camera's fault, and has its own gap.
+  if (idle_us < options_.no_picture_us || writer_->met() == RunWriter::Met::kArchiveRefused) return;
+  if (!no_footage_told_) {
+    no_footage_told_ = true;
+    recording_since_us_ = 0;
+    status_.last_error = WhyNoFootage(options_.no_picture_us);
+    writer_->InterruptRun(GapCause::kCameraFault, status_.last_error);
+    SetState(CameraState::kConnecting);
   }
-  const int64_t waited_us = now_us - writer_->waiting_since_us();
-  // An archive that takes nothing is no fault of the camera's; the gap says so already.
-  if (waited_us < kNoSyncUs || writer_->pictures() == 0 || writer_->refused()) return;
-  if (!no_sync_told_) {
-    no_sync_told_ = true;
-    status_.last_error = fmt::format("no sync sample for {} s", kNoSyncUs / kUsPerSecond);
-    gaps_.Interrupt(GapCause::kCameraFault, status_.last_error);
+  if (idle_us >= options_.no_picture_reconnect_us) {
+    session_->Fail(GapCause::kCameraFault, WhyNoFootage(options_.no_picture_reconnect_us));
   }
-  if (waited_us >= kNoSyncReconnectUs) {
-    session_->Fail(GapCause::kCameraFault,
-                   fmt::format("no sync sample for {} s", kNoSyncReconnectUs / kUsPerSecond));
+}
+
+void CameraSession::Recording(int64_t now_us) {
+  no_footage_told_ = false;
+  std::string complaint;
+  if (writer_->timed_by_arrival()) {
+    complaint = "the camera's timestamps stand still or run back; pictures are timed by arrival";
   }
+  const bool begins = recording_since_us_ == 0;
+  if (!begins && status_.last_error == complaint) return;
+  status_.last_error = std::move(complaint);
+  if (!begins) return board_->Write(status_);
+  recording_since_us_ = now_us;
+  status_.tracks = writer_->tracks();
+  status_.transport = session_->transport_name();
+  SetState(CameraState::kRecording);
+  LogInfo("recorder", fmt::format("{}: recording {}", source_.id.text(), status_.tracks));
+}
+
+std::string CameraSession::WhyNoFootage(int64_t waited_us) const {
+  const auto seconds = waited_us / kUsPerSecond;
+  switch (writer_->in_run() ? RunWriter::Met::kNothing : writer_->met()) {
+    case RunWriter::Met::kPicture:
+      return fmt::format("no sync sample for {} s", seconds);
+    case RunWriter::Met::kDamagedSync:
+      return fmt::format("no whole sync sample for {} s: packets are lost", seconds);
+    case RunWriter::Met::kSyncWithoutSets:
+      return fmt::format("no parameter sets for {} s", seconds);
+    case RunWriter::Met::kNothing:
+    case RunWriter::Met::kArchiveRefused:
+      break;
+  }
+  std::string text = fmt::format("no picture for {} s", seconds);
+  const RtpTrack& video = *tracks_.front();
+  if (video.malformed_packets() > 0) {
+    text += fmt::format("; {} packets were no RTP", video.malformed_packets());
+  }
+  if (video.unknown_packets() > 0) {
+    text += fmt::format("; {} packets were of payload type {}, not {}", video.unknown_packets(),
+                        video.last_unknown_type(), video.format().payload_type);
+  }
+  return text;
 }
 
 void CameraSession::SendReports(int64_t now_us) {
@@ -196,7 +230,7 @@ void CameraSession::Wait(const SessionFailure& failure, int64_t now_us) {
 
 int64_t CameraSession::Backoff(bool credentials) {
   const int64_t wait_us =
-      credentials ? std::max(kCredentialBackoffUs, options_.backoff_max_us) : backoff_us_;
+      credentials ? std::max(options_.credential_backoff_us, options_.backoff_max_us) : backoff_us_;
   backoff_us_ = std::min(backoff_us_ * 2, options_.backoff_max_us);
   const int64_t percent = 100 - kJitterPercent + Random32() % (2 * kJitterPercent + 1);
   return wait_us * percent / 100;

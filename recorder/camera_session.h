@@ -38,13 +38,8 @@ class StatusBoard {
 class CameraSession : private RtspSession::Handler {
  public:
   static constexpr int64_t kReportIntervalUs = 5 * kUsPerSecond;  // RFC 3550 §6.2.
-  // A camera whose pictures begin nowhere: named as such, and then asked anew.
-  static constexpr int64_t kNoSyncUs = 12 * kUsPerSecond;
-  static constexpr int64_t kNoSyncReconnectUs = 30 * kUsPerSecond;
   // A session that lasted so long lets the next failure begin with the shortest wait.
   static constexpr int64_t kStableUs = 2 * kUsPerSecond;
-  // Cameras lock accounts after a few wrong passwords a minute.
-  static constexpr int64_t kCredentialBackoffUs = 60 * kUsPerSecond;
   static constexpr int kMaxRedirects = 5;  // One after the other.
 
   // `url` is the source's, parsed. The rest must outlive the session.
@@ -65,7 +60,9 @@ class CameraSession : private RtspSession::Handler {
   bool Follow(SessionFailure& failure, int64_t now_us);
   void Wait(const SessionFailure& failure, int64_t now_us);
   int64_t Backoff(bool credentials);
-  void CheckSync(int64_t now_us);
+  void CheckPictures(int64_t now_us);
+  void Recording(int64_t now_us);
+  std::string WhyNoFootage(int64_t waited_us) const;
   void SendReports(int64_t now_us);
   void SetState(CameraState state);
   void UpdateRates(int64_t now_us);
@@ -91,7 +88,7 @@ class CameraSession : private RtspSession::Handler {
   int64_t retry_us_ = 0;
   int64_t backoff_us_;
   int64_t recording_since_us_ = 0;  // Monotonic; 0: not recording.
-  bool no_sync_told_ = false;
+  bool no_footage_told_ = false;
   int redirects_ = 0;        // Followed since a stable session or a wait.
   bool other_host_ = false;  // The present try goes to one that the camera named.
   int64_t next_report_us_ = 0;

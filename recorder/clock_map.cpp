@@ -22,18 +22,21 @@ void DelayEnvelope::Add(int64_t delay_us, int64_t received_us) {
   least_us_ = std::min(least_us_, delay_us);
 }
 
-bool ClockMap::Observe(int64_t ticks, int64_t received_us) {
+bool ClockMap::Fits(int64_t ticks, int64_t received_us) const {
+  if (envelope_.empty()) return true;
   const int64_t delay_us = received_us - TicksToUs(ticks, timescale_);
-  if (!envelope_.empty()) {
-    const int64_t media_us = TicksToUs(ticks - last_ticks_, timescale_);
-    const bool back = media_us < -kJumpUs;
-    // A sample cannot come before it was taken. One that comes late proves nothing: the network
-    // may have stood still, and the burst that follows catches up.
-    const bool ahead = media_us > received_us - last_received_us_ + kJumpUs &&
-                       delay_us < envelope_.least_us() - kJumpUs;
-    if (back || ahead) return false;
-  }
-  envelope_.Add(delay_us, received_us);
+  const int64_t media_us = TicksToUs(ticks - last_ticks_, timescale_);
+  const bool back = media_us < -kJumpUs;
+  // A sample cannot come before it was taken. One that comes late proves nothing: the network may
+  // have stood still, and the burst that follows catches up.
+  const bool ahead = media_us > received_us - last_received_us_ + kJumpUs &&
+                     delay_us < envelope_.least_us() - kJumpUs;
+  return !back && !ahead;
+}
+
+bool ClockMap::Observe(int64_t ticks, int64_t received_us) {
+  if (!Fits(ticks, received_us)) return false;
+  envelope_.Add(received_us - TicksToUs(ticks, timescale_), received_us);
   last_ticks_ = ticks;
   last_received_us_ = received_us;
   return true;

@@ -57,6 +57,9 @@ class ClockMap {
   // nothing was learnt.
   bool Observe(int64_t ticks, int64_t received_us);
 
+  // What Observe() would answer, without learning.
+  bool Fits(int64_t ticks, int64_t received_us) const;
+
   // The wall clock minus the monotonic one, which samples are received by.
   void SetWallOffset(int64_t wall_minus_monotonic_us) { wall_us_ = wall_minus_monotonic_us; }
 

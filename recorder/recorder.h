@@ -47,7 +47,8 @@ std::string_view CameraStateName(CameraState state);
 
 struct CameraStatus {
   CameraState state = CameraState::kConnecting;
-  std::string last_error;    // Of the last failed try; empty when none since it recorded.
+  // Of the last failed try, or what ails the stream that is recorded; empty when all is well.
+  std::string last_error;
   TimeUs since_us = 0;       // When the state began.
   TimeUs down_since_us = 0;  // When it was last recorded, or added; 0: it is recorded.
   TimeUs recorded_until_us = 0;
@@ -76,7 +77,15 @@ class Recorder {
     int64_t silence_timeout_us = 10 * kUsPerSecond;  // No packet for so long: reconnect.
     int64_t backoff_min_us = kUsPerSecond / 2;
     int64_t backoff_max_us = 30 * kUsPerSecond;  // Doubles up to here, with ±25 % of jitter.
-    net::PortRange udp_ports;                    // Where cameras send RTP over UDP to.
+    // Cameras lock accounts after a few wrong passwords a minute.
+    int64_t credential_backoff_us = 60 * kUsPerSecond;
+    // A camera whose packets make no picture, or no sync sample, for so long is named as such; for
+    // so much longer, it is asked anew.
+    int64_t no_picture_us = 12 * kUsPerSecond;
+    int64_t no_picture_reconnect_us = 30 * kUsPerSecond;
+    // One that sends more than this, over kFloodUs, floods: no camera's settings give so much.
+    uint64_t max_bytes_per_second = 32 << 20;
+    net::PortRange udp_ports;  // Where cameras send RTP over UDP to.
   };
 
   // `archive` and `clock` must outlive the recorder.

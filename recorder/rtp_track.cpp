@@ -10,8 +10,17 @@ RtpTrack::RtpTrack(RtpFormat format, SampleSink& sink)
 
 void RtpTrack::OnRtp(ByteSpan bytes, int64_t received_us) {
   const auto packet = ParseRtp(bytes);
-  if (!packet) return;
+  if (!packet) {
+    ++malformed_;
+    return;
+  }
+  const bool known = packet->payload_type == format_.payload_type;
   const bool new_source = started_ && packet->ssrc != ssrc_;
+  if (!known) {
+    ++unknown_;
+    last_unknown_type_ = packet->payload_type;
+    if (!started_ || new_source) return;  // Nothing that is followed here; else its number counts.
+  }
   if (new_source) {
     lost_before_ += sequence_.lost();
     sequence_ = RtpSequence();
@@ -21,9 +30,7 @@ void RtpTrack::OnRtp(ByteSpan bytes, int64_t received_us) {
   started_ = true;
   ssrc_ = packet->ssrc;
   const RtpSequence::Step step = sequence_.Take(packet->sequence);
-  if (step.verdict == RtpSequence::Verdict::kLate || packet->payload_type != format_.payload_type) {
-    return;
-  }
+  if (!known || step.verdict == RtpSequence::Verdict::kLate) return;
   PacketContext context;
   context.time = time_.Extend(packet->timestamp);
   context.received_us = received_us;

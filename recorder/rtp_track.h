@@ -3,7 +3,7 @@
 // Invariant: samples carry extended RTP time; packets that come twice or late are left out; what is
 //            missing is counted once.
 // Threads:   the camera's loop.
-// Errors:    none: packets that are none, or of another payload type, are left out.
+// Errors:    none: packets that are none, or of another payload type, are left out and counted.
 #pragma once
 
 #include <memory>
@@ -44,6 +44,11 @@ class RtpTrack {
 
   uint64_t lost_packets() const { return lost_before_ + sequence_.lost(); }
 
+  // What came and was left out: no RTP at all, or of a payload type that was not announced.
+  uint64_t malformed_packets() const { return malformed_; }
+  uint64_t unknown_packets() const { return unknown_; }
+  uint8_t last_unknown_type() const { return last_unknown_type_; }
+
  private:
   void Follow(const RtpPacket& packet, int64_t received_us);
 
@@ -54,6 +59,9 @@ class RtpTrack {
   RtpSequence sequence_;
   RtpTime time_;
   uint64_t lost_before_ = 0;  // By sources before this one.
+  uint64_t malformed_ = 0;
+  uint64_t unknown_ = 0;
+  uint8_t last_unknown_type_ = 0;
 
   // For receiver reports, RFC 3550 §A.8 and §6.4.1.
   int64_t last_transit_ = 0;

@@ -64,7 +64,7 @@ void RtspConnection::OnClosed(const Error& error) {
 
 void RtspConnection::Take(ByteSpan bytes, int64_t received_us) {
   if (failure_) return;
-  received_us_ = received_us;
+  if (!bytes.empty()) received_us_ = received_us;
   received_bytes_ += bytes.size();
   if (const Status fed = reader_.Feed(bytes, *this); !fed) {
     Fail(GapCause::kCameraFault, fed.message());

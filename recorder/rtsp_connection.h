@@ -77,6 +77,7 @@ class RtspConnection : private net::Stream::Handler, private RtspReader::Sink {
   const std::string& session_id() const { return session_id_; }
   int64_t session_timeout_us() const { return timeout_us_; }
   uint64_t received_bytes() const { return received_bytes_; }
+  int64_t last_received_us() const { return received_us_; }  // 0: nothing yet.
 
  private:
   struct Request {

@@ -51,6 +51,8 @@ RtspSession::RtspSession(Options options, const IngestContext& context, Handler&
       context_(context),
       handler_(handler),
       aggregate_url_(options_.connection.url.text),
+      allowance_bytes_(FloodBytes()),
+      allowed_us_(context.clock.MonotonicUs()),
       connection_(options_.connection, context, static_cast<RtspConnection::Handler&>(*this)) {}
 
 RtspSession::~RtspSession() {
@@ -243,6 +245,7 @@ void RtspSession::OnRtp(size_t track, ByteSpan packet, int64_t received_us) {
 
 void RtspSession::OnRtcp(size_t track, ByteSpan packet, int64_t received_us) {
   if (failure() || state_ < State::kPlay) return;
+  last_rtcp_us_ = received_us;
   handler_.OnRtcp(track, packet, received_us);
 }
 
@@ -263,6 +266,7 @@ void RtspSession::Tick() {
       Fail(GapCause::kNetwork, read.message());
     }
   }
+  if (!failure()) CheckFlood(now_us);
   if (!failure()) CheckTimeouts(now_us);
   if (!failure() && playing() && now_us >= next_keep_alive_us_) KeepAlive(now_us);
 }
@@ -279,6 +283,24 @@ TransportCounters RtspSession::counters() const {
   return transport_ ? transport_->counters() : TransportCounters();
 }
 
+int64_t RtspSession::FloodBytes() const {
+  return static_cast<int64_t>(options_.max_bytes_per_second) * (kFloodUs / kUsPerSecond);
+}
+
+void RtspSession::CheckFlood(int64_t now_us) {
+  const uint64_t bytes = received_bytes();
+  const auto came = static_cast<int64_t>(bytes - counted_bytes_);
+  const int64_t elapsed_us = std::min(now_us - allowed_us_, kFloodUs);
+  const auto rate = static_cast<int64_t>(options_.max_bytes_per_second);
+  allowance_bytes_ += elapsed_us * rate / kUsPerSecond;
+  allowance_bytes_ = std::min(allowance_bytes_, FloodBytes()) - came;
+  counted_bytes_ = bytes;
+  allowed_us_ = now_us;
+  if (allowance_bytes_ >= 0) return;
+  Fail(GapCause::kCameraFault,
+       fmt::format("the camera floods the line: more than {} Mbit/s", rate * 8 / 1'000'000));
+}
+
 void RtspSession::CheckTimeouts(int64_t now_us) {
   if (playing()) {
     if (now_us - last_media_us_ < options_.silence_timeout_us) return;
@@ -286,9 +308,13 @@ void RtspSession::CheckTimeouts(int64_t now_us) {
     if (const uint64_t foreign = counters().foreign_packets; foreign > 0 && !any_media_) {
       detail += fmt::format("; {} packets came from another address than the camera's", foreign);
     }
-    // A line that was cut looks the same as a camera that fell silent; one that never sent does
-    // not.
-    return Fail(any_media_ ? GapCause::kNetwork : GapCause::kCameraFault, std::move(detail));
+    // A line that was cut looks the same as a camera that fell silent; one that never sent, or that
+    // still says something else, does not.
+    const int64_t heard_us = std::max(connection_.last_received_us(), last_rtcp_us_);
+    const bool lives = any_media_ && heard_us - last_media_us_ > options_.silence_timeout_us / 4;
+    if (lives) detail += ", though the connection lives";
+    return Fail(any_media_ && !lives ? GapCause::kNetwork : GapCause::kCameraFault,
+                std::move(detail));
   }
   if (now_us < connection_.deadline_us()) return;
   const int64_t seconds = options_.connection.answer_timeout_us / kUsPerSecond;

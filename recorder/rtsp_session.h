@@ -27,12 +27,15 @@ namespace lookback::recorder {
 class RtspSession : private RtspConnection::Handler, private MediaTransport::Sink {
  public:
   static constexpr int64_t kEventReadUs = 3 * kUsPerSecond;
+  // A line that stood still delivers what waited all at once, so that a flood is judged over this.
+  static constexpr int64_t kFloodUs = 2 * kUsPerSecond;
 
   struct Options {
     RtspConnection::Options connection;
     index::Transport transport = index::Transport::kAuto;
     bool audio = false;
     int64_t silence_timeout_us = 0;
+    uint64_t max_bytes_per_second = 0;
   };
 
   class Handler {
@@ -88,6 +91,8 @@ class RtspSession : private RtspConnection::Handler, private MediaTransport::Sin
   void Refused(const RtspResponse& response);
   void KeepAlive(int64_t now_us);
   void CheckTimeouts(int64_t now_us);
+  void CheckFlood(int64_t now_us);
+  int64_t FloodBytes() const;
 
   const Options options_;
   const IngestContext context_;
@@ -101,7 +106,12 @@ class RtspSession : private RtspConnection::Handler, private MediaTransport::Sin
 
   int64_t play_us_ = 0;
   int64_t last_media_us_ = 0;
+  int64_t last_rtcp_us_ = 0;
   bool any_media_ = false;
+  // What may still come without being a flood: it grows with time, up to kFloodUs' worth.
+  int64_t allowance_bytes_;
+  int64_t allowed_us_;
+  uint64_t counted_bytes_ = 0;
   bool on_demand_ = false;
   RtspConnection connection_;
   std::unique_ptr<MediaTransport> transport_;  // Uses the connection.

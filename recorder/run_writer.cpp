@@ -16,6 +16,8 @@ using media::Sample;
 using media::Sync;
 using media::TrackKind;
 
+constexpr int64_t kGuessedFrameRate = 25;  // For a last picture whose time is wild.
+
 std::string Describe(const media::TrackConfig& video,
                      const std::optional<media::TrackConfig>& audio) {
   std::string text = fmt::format("{} {}x{}", media::CodecString(video), video.width, video.height);
@@ -32,9 +34,10 @@ RunWriter::RunWriter(const StreamId& stream, const std::vector<RtpFormat>& forma
       gaps_(gaps),
       clock_(clock),
       video_config_(formats.front().codec),
+      times_(media::kVideoTimescale),
       map_(media::kVideoTimescale),
       wall_offset_us_(WallOffset()),
-      waiting_since_us_(clock.MonotonicUs()) {
+      idle_since_us_(clock.MonotonicUs()) {
   map_.SetWallOffset(wall_offset_us_);
   for (const RtpFormat& format : formats) {
     if (format.kind == TrackKind::kAudio) {
@@ -56,6 +59,36 @@ void RunWriter::OnSample(Sample sample) {
 
 void RunWriter::OnPicture(Sample sample) {
   ++pictures_;
+  sample.pts = times_.Place(sample.pts, sample.received_us);
+  if (times_.changed()) {
+    InterruptRun(GapCause::kCameraFault, times_.by_arrival()
+                                             ? "the camera's timestamps stand still or run back"
+                                             : "the camera's timestamps are right again");
+    RestartTime();
+  }
+  if (!run_) return TakePicture(std::move(sample));
+  const bool fits = map_.Fits(sample.pts, sample.received_us);
+  if (!wild_) {
+    if (fits) return TakePicture(std::move(sample));
+    // Whether time jumped or one picture is wild, the next one tells.
+    wild_ = std::move(sample);
+    return;
+  }
+  Sample wild = *std::exchange(wild_, std::nullopt);
+  if (fits) {
+    PutBetween(wild, sample.pts);
+    times_.GoOnFrom(sample.pts);
+  }
+  TakePicture(std::move(wild));
+  TakePicture(std::move(sample));
+}
+
+void RunWriter::PutBetween(Sample& wild, int64_t next) const {
+  wild.pts = next > run_->last ? run_->last + (next - run_->last) / 2 : run_->last + 1;
+  wild.damaged = true;
+}
+
+void RunWriter::TakePicture(Sample sample) {
   if (!FollowClock(sample)) return;
   const bool sets_in_band = video_config_.AddFrom(sample.data);
   const bool sync = sample.sync != Sync::kNone;
@@ -71,14 +104,26 @@ void RunWriter::OnPicture(Sample sample) {
     InterruptRun(GapCause::kStreamChange, "a run ends after a day");
     same_clock_ = true;
   }
-  if (!run_ && sync && !sample.damaged) BeginRun(sample);
   if (!run_) {
-    ++dropped_samples_;
-    return;
+    Met met = sync ? Met::kDamagedSync : Met::kPicture;
+    if (sync && !sample.damaged) {
+      BeginRun(sample);
+      met = video_ ? Met::kArchiveRefused : Met::kSyncWithoutSets;
+    }
+    if (!run_) {
+      met_ = std::max(met_, met);
+      ++dropped_samples_;
+      return;
+    }
   }
   if (sync && !sets_in_band) {
     sample.data = WithParameterSets(run_->video, std::move(sample.data));
   }
+  PushPicture(std::move(sample));
+}
+
+void RunWriter::PushPicture(Sample sample) {
+  idle_since_us_ = clock_.MonotonicUs();
   run_->last = std::max(run_->last, sample.pts);
   sample.pts -= run_->base;
   Push(std::move(sample));
@@ -99,11 +144,17 @@ bool RunWriter::FollowClock(const Sample& sample) {
   } else if (map_.Observe(sample.pts, sample.received_us)) {
     return true;
   }
+  RestartTime();
+  times_.JumpedTo(sample.pts, sample.received_us);
+  return map_.Observe(sample.pts, sample.received_us);
+}
+
+// What was learnt of the camera's time means nothing any more.
+void RunWriter::RestartTime() {
   map_ = ClockMap(media::kVideoTimescale);
   map_.SetWallOffset(wall_offset_us_);
   same_clock_ = false;
   if (aligner_) aligner_->ForgetVideo();
-  return map_.Observe(sample.pts, sample.received_us);
 }
 
 void RunWriter::BeginRun(const Sample& sample) {
@@ -121,8 +172,7 @@ void RunWriter::BeginRun(const Sample& sample) {
                                      : storage::ClockState::kUnsynchronised;
   info.camera_offset_us = camera_offset_us_;
   auto recording = archive_.Begin(std::move(info));
-  refused_ = !recording;
-  if (refused_) {
+  if (!recording) {
     retry_begin_us_ = now_us + kRetryBeginUs;
     gaps_.Interrupt(GapCause::kDiskFailed, recording.message());
     return;
@@ -164,6 +214,7 @@ void RunWriter::OnReport(TrackKind kind, const TrackReport& report) {
     if (aligner_) aligner_->SetAudioReport(report);
     return;
   }
+  if (times_.by_arrival()) return;  // It speaks of a time that is not used.
   if (aligner_) aligner_->SetVideoReport(report);
   if (map_.envelope().empty()) return;
   camera_offset_us_ = report.camera_utc_us - map_.Peek(report.time);
@@ -188,9 +239,15 @@ void RunWriter::Append(media::Fragment fragment) {
 
 void RunWriter::EndRun() {
   if (!run_) return;
+  if (wild_) {
+    Sample wild = *std::exchange(wild_, std::nullopt);
+    PutBetween(wild, run_->last + 2 * media::kVideoTimescale / kGuessedFrameRate);
+    PushPicture(std::move(wild));
+  }
   while (auto fragment = run_->fragmenter->Flush()) Append(std::move(*fragment));
   run_.reset();
-  waiting_since_us_ = clock_.MonotonicUs();
+  idle_since_us_ = clock_.MonotonicUs();
+  met_ = Met::kNothing;
 }
 
 void RunWriter::InterruptRun(GapCause cause, const std::string& detail) {

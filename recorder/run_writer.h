@@ -2,7 +2,8 @@
 //
 // A run begins at the first whole sync sample and ends when the session does, when time jumps, when
 // parameters change, when pictures stay away, when the wall clock is set, and after 24 hours. What
-// is missing between two runs goes on record by the gap keeper.
+// is missing between two runs goes on record by the gap keeper. One picture alone whose time is wild
+// ends nothing: it is put between its neighbours, and its fragment flagged as damaged.
 //
 // Invariant: a run's media time begins at 0 with its first picture; its UTC rises. Of a run that
 //            goes on with the same clock as the one before it, the start is exactly the end of that
@@ -21,6 +22,7 @@
 #include "recorder/audio_aligner.h"
 #include "recorder/clock_map.h"
 #include "recorder/gap_keeper.h"
+#include "recorder/picture_times.h"
 #include "recorder/rtp_track.h"
 #include "recorder/video_config.h"
 #include "storage/archive.h"
@@ -49,11 +51,17 @@ class RunWriter : public SampleSink {
   // Gives the archive what is held and ends the run. What follows is missing for no reason yet.
   void EndRun();
 
+  // The same when it is known why. What follows is missing because of that.
+  void InterruptRun(index::GapCause cause, const std::string& detail);
+
   bool in_run() const { return run_ != nullptr; }
-  // The archive took no run when it was last asked.
-  bool refused() const { return refused_; }
-  // Since when no sync sample has come; monotonic.
-  int64_t waiting_since_us() const { return waiting_since_us_; }
+  // What has come of a picture that a run can begin with, at most.
+  enum class Met : uint8_t { kNothing, kPicture, kDamagedSync, kSyncWithoutSets, kArchiveRefused };
+  Met met() const { return met_; }
+  // Monotonic: when the latest picture of the run came; without a run, when the last one ended.
+  int64_t idle_since_us() const { return idle_since_us_; }
+  // The camera's own times are of no use.
+  bool timed_by_arrival() const { return times_.by_arrival(); }
   uint64_t pictures() const { return pictures_; }
   uint64_t dropped_samples() const { return dropped_samples_; }
   const std::string& tracks() const { return tracks_; }
@@ -70,10 +78,13 @@ class RunWriter : public SampleSink {
   };
 
   void OnPicture(media::Sample sample);
+  void PutBetween(media::Sample& wild, int64_t next) const;
+  void TakePicture(media::Sample sample);
   void OnAudio(media::Sample sample);
   bool FollowClock(const media::Sample& sample);
+  void RestartTime();
   void BeginRun(const media::Sample& sample);
-  void InterruptRun(index::GapCause cause, const std::string& detail);
+  void PushPicture(media::Sample sample);
   TimeUs MapPicture(int64_t ticks);
   void Push(media::Sample sample);
   void Append(media::Fragment fragment);
@@ -87,14 +98,16 @@ class RunWriter : public SampleSink {
   std::optional<media::TrackConfig> audio_;
   VideoConfig video_config_;
   std::optional<media::TrackConfig> video_;  // By what the camera said last.
+  PictureTimes times_;
   ClockMap map_;
+  std::optional<media::Sample> wild_;  // The latest picture: its time fits nowhere. In a run only.
   std::optional<AudioAligner> aligner_;
   int64_t wall_offset_us_;
-  bool refused_ = false;
   bool same_clock_ = false;  // The next run goes on with the clock of the one before.
   std::unique_ptr<OpenRun> run_;
 
-  int64_t waiting_since_us_;
+  int64_t idle_since_us_;
+  Met met_ = Met::kNothing;
   int64_t retry_begin_us_ = 0;
   uint64_t pictures_ = 0;
   uint64_t dropped_samples_ = 0;

@@ -194,14 +194,22 @@ void FakeCamera::ServeConnection(int fd) {
       }
       const std::string answer = answer_(request);
       if (answer == kHangUp) return;
+      // Not between the pieces of what the test's thread sends.
+      const std::lock_guard lock(mutex_);
       if (send(fd, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) return;
     }
   }
 }
 
-void FakeCamera::Send(const Bytes& bytes) {
+bool FakeCamera::Send(const Bytes& bytes) {
   const std::lock_guard lock(mutex_);
-  if (connection_ >= 0) (void)send(connection_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return connection_ >= 0 && send(connection_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                                 static_cast<ssize_t>(bytes.size());
+}
+
+int FakeCamera::connections() const {
+  const std::lock_guard lock(mutex_);
+  return connections_;
 }
 
 bool FakeCamera::SendAndAwait(Bytes bytes) {

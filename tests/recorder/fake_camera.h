@@ -44,12 +44,13 @@ class FakeCamera {
   static std::string Respond(const Request& request, const std::string& status,
                              const std::string& headers = {}, const std::string& body = {});
 
-  // Sends to the present connection.
-  void Send(const Bytes& bytes);
+  // Sends to the present connection; false when there is none, or it broke.
+  bool Send(const Bytes& bytes);
   // The same, with a request behind it, and waits for the answer: the other side has then dealt with
   // all of it, and a test may move its clock on. False when there is no connection.
   bool SendAndAwait(Bytes bytes);
   void HangUp();
+  int connections() const;  // So far.
 
   // Over UDP, from the ports that Usual() announces to those of the client's first SETUP.
   void SendUdp(const Bytes& packet);

@@ -180,6 +180,39 @@ TEST_F(RecorderTest, NothingIsPromisedBeforeTheFirstSyncSample) {
   EXPECT_EQ(Status().last_error, "");
 }
 
+TEST_F(RecorderTest, PacketsWithoutPicturesAreAGapWithACauseAndHeal) {
+  Start();
+  ASSERT_TRUE(AwaitRecording());
+  const auto send_until = [this](const Bytes& packet, const std::string& error) {
+    return Await([&] {
+      (void)camera_.SendAndAwait(test::Interleaved(0, packet));
+      clock_.Advance(500 * kUsPerMs);
+      return Status().last_error.find(error) != std::string::npos;
+    });
+  };
+  ASSERT_TRUE(send_until({0x80, 0x60, 0}, "packets were no RTP"));
+  EXPECT_THAT(Status().last_error, HasSubstr("no picture for 12 s; "));
+  EXPECT_EQ(Status().state, CameraState::kConnecting);
+  EXPECT_EQ(archive_.Read().open_gaps.begin()->second.cause, GapCause::kCameraFault);
+  EXPECT_TRUE(archive_.Read().runs[0].ended);
+  ASSERT_TRUE(AwaitRecording(2));
+  ASSERT_TRUE(Await([&] { return Status().last_error.empty(); }));
+  EXPECT_EQ(Status().reconnects, 0u);
+  // Those of another source and type are nothing to this track: no loss, no new source.
+  const uint64_t lost = Status().lost_packets;
+  ASSERT_TRUE(send_until(test::Rtp(7, 7, true, test::Idr(), 97, 99), "of payload type 97, not 96"));
+  EXPECT_EQ(Status().lost_packets, lost);
+}
+
+TEST_F(RecorderTest, AVolumeThatTakesNothingIsNotTheCamerasFault) {
+  archive_.RefuseRuns(true);
+  Start();
+  ASSERT_TRUE(AwaitRequests("PLAY", 1));
+  for (int i = 0; i < 15 * 25; ++i) SendPicture(true);
+  EXPECT_EQ(archive_.Read().open_gaps.begin()->second.cause, GapCause::kDiskFailed);
+  EXPECT_EQ(Status().reconnects, 0u);
+}
+
 TEST_F(RecorderTest, ARefusedConnectionIsTriedAgainWithBackoff) {
   archive_.SetRecordedUntil(kStart - kUsPerMinute);
   std::string url;

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "media/audio.h"
@@ -216,6 +217,165 @@ TEST_F(RunWriterTest, AJumpOfRtpTimeBeginsARun) {
     EXPECT_EQ(Runs()[static_cast<size_t>(i)].fragments[0].info.start_us,
               kStart + i * 50 * kFrameUs);
     EXPECT_EQ(Runs()[static_cast<size_t>(i)].fragments[0].info.tracks[0].base_decode_time, 0);
+  }
+}
+
+TEST_F(RunWriterTest, AStepOfADayIsAGapForwardAndAnOverlapBack) {
+  Make();
+  Pictures(50);
+  clock_.Step(kUsPerDay);
+  Pictures(50);
+  clock_.Step(-kUsPerDay);
+  Pictures(50);
+  writer_->EndRun();
+  ASSERT_EQ(Runs().size(), 3u);
+  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kStart + 50 * kFrameUs + kUsPerDay);
+  // What was recorded by the wrong clock stands where it was put; nothing is laid over it.
+  EXPECT_EQ(Runs()[2].fragments[0].info.start_us, kStart + 100 * kFrameUs);
+  ASSERT_EQ(Gaps().size(), 1u);
+  EXPECT_EQ(Gaps()[0].cause, GapCause::kClockStep);
+}
+
+TEST_F(RunWriterTest, ARunOf1970IsMarkedAndTheNextBeginsWhenTheClockIsSet) {
+  clock_.Step(-kStart);
+  clock_.SetSynchronised(false);
+  Make();
+  Pictures(50);
+  clock_.Step(kStart);
+  clock_.SetSynchronised(true);
+  Pictures(50);
+  writer_->EndRun();
+  ASSERT_EQ(Runs().size(), 2u);
+  EXPECT_EQ(Runs()[0].info.clock, storage::ClockState::kUnsynchronised);
+  EXPECT_EQ(Runs()[0].fragments[0].info.start_us, 0);
+  EXPECT_EQ(Runs()[1].info.clock, storage::ClockState::kSynchronised);
+  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kStart + 50 * kFrameUs);
+  ASSERT_EQ(Gaps().size(), 1u);
+  EXPECT_EQ(Gaps()[0].cause, GapCause::kClockStep);
+}
+
+TEST_F(RunWriterTest, ACameraThatSends21InsteadOf25HasNoPhantomGap) {
+  Make();
+  // RTP time is when pictures were taken, whatever the camera declares.
+  constexpr int64_t k21Us = kUsPerSecond / 21;
+  for (int64_t i = 0; i < 21 * 600; ++i) {
+    writer_->Tick();
+    Picture(i % 25 == 0);
+    clock_.Advance(k21Us);
+  }
+  writer_->EndRun();
+  const auto runs = Runs();
+  ASSERT_EQ(runs.size(), 1u);
+  EXPECT_TRUE(Gaps().empty());
+  TimeUs end_us = runs[0].fragments[0].info.start_us;
+  EXPECT_NEAR(static_cast<double>(end_us - kStart), 0, 50);
+  for (const auto& fragment : runs[0].fragments) {
+    EXPECT_EQ(fragment.info.start_us, end_us);
+    end_us = fragment.info.end_us;
+  }
+  EXPECT_NEAR(static_cast<double>(end_us - kStart), 21 * 600 * k21Us, 50'000);
+}
+
+TEST_F(RunWriterTest, ACameraThatCounts25AndSends21IsPutRightWhenItIsASecondOff) {
+  Make();
+  // Its RTP time goes 40 ms a picture, which takes 47.6: 16 % slow, no drift that may be followed.
+  TimeUs end_us = kStart;
+  int64_t ticks = 0;
+  for (int64_t i = 0; i < 21 * 600; ++i, ticks += 3'600) {
+    writer_->Tick();
+    rtp_base_ = ticks - std::llround(static_cast<double>(clock_.MonotonicUs() - 1) * 0.09);
+    Picture(i % 25 == 0);
+    clock_.Advance(kUsPerSecond / 21);
+  }
+  writer_->EndRun();
+  // No instant is off by more than the map allows, plus what it takes to be sure.
+  for (const auto& run : Runs()) {
+    EXPECT_GE(run.fragments.front().info.start_us, end_us);
+    end_us = run.fragments.back().info.end_us;
+  }
+  EXPECT_NEAR(static_cast<double>(end_us - clock_.NowUs()), 0, 8 * kUsPerSecond);
+  for (const index::Gap& gap : Gaps()) {
+    EXPECT_EQ(gap.cause, GapCause::kStreamChange);
+    EXPECT_EQ(gap.detail, "the camera's timestamps jumped");
+  }
+}
+
+TEST_F(RunWriterTest, OneWildTimestampEndsNoRunAndKeepsItsPicture) {
+  for (const int64_t wild : {2'000'000'000, -2'000'000'000, 200'000, -200'000}) {
+    SCOPED_TRACE(wild);
+    Make();
+    const size_t runs_before = Runs().size();
+    Pictures(50);
+    rtp_base_ += wild;
+    Picture(false);
+    rtp_base_ -= wild;
+    clock_.Advance(kFrameUs);
+    Pictures(49);
+    writer_->EndRun();
+    const auto runs = Runs();
+    ASSERT_EQ(runs.size(), runs_before + 1);
+    size_t pictures = 0;
+    uint32_t flags = 0;
+    for (const auto& fragment : runs.back().fragments) {
+      pictures += fragment.info.tracks[0].samples.size();
+      flags |= fragment.info.flags;
+    }
+    EXPECT_EQ(pictures, 100u);
+    EXPECT_NE(flags & media::kDamaged, 0u);
+  }
+  EXPECT_TRUE(Gaps().empty());
+}
+
+TEST_F(RunWriterTest, AWildTimestampAsTheLastOneIsKeptToo) {
+  Make();
+  Pictures(25);
+  rtp_base_ += 2'000'000'000;
+  Picture(false);
+  writer_->EndRun();
+  ASSERT_EQ(Runs().size(), 1u);
+  EXPECT_EQ(Runs()[0].fragments.back().info.tracks[0].samples.size(), 26u);
+  EXPECT_EQ(Runs()[0].fragments.back().info.end_us, kStart + 26 * kFrameUs);
+}
+
+TEST_F(RunWriterTest, TimesThatStandOrRunBackAreReplacedByArrivalUntilTheyAreRight) {
+  for (const int64_t per_picture : {0, -3'600, -180'000}) {
+    SCOPED_TRACE(per_picture);
+    Make();
+    const TimeUs begun_us = clock_.NowUs();
+    const size_t runs_before = Runs().size();
+    const size_t gaps_before = Gaps().size();
+    Pictures(25);
+    int64_t ticks = rtp_base_ + 100'000'000;
+    for (int64_t i = 0; i < 250; ++i, ticks += per_picture) {
+      rtp_base_ = ticks - std::llround(static_cast<double>(clock_.MonotonicUs() - 1) * 0.09);
+      writer_->Tick();
+      Picture(i % 25 == 0);
+      clock_.Advance(kFrameUs);
+    }
+    EXPECT_TRUE(writer_->timed_by_arrival());
+    Pictures(250);
+    EXPECT_FALSE(writer_->timed_by_arrival());
+    writer_->EndRun();
+    const auto runs = Runs();
+    TimeUs end_us = begun_us;
+    int64_t footage_us = 0;
+    for (size_t i = runs_before; i < runs.size(); ++i) {
+      for (const auto& fragment : runs[i].fragments) {
+        EXPECT_GE(fragment.info.start_us, end_us);
+        end_us = fragment.info.end_us;
+        footage_us += end_us - fragment.info.start_us;
+      }
+    }
+    EXPECT_NEAR(static_cast<double>(end_us), static_cast<double>(clock_.NowUs()), 2'000);
+    // Two seconds to be sure, a group of pictures at each change.
+    EXPECT_GT(footage_us, clock_.NowUs() - begun_us - 5 * kUsPerSecond);
+    const auto gaps = Gaps();
+    const auto is_told = [](const index::Gap& gap) {
+      return gap.cause == GapCause::kCameraFault &&
+             gap.detail == "the camera's timestamps stand still or run back";
+    };
+    EXPECT_EQ(
+        std::count_if(gaps.begin() + static_cast<ptrdiff_t>(gaps_before), gaps.end(), is_told), 1);
   }
 }
 
