@@ -156,7 +156,7 @@ void CameraSession::Recording(int64_t now_us) {
 
 std::string CameraSession::WhyNoFootage(int64_t waited_us) const {
   const auto seconds = waited_us / kUsPerSecond;
-  switch (writer_->in_run() ? RunWriter::Met::kNothing : writer_->met()) {
+  switch (writer_->met()) {
     case RunWriter::Met::kPicture:
       return fmt::format("no sync sample for {} s", seconds);
     case RunWriter::Met::kDamagedSync:

@@ -177,6 +177,7 @@ void RunWriter::BeginRun(const Sample& sample) {
     gaps_.Interrupt(GapCause::kDiskFailed, recording.message());
     return;
   }
+  met_ = Met::kNothing;
   run_ = std::make_unique<OpenRun>();
   run_->base = run_->last = sample.pts;
   run_->video = *video_;

@@ -55,7 +55,7 @@ class RunWriter : public SampleSink {
   void InterruptRun(index::GapCause cause, const std::string& detail);
 
   bool in_run() const { return run_ != nullptr; }
-  // What has come of a picture that a run can begin with, at most.
+  // What has come of a picture that a run can begin with, at most; kNothing in a run.
   enum class Met : uint8_t { kNothing, kPicture, kDamagedSync, kSyncWithoutSets, kArchiveRefused };
   Met met() const { return met_; }
   // Monotonic: when the latest picture of the run came; without a run, when the last one ended.

@@ -211,6 +211,13 @@ TEST_F(RecorderTest, AVolumeThatTakesNothingIsNotTheCamerasFault) {
   for (int i = 0; i < 15 * 25; ++i) SendPicture(true);
   EXPECT_EQ(archive_.Read().open_gaps.begin()->second.cause, GapCause::kDiskFailed);
   EXPECT_EQ(Status().reconnects, 0u);
+  archive_.RefuseRuns(false);
+  ASSERT_TRUE(AwaitRecording());
+  ASSERT_TRUE(Await([&] {
+    (void)camera_.SendAndAwait(test::Interleaved(0, {0x80, 0x60, 0}));
+    clock_.Advance(500 * kUsPerMs);
+    return Status().last_error.find("no picture for 12 s") != std::string::npos;
+  }));
 }
 
 TEST_F(RecorderTest, ARefusedConnectionIsTriedAgainWithBackoff) {
