@@ -119,6 +119,11 @@ net::HttpResponse GetHealth(Context&, const Call&);
 net::HttpResponse GetReadiness(Context&, const Call&);
 net::HttpResponse GetMetrics(Context&, const Call&);
 
+net::HttpResponse ListNotes(Context&, const Call&);
+net::HttpResponse AddNote(Context&, const Call&);
+net::HttpResponse ListClockChecks(Context&, const Call&);
+net::HttpResponse AddClockCheck(Context&, const Call&);
+
 net::HttpResponse ListUsers(Context&, const Call&);
 net::HttpResponse AddUser(Context&, const Call&);
 net::HttpResponse AddToken(Context&, const Call&);

@@ -6,6 +6,7 @@
 
 #include "api/byte_range.h"
 #include "api/context.h"
+#include "api/upkeep.h"
 #include "query/clip.h"
 #include "query/timeline.h"
 
@@ -48,13 +49,16 @@ Json GapsToJson(const std::vector<index::Gap>& gaps) {
 Json ToJson(const query::Timeline& timeline) {
   Json spans = Json::array();
   for (const query::Span& span : timeline.spans) {
-    spans.push_back({{"start", FormatTime(span.range.start_us)},
-                     {"end", FormatTime(span.range.end_us)},
-                     {"run", span.run.text()},
-                     {"segments", span.segments},
-                     {"open", span.open},
-                     {"clock_unsynchronised", span.clock_unsynchronised},
-                     {"lost_packets", span.lost_packets}});
+    spans.push_back(
+        {{"start", FormatTime(span.range.start_us)},
+         {"end", FormatTime(span.range.end_us)},
+         {"run", span.run.text()},
+         {"segments", span.segments},
+         {"open", span.open},
+         {"clock_unsynchronised", span.clock_unsynchronised},
+         {"lost_packets", span.lost_packets},
+         {"camera_offset_min_us", span.camera_offset ? Json(span.camera_offset->min_us) : Json()},
+         {"camera_offset_max_us", span.camera_offset ? Json(span.camera_offset->max_us) : Json()}});
   }
   const int64_t asked_us = std::max<int64_t>(0, timeline.range.duration_us());
   return {{"camera", timeline.stream.camera.text()},
@@ -278,6 +282,8 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
                {request.stream.camera}, request.range, asked.reason);
   const auto clip = PlanClip(context, request);
   const query::ClipReport& report = clip->report();
+  const ClockChecksAround checks =
+      FindClockChecks(context, request.stream.camera, report.shown.start_us);
   return JsonResponse(
       {{"camera", request.stream.camera.text()},
        {"stream", StreamName(request.stream.stream)},
@@ -290,6 +296,10 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
        {"duration_us", report.duration_us},
        {"missing_us", report.missing_us},
        {"missing", GapsToJson(report.missing)},
+       {"camera_clock",
+        {{"offset_us", report.camera_offset_us ? Json(*report.camera_offset_us) : Json()},
+         {"check_before", ClockCheckToJson(checks.before)},
+         {"check_after", ClockCheckToJson(checks.after)}}},
        {"size_bytes", clip->size()},
        {"etag", "\"" + clip->etag() + "\""},
        {"file_name", FileName(request.stream.camera.text(), request.range.start_us)}});

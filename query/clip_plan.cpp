@@ -139,6 +139,9 @@ class Planner {
       shown.push_back({first ? cut.start.shown_us : cut.origin_us, cut.end.shown_us});
     }
     report.shown = shown.front();
+    const Cut& first = cuts_.front();
+    const Stretch::Piece& piece = first.stretch->pieces[first.start.sync.fragment];
+    report.camera_offset_us = loaded_.segments[piece.segment].footage.row.camera_offset_us;
     for (const TimeRange& range : shown) {
       report.shown.end_us = std::max(report.shown.end_us, range.end_us);
     }

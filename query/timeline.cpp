@@ -15,6 +15,12 @@ using storage::FootageSegment;
 constexpr std::string_view kBeforeFirst = "before the first recording";
 constexpr std::string_view kAfterNow = "later than now";
 
+void Widen(std::optional<Span::CameraOffset>& offset, int64_t offset_us) {
+  if (!offset) offset = {offset_us, offset_us};
+  offset->min_us = std::min(offset->min_us, offset_us);
+  offset->max_us = std::max(offset->max_us, offset_us);
+}
+
 // Whole segments to spans; not yet cut to the range.
 std::vector<Span> ChainSegments(const std::vector<FootageSegment>& segments) {
   std::vector<Span> spans;
@@ -35,6 +41,7 @@ std::vector<Span> ChainSegments(const std::vector<FootageSegment>& segments) {
     span->open = segment.open != nullptr;
     span->clock_unsynchronised |= row.clock_unsynchronised;
     span->lost_packets += row.lost_packets;
+    if (row.camera_offset_us) Widen(span->camera_offset, *row.camera_offset_us);
   }
   std::stable_sort(spans.begin(), spans.end(), [](const Span& a, const Span& b) {
     return a.range.start_us < b.range.start_us;

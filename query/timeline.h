@@ -11,6 +11,7 @@
 // later.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "storage/footage.h"
@@ -32,6 +33,12 @@ struct Span {
   bool open = false;  // Its last segment is still being written.
   bool clock_unsynchronised = false;
   uint64_t lost_packets = 0;  // In its segments, whole.
+  // The camera's clock less ours, as its sender reports told at the start of each of its segments.
+  struct CameraOffset {
+    int64_t min_us;
+    int64_t max_us;
+  };
+  std::optional<CameraOffset> camera_offset;  // Nothing when no segment has one.
 };
 
 struct Timeline {

@@ -121,6 +121,20 @@ TEST(Timeline, TwoContiguousSegmentsAndOneAYearLaterAreTwoSpans) {
   EXPECT_THAT(after.gaps, ElementsAre(IsGap(year + 60 * kUsPerSecond, now, GapCause::kUnknown)));
 }
 
+TEST(Timeline, ASpanTellsTheRangeOfItsSegmentsCameraOffsets) {
+  RowFootage footage;
+  footage.Add(1, At(0), At(60)).row.camera_offset_us = 3'000'000;
+  footage.Add(1, At(60), At(120));
+  footage.Add(1, At(120), At(180)).row.camera_offset_us = -2'000'000;
+  footage.Add(2, At(200), At(260));
+  const Timeline timeline = footage.Ask(At(0), At(260));
+  ASSERT_EQ(timeline.spans.size(), 2U);
+  ASSERT_TRUE(timeline.spans[0].camera_offset.has_value());
+  EXPECT_EQ(timeline.spans[0].camera_offset->min_us, -2'000'000);
+  EXPECT_EQ(timeline.spans[0].camera_offset->max_us, 3'000'000);
+  EXPECT_FALSE(timeline.spans[1].camera_offset.has_value());
+}
+
 TEST(Timeline, AGapIsExactlyItsHole) {
   RowFootage footage;
   footage.Add(1, At(1000), At(1010));
