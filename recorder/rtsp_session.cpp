@@ -117,6 +117,7 @@ void RtspSession::OnOptions(const RtspResponse& response) {
 void RtspSession::OnDescribe(const RtspResponse& response) {
   const auto sdp = ParseSdp(response.body);
   if (!sdp) return Fail(GapCause::kCameraFault, sdp.message());
+  handler_.OnDescription(*sdp);
   std::string base = options_.connection.url.text;
   for (const std::string_view name : {"Content-Location", "Content-Base"}) {
     if (IsUsableUrl(response.Find(name))) base = response.Find(name);

@@ -41,6 +41,8 @@ class RtspSession : private RtspConnection::Handler, private MediaTransport::Sin
   class Handler {
    public:
     virtual ~Handler() = default;
+    // All that the camera says it sends, before tracks are chosen.
+    virtual void OnDescription(const Sdp&) {}
     // Tracks are set up, video first; media may come from now on.
     virtual void OnReady(const std::vector<RtpFormat>& formats) = 0;
     virtual void OnRtp(size_t track, ByteSpan packet, int64_t received_us) = 0;
