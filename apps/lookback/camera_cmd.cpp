@@ -7,8 +7,6 @@
 namespace lookback::app {
 namespace {
 
-constexpr uint64_t kMaxPasswordFileBytes = 4'096;
-
 constexpr const char* kTransportHelp = "auto (tcp, and udp when the camera refuses), tcp or udp";
 constexpr const char* kTlsHelp =
     "whom to believe behind rtsps://: verify (default), pin:SHA256, insecure";
@@ -32,14 +30,6 @@ struct CameraChange {
 };
 
 std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
-
-// The first line of the file, so that an editor's line end is no part of it.
-Result<std::string> ReadPassword(FileSystem& files, const std::string& path) {
-  auto bytes = ReadFile(files, path, kMaxPasswordFileBytes);
-  if (!bytes) return Pass(bytes.error(), "--password-file");
-  const std::string_view text = AsText(*bytes);
-  return std::string(text.substr(0, text.find_first_of("\r\n")));
-}
 
 Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files) {
   Json body = {{"id", camera.id}, {"url", camera.url}, {"audio", camera.audio}};
@@ -249,6 +239,8 @@ void AddCameraCommands(Commands& commands) {
       .AddClient(group, "status", "How a camera does, or all of them.",
                  [id](Client& client) { return ShowStatus(client, *id); })
       ->add_option("id", *id);
+  AddUpkeepCommands(commands, group);
+  AddProbeCommand(commands, group);
 }
 
 }  // namespace lookback::app

@@ -7,6 +7,8 @@
 namespace lookback::app {
 namespace {
 
+constexpr uint64_t kMaxPasswordFileBytes = 4'096;
+
 std::string Environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -99,6 +101,13 @@ Result<std::string> DefaultDataDirectory() {
     return JoinPath(home, ".local/share/lookback");
   }
   return Fail(Code::kInvalid, "neither XDG_DATA_HOME nor HOME is set; name the store by --data");
+}
+
+Result<std::string> ReadPassword(FileSystem& files, const std::string& path) {
+  auto bytes = ReadFile(files, path, kMaxPasswordFileBytes);
+  if (!bytes) return Pass(bytes.error(), "--password-file");
+  const std::string_view text = AsText(*bytes);
+  return std::string(text.substr(0, text.find_first_of("\r\n")));
 }
 
 std::string DefaultTokenFile(const std::string& data) {

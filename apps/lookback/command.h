@@ -77,11 +77,16 @@ void AddRangeOptions(CLI::App* command, WrittenRange& range, bool required);
 Result<std::string> DefaultDataDirectory();
 std::string DefaultTokenFile(const std::string& data);
 
+// For --password-file: the first line of it, so that an editor's line end is no part of it.
+Result<std::string> ReadPassword(FileSystem& files, const std::string& path);
+
 // Parses the line and runs what it says; the exit code.
 int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files);
 
 void AddServeCommand(Commands& commands);
 void AddCameraCommands(Commands& commands);
+void AddUpkeepCommands(Commands& commands, CLI::App* camera_group);
+void AddProbeCommand(Commands& commands, CLI::App* camera_group);
 void AddFootageCommands(Commands& commands);
 void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);

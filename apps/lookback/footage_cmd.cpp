@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "apps/lookback/camera_clock.h"
 #include "apps/lookback/clip_fetch.h"
 #include "apps/lookback/command.h"
 #include "apps/lookback/coverage.h"
@@ -52,7 +53,7 @@ Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
       fmt::format("{}, {}\n", Printable(TextOf(timeline, "camera")), ScreenRange(range, zone)) +
       CoverageText(timeline, range, zone);
   const bool happened = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us") > 0;
-  if (happened) text += TimelineTable(timeline, zone).Text();
+  if (happened) text += TimelineClockLine(timeline) + TimelineTable(timeline, zone).Text();
   PrintText(text);
   return kExitOk;
 }
@@ -111,6 +112,7 @@ std::string ClipText(const FootageOptions& options, const ClipReceipt& receipt, 
                   FormatBytes(static_cast<uint64_t>(NumberOf(description, "size_bytes"))));
   text += covers == asked ? asked + "\n" : fmt::format("asked  {}\nshows  {}\n", asked, covers);
   text += fmt::format("SHA-256 {}\n", receipt.sha256);
+  text += ClipClockLines(description, zone);
   if (missing_us == 0) return text + "nothing is missing\n";
   return text +
          fmt::format("{} of {} are missing:\n", ScreenDuration(missing_us),
@@ -133,7 +135,8 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
           {"shown", description.value("shown", Json())},
           {"complete", missing_us == 0},
           {"missing_us", missing_us},
-          {"missing", ListOf(description, "missing")}};
+          {"missing", ListOf(description, "missing")},
+          {"camera_clock", description.value("camera_clock", Json())}};
 }
 
 // Before anybody is asked: a clip that cannot be written is no access to footage either.

@@ -56,18 +56,19 @@ Result<TimeUs> ResolveLocal(std::string_view option, const std::string& date,
 
 }  // namespace
 
+Result<TimeUs> ResolveTime(std::string_view option, const std::string& text,
+                           const std::string& date, const TimeZone& zone) {
+  if (!date.empty() && IsTimeOfDay(text)) return ResolveLocal(option, date, text, zone);
+  return ResolveInstant(option, text, !date.empty());
+}
+
 Result<TimeRange> ResolveRange(const WrittenRange& written, const TimeZone& zone) {
   const bool dated = !written.date.empty();
   const bool start_local = dated && IsTimeOfDay(written.start);
   const bool end_local = dated && IsTimeOfDay(written.end);
   TimeRange range;
-  if (start_local) {
-    LB_TRY_ASSIGN(start, ResolveLocal("--start", written.date, written.start, zone));
-    range.start_us = start;
-  } else {
-    LB_TRY_ASSIGN(start, ResolveInstant("--start", written.start, dated));
-    range.start_us = start;
-  }
+  LB_TRY_ASSIGN(start, ResolveTime("--start", written.start, written.date, zone));
+  range.start_us = start;
   if (!end_local) {
     LB_TRY_ASSIGN(end, ResolveInstant("--end", written.end, dated));
     range.end_us = end;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 #include "base/time_zone.h"
@@ -24,5 +25,9 @@ struct WrittenRange {
 // `zone`. A local end that is earlier in the day than the start is of the next day; "24:00" is the
 // end of the day.
 Result<TimeRange> ResolveRange(const WrittenRange& written, const TimeZone& zone);
+
+// One instant by the same rules, as written after `option`.
+Result<TimeUs> ResolveTime(std::string_view option, const std::string& text,
+                           const std::string& date, const TimeZone& zone);
 
 }  // namespace lookback::app

@@ -248,6 +248,34 @@ TEST_F(CommandLineTest, AFloorWithoutItsAtFloorIsRefusedBeforeAnybodyIsAsked) {
   EXPECT_THAT(asked_.path, IsEmpty());
 }
 
+TEST_F(CommandLineTest, AClockCheckNeedsBothTimesAndTakesLocalOnesOfOneDay) {
+  const Said half = Ask({"camera", "clock", "gate", "--shown", "2026-05-04T22:00:00Z"});
+  EXPECT_EQ(half.exit_code, 2);
+  EXPECT_THAT(half.err, HasSubstr("--true"));
+  const Said days = Ask({"camera", "clock", "gate", "--date", "2026-05-04", "--shown", "00:00:02",
+                         "--true", "23:59:58"});
+  EXPECT_EQ(days.exit_code, 2);
+  EXPECT_THAT(days.err, HasSubstr("two days"));
+  EXPECT_THAT(asked_.path, IsEmpty());
+  const Said said = Ask({"camera", "clock", "gate", "--date", "2026-05-04", "--shown", "22:00:03",
+                         "--true", "22:00:00", "--note", "radio clock"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(asked_.path, "/api/v1/cameras/gate/clock-checks");
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"shown": "2026-05-04T14:00:03Z",
+                "true": "2026-05-04T14:00:00Z", "note": "radio clock"})"));
+}
+
+TEST_F(CommandLineTest, ANoteIsSentAsItIsSaid) {
+  EXPECT_EQ(Ask({"camera", "note", "gate", "--kind", "rumour", "--text", "x"}).exit_code, 2);
+  EXPECT_THAT(asked_.path, IsEmpty());
+  const Said said = Ask({"camera", "note", "gate", "--kind", "repair", "--text", "lens cleaned",
+                         "--date", "2026-05-04", "--at", "22:00"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(asked_.path, "/api/v1/cameras/gate/notes");
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"kind": "repair", "text": "lens cleaned",
+                "at": "2026-05-04T14:00:00Z"})"));
+}
+
 TEST_F(CommandLineTest, APasswordIsTheFirstLineOfItsFileAndIsNotPrinted) {
   const std::string file = directory_.Path("password");
   std::ofstream(file) << "correct horse\r\n";

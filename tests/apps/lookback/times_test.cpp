@@ -48,6 +48,16 @@ TEST(TimesTest, AnEndEarlierInTheDayIsOfTheNextDay) {
             "2026-05-04T09:00:00Z/2026-05-04T10:00:00Z");
 }
 
+TEST(TimesTest, OneTimeIsReadByTheSameRules) {
+  const TimeZone berlin = Zone("Europe/Berlin");
+  EXPECT_EQ(FormatTime(*ResolveTime("--at", "2026-05-04T22:00:03.2+02:00", "", berlin)),
+            "2026-05-04T20:00:03.2Z");
+  EXPECT_EQ(FormatTime(*ResolveTime("--at", "22:00:03", "2026-05-04", berlin)),
+            "2026-05-04T20:00:03Z");
+  EXPECT_THAT(ResolveTime("--at", "22:00", "", berlin).message(), HasSubstr("--date"));
+  EXPECT_THAT(ResolveTime("--at", "02:30", "2026-10-25", berlin).message(), HasSubstr("twice"));
+}
+
 TEST(TimesTest, AWholeDayEndsAt24) {
   EXPECT_EQ(Resolved({"2026-02-28", "00:00", "24:00"}, "UTC"),
             "2026-02-28T00:00:00Z/2026-03-01T00:00:00Z");
