@@ -1,10 +1,10 @@
-"""Every codec, from a camera's socket to a clip: recorded, complete, decoded, and byte for byte what was sent.
-
-LOOKBACK_TRANSPORT names the transport that cameras are added with (see TRANSPORTS); tcp by default.
+"""Every codec over every transport, from a camera's socket to a clip: recorded, complete, decoded, and byte for byte
+what was sent.
 """
 
 import collections
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -14,9 +14,12 @@ import unittest
 from harness import STREET_BFRAMES, US, Process, Site, decode_errors, program, sei, wait_for
 
 SECONDS = 5
-# transport -> options of `lookback camera add`.
-TRANSPORTS = {"tcp": []}
-TRANSPORT = os.environ.get("LOOKBACK_TRANSPORT", "tcp")
+# transport -> options of the simulator, and of `lookback camera add`.
+TRANSPORTS = {
+    "tcp": ([], ["--transport", "tcp"]),
+    "udp": ([], ["--transport", "udp"]),
+    "tls": (["--tls"], ["--tls", "insecure"]),
+}
 
 # `leading`: the most pictures that a run leaves out behind an open start.
 Kind = collections.namedtuple("Kind", "footage audio options names leading")
@@ -91,37 +94,43 @@ class Matrix(unittest.TestCase):
         cls.addClassCleanup(cls.site.__exit__, None, None, None)
         for name, options in ENCODERS.items():
             encode(options, cls.site.path(name))
-        for name, kind in KINDS.items():
-            cls.start_camera(name, kind)
         cls.site.start_recorder()
-        cls.site.add_cameras("--audio", *TRANSPORTS[TRANSPORT])
-        spans = {name: cls.site.await_span(name + "1", SECONDS, limit_s=60) for name in KINDS}
+        cls.cells = {f"{name}-{transport}": (kind, transport)
+                     for (name, kind), transport in itertools.product(KINDS.items(), TRANSPORTS)}
+        for cell, (kind, transport) in cls.cells.items():
+            cls.start_camera(cell, kind, *TRANSPORTS[transport])
+        spans = {cell: cls.site.await_span(cell + "1", SECONDS, limit_s=90) for cell in cls.cells}
+        cls.carried_by = {cell: cls.site.status(cell + "1")["transport"] for cell in cls.cells}
         cls.clips = {}
-        for name, (start, end) in spans.items():
-            cls.clips[name], report = cls.site.clip(name + "1", start, end, name=name + ".mp4")
-            assert report["missing_us"] == 0, report
+        for cell, (start, end) in spans.items():
+            cls.clips[cell], report = cls.site.clip(cell + "1", start, end, name=cell + ".mp4")
+            assert report["missing_us"] == 0, (cell, report)
 
         # Read at the end: what is in a clip is in the log by then, which trails by 100 ms.
-        last = {name: max(mark["frame"] for mark in sei(clip, "--packets")) for name, clip in cls.clips.items()}
+        last = {cell: max(mark["frame"] for mark in sei(clip, "--packets")) for cell, clip in cls.clips.items()}
         wait_for("the simulator's log", lambda: all(
-            cls.site.frames_sent().get(name + "1", [{"frame": 0}])[-1]["frame"] >= frame
-            for name, frame in last.items()))
+            cls.site.frames_sent().get(cell + "1", [{"frame": 0}])[-1]["frame"] >= frame
+            for cell, frame in last.items()))
         cls.sent = cls.site.frames_sent()
 
     @classmethod
-    def start_camera(cls, name, kind):
+    def start_camera(cls, cell, kind, sim_options, add_options):
         footage = kind.footage if os.path.isabs(kind.footage) else cls.site.path(kind.footage)
         camera = Process(
-            name, [program("camera_sim"), "--count", "1", "--prefix", name, "--port", "0", "--footage", footage,
-                   "--audio", kind.audio, "--log", cls.site.frame_log, "--log-hashes", *kind.options],
+            cell, [program("camera_sim"), "--count", "1", "--prefix", cell, "--port", "0", "--footage", footage,
+                   "--audio", kind.audio, "--log", cls.site.frame_log, "--log-hashes", *kind.options, *sim_options],
             cls.site.directory)
         cls.addClassCleanup(camera.stop)
-        cls.site.urls[name + "1"] = camera.await_line(rf"(?m)^rtsp://\S+/{name}1$").group(0)
+        url = camera.await_line(rf"(?m)^rtsps?://\S+/{cell}1$").group(0)
+        cls.site.run("camera", "add", cell + "1", url, "--audio", *add_options)
 
     def each(self, check):
-        for name, kind in KINDS.items():
-            with self.subTest(name):
-                check(name, kind, self.clips[name])
+        for cell, (kind, _transport) in self.cells.items():
+            with self.subTest(cell):
+                check(cell, kind, self.clips[cell])
+
+    def test_each_came_by_the_transport_that_was_asked(self):
+        self.assertEqual(self.carried_by, {cell: transport for cell, (_kind, transport) in self.cells.items()})
 
     def test_clips_decode_without_a_word_and_name_their_codecs(self):
         def check(_name, kind, clip):
@@ -153,9 +162,9 @@ class Matrix(unittest.TestCase):
             self.assertEqual(len(samples), len(marks))
             for sample, mark in zip(samples, marks):
                 entry = sent[mark["frame"]]
-                if name == "mjpeg":
+                if name.startswith("mjpeg"):
                     sample = behind_start_of_scan(sample)
-                elif name == "h265-sdp":
+                elif name.startswith("h265-sdp"):
                     # The camera sends no sets in band: the recorder puts them into each sync sample.
                     sample, sets = without_h265_sets(sample)
                     self.assertEqual(sets, 3 if entry["sync"] else 0)
@@ -183,21 +192,23 @@ class Matrix(unittest.TestCase):
 
     def test_pictures_of_jpeg_decode_to_what_was_encoded(self):
         # Their heads are written anew; the pixels tell whether they were right.
-        self.assertLessEqual(picture_hashes(self.clips["mjpeg"]), picture_hashes(self.site.path("mjpeg.mp4")))
+        encoded = picture_hashes(self.site.path("mjpeg.mp4"))
+        for transport in TRANSPORTS:
+            self.assertLessEqual(picture_hashes(self.clips["mjpeg-" + transport]), encoded)
 
     def test_sync_samples_alone_share_fragments(self):
-        file = self.site.segment_files("mjpeg1")[0]
+        file = self.site.segment_files("mjpeg-udp1")[0]
         with open(file, "rb") as segment:
             fragments = segment.read().count(b"prft")
         # The footage has 50 to 60 kB a picture: a megabyte is full before two seconds are.
         self.assertLess(fragments * 10, len(sei(file, "--packets")))
 
     def test_a_clip_from_an_open_gop_leaves_its_leading_pictures_out(self):
-        whole = sei(self.clips["h265-open"], "--packets")
+        whole = sei(self.clips["h265-open-tcp"], "--packets")
         # The footage has 100 pictures, of which the first alone has none in front of it.
         key = next(mark for mark in whole[1:] if mark["key"] and mark["frame"] % 100 != 1)
         asked = key["capture_us"] + 300_000
-        clip, _ = self.site.clip("h265-open1", asked, asked + US, name="open.mp4")
+        clip, _ = self.site.clip("h265-open-tcp1", asked, asked + US, name="open.mp4")
         self.assertEqual(decode_errors(clip), "")
         marks = sei(clip, "--packets")
         self.assertTrue(marks[0]["key"])
