@@ -49,7 +49,7 @@ int Play(uint16_t port, int number) {
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   LB_CHECK(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  const std::string url = "rtsp://127.0.0.1/camera-" + std::to_string(number);
+  const std::string url = "rtsp://127.0.0.1/cam" + std::to_string(number + 1);
   Ask(fd, "SETUP", url, "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n");
   Ask(fd, "PLAY", url, "Session: 1\r\n");
   return fd;

@@ -211,12 +211,12 @@ class Site:
         for name, url in self.urls.items():
             self.run("camera", "add", name, url, *options)
 
-    def http(self, path, headers=None, method="GET"):
+    def http(self, path, headers=None, method="GET", body=None):
         """(status, headers, body) of a request with this site's token."""
         with open(self.token_file, encoding="ascii") as file:
             token = file.read().strip()
         request = urllib.request.Request(
-            self.server + path, method=method,
+            self.server + path, method=method, data=body,
             headers={"Authorization": f"Bearer {token}", **(headers or {})})
         try:
             with urllib.request.urlopen(request, timeout=120) as answer:

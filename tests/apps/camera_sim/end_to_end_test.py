@@ -1,6 +1,6 @@
 """Runs camera_sim as recorders do and holds what arrives against its log.
 
-The environment names the programs: CAMERA_SIM, SEI_DUMP, FOOTAGE_DIR.
+The environment names the programs: CAMERA_SIM, CAMERA_LOAD, SEI_DUMP, FOOTAGE_DIR.
 """
 
 import json
@@ -13,6 +13,7 @@ import unittest
 import rtsp_probe
 
 SIM = os.environ["CAMERA_SIM"]
+LOAD = os.environ["CAMERA_LOAD"]
 SEI_DUMP = os.environ["SEI_DUMP"]
 STREET = os.environ["FOOTAGE_DIR"] + "/street.mp4"
 BFRAMES = os.environ["FOOTAGE_DIR"] + "/street-bframes.mp4"
@@ -140,6 +141,32 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual([mark[1] for mark, _ in received], sent)
         self.assertEqual([e["event"] for e in self.log() if "event" in e],
                          ["start", "play", "disconnect", "play", "disconnect", "end"])
+
+    def test_the_lean_simulator_sends_what_it_logs_and_drops_its_clients(self):
+        process = subprocess.Popen(
+            [LOAD, "--count", "3", "--footage", STREET, "--log", self.path("log.jsonl"), "--disconnect-every", "3",
+             "--seed", "7", "--packets", "--seconds", "60"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        base = process.stdout.readline().strip().removeprefix("listening on ")
+        self.assertEqual([process.stdout.readline() for _ in range(3)], [f"{base}cam{i}\n" for i in (1, 2, 3)])
+        received = []
+        for _ in range(2):
+            probe = self.probe(base + "cam2")
+            probe.play()
+            received += self.receive(probe, 20)[0]
+            probe.close()
+        process.send_signal(signal.SIGTERM)
+        rest, said = process.communicate(timeout=20)
+        self.assertEqual((process.returncode, rest), (0, ""))
+        self.assertRegex(said, r"^latest picture \d+ ms behind its time, 0 clients cut off\n$")
+        self.assertEqual([mark[0] for mark, _ in received], ["cam2"] * len(received))
+        self.assertEqual([mark[1] for mark, _ in received], sorted(self.frames("cam2")))
+        self.assertGreater(len(received), 2 * 3 / 2 * 25 - 10)
+        self.assertEqual([e["event"] for e in self.log() if "event" in e], ["play", "disconnect"] * 2)
+        # By the clock, watched or not: RTP time and frame numbers go together over both connections.
+        self.assertEqual({signed(rtp - mark[1] * 3600) for mark, rtp in received}, {-3600})
 
     def test_clients_of_one_camera_see_the_same_frames(self):
         simulator = self.start("--footage", STREET, "--log", self.path("log.jsonl"))

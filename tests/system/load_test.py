@@ -1,0 +1,114 @@
+"""Many cameras at once, alone and beside readers of clips: of what the simulator sent, nothing is dropped.
+
+LOOKBACK_CAMERAS, LOOKBACK_MBITS, LOOKBACK_SECONDS and LOOKBACK_READERS name the size; see the target soak_load.
+"""
+
+import os
+import random
+import threading
+import time
+import unittest
+
+from harness import US
+from load import LoadSite, cpu_seconds
+
+CAMERAS = int(os.environ.get("LOOKBACK_CAMERAS", 24))
+MBITS = float(os.environ.get("LOOKBACK_MBITS", 4))
+SECONDS = int(os.environ.get("LOOKBACK_SECONDS", 8))  # Of each of the two halves.
+READERS = int(os.environ.get("LOOKBACK_READERS", 4))
+SEED = int(os.environ.get("LOOKBACK_SEED", random.randrange(1 << 30)))
+CLIP_S = 5
+START_S = 60  # For all cameras to be recorded.
+# What a stop may leave out at the end: what was in the sockets, and the tick of the recorder that reads them.
+TAIL_US = 2 * US
+
+
+class Readers:
+    """Clients that take one clip after another until they are stopped."""
+
+    def __init__(self, site, count):
+        self.site = site
+        self.stopping = threading.Event()
+        self.bytes = [0] * count
+        self.clips = [0] * count
+        self.errors = []
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number):
+        choice = random.Random(SEED + number)
+        try:
+            while not self.stopping.is_set():
+                self.bytes[number] += self.site.take_clip(choice.choice(self.site.names), CLIP_S)
+                self.clips[number] += 1
+        except (AssertionError, OSError) as error:
+            self.errors.append(error)
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Load(unittest.TestCase):
+    def half(self, site, what):
+        """Records for a while, and prints what it took."""
+        before = [cpu_seconds(process.pid) for process in (site.recorder, site.cameras)]
+        received = sum(site.metrics("lookback_camera_received_bytes_total").values())
+        began = time.monotonic()
+        time.sleep(SECONDS)  # It is time itself that is tried.
+        elapsed = time.monotonic() - began
+        gigabytes = (sum(site.metrics("lookback_camera_received_bytes_total").values()) - received) / 1e9
+        used = [cpu_seconds(process.pid) - cpu
+                for process, cpu in zip((site.recorder, site.cameras), before)]
+        print(f"{what}: {gigabytes * 8000 / elapsed:.0f} Mbit/s; recorder {used[0] / elapsed:.2f} of a core, "
+              f"{used[0] / gigabytes:.2f} CPU s/GB; simulator {used[1] / elapsed:.2f}; "
+              f"{site.recorder.rss_kib() / 1024:.0f} MiB; load average {os.getloadavg()[0]:.1f}")
+
+    def test_no_picture_is_dropped_alone_nor_beside_readers(self):
+        print(f"LOOKBACK_SEED={SEED}, {CAMERAS} cameras of {MBITS} Mbit/s")
+        with LoadSite() as site:
+            site.start_load(CAMERAS, MBITS)
+            site.start_recorder()
+            began = time.monotonic()
+            site.post_cameras()
+            site.await_all_recording(START_S)
+            print(f"all recorded after {time.monotonic() - began:.1f} s")
+            site.await_recorded(site.names[-1], site.recorded_until_us(site.names[-1]) + CLIP_S * US)
+            self.half(site, "alone")
+            readers = Readers(site, READERS)
+            try:
+                self.half(site, f"{READERS} readers")
+            finally:
+                readers.stop()
+            self.assertEqual(readers.errors, [])
+            self.assertGreater(min(readers.clips), 0)
+            print(f"readers took {sum(readers.clips)} clips, {sum(readers.bytes) / 1e9:.2f} GB")
+            self.assertEqual(sum(site.metrics("lookback_camera_dropped_fragments_total").values()), 0)
+            self.assertEqual(sum(site.metrics("lookback_camera_reconnects_total").values()), 0)
+            site.stop_recorder()
+            self.assertEqual(site.cameras.stop(), 0)
+            print("simulator:", site.cameras.errors().strip())
+            self.judge(site)
+
+    def judge(self, site):
+        sent = site.sent_frames()
+        counted = 0
+
+        def look(name):
+            frames, last_us = site.recorded_frames(name)
+            asked = sorted(frame for frame in sent[name] if frame >= frames[0] and sent[name][frame] <= last_us)
+            ended_us = max(sent[name].values())
+            return frames == asked, len(frames), ended_us - last_us
+
+        for name, (whole, frames, tail_us) in site.each(look).items():
+            self.assertTrue(whole, f"{name}: its frames are not those that were sent, each once and in order")
+            self.assertLess(tail_us, TAIL_US, name)
+            counted += frames
+        print(f"{counted} pictures of {len(site.names)} cameras stand as they were sent")
+        self.assertEqual(site.fsck()["findings"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
