@@ -1,11 +1,13 @@
-// bench_ingest: cameras to disk, against what it takes to move the bytes and against ffmpeg.
+// bench_ingest: cameras to disk, against what it takes to move the bytes and against what others do.
 //
-//   bench_ingest [--cameras=100] [--ffmpeg_cameras=20] [--seconds=15] [--rounds=1]
+//   bench_ingest [--cameras=100] [--peer_cameras=20] [--seconds=15] [--rounds=1]
 //                [--chop=picture|packet] [--directory=/tmp] [--benchmark_filter=...]
 //
 //   PlainLoop   one thread: epoll, recv into 256 KiB a camera, pwrite when full: the limit
 //   Lookback    the recorder over a store, as `lookback serve` has them, with its SHA-256
-//   Ffmpeg      one `ffmpeg -c copy -f segment` a camera: the peer
+//   Threads     one thread a camera, libavformat in and out
+//   Ffmpeg      one `ffmpeg -c copy -f segment` a camera
+//   Gstreamer   one gst-launch-1.0 of all, `rtspsrc ! rtph264depay ! h264parse ! splitmuxsink` each
 //   Sha256      the hash alone, over 1 MiB pieces: what the seal costs of Lookback
 //
 // Method: a server of its own process plays one clip as many cameras, RTP over RTSP over TCP, at 25
@@ -14,8 +16,8 @@
 // removed, to put the page cache into the same state. Measuring begins kWarmUpSeconds after the
 // last camera plays, and lasts --seconds. CPU is user and system time of its processes; a GB is
 // 10^9 bytes that the server's sockets took in it, RTP headers included. Memory is resident pages
-// at the end, less those of the process before it opened anything, by cameras. ffmpeg gets fewer
-// cameras, for its figures are per GB and per process. Sending costs the same for all and counts
+// at the end, less those of the process before it opened anything, by cameras. ffmpeg and GStreamer
+// get fewer cameras, for their figures are per GB and per camera. Sending costs the same for all and counts
 // for none, as do the kernel's threads that write pages back. The last lines are the round of the
 // least CPU of each and the ratios.
 //
@@ -38,6 +40,7 @@
 #include "bench/measured.h"
 #include "bench/plain_loop.h"
 #include "bench/rtsp_load.h"
+#include "bench/thread_per_camera.h"
 #include "recorder/recorder.h"
 #include "storage/store.h"
 
@@ -56,7 +59,7 @@ constexpr double kShownThreadShare = 0.01;
 
 struct Options {
   int cameras = 100;
-  int ffmpeg_cameras = 20;
+  int peer_cameras = 20;
   int seconds = 15;
   int rounds = 1;
   Chop chop = Chop::kPicture;
@@ -147,12 +150,42 @@ class Ingest {
 
   Cost Ffmpeg() {
     return Measure(
-        "ffmpeg", options_.ffmpeg_cameras, [this](Measured& measured, const std::string& out) {
-          for (int i = 0; i < options_.ffmpeg_cameras; ++i) {
+        "ffmpeg", options_.peer_cameras, [this](Measured& measured, const std::string& out) {
+          for (int i = 0; i < options_.peer_cameras; ++i) {
             measured.Exec({"ffmpeg", "-v", "error", "-nostdin", "-rtsp_transport", "tcp", "-i",
                            load_->Url(i), "-c", "copy", "-f", "segment", "-segment_time", "60",
                            "-segment_format", "mp4", fmt::format("{}/{}-%03d.mp4", out, i)});
           }
+        });
+  }
+
+  Cost Threads() {
+    return Measure("threads", options_.cameras, [this](Measured& measured, const std::string& out) {
+      std::vector<std::string> urls;
+      for (int i = 0; i < options_.cameras; ++i) urls.push_back(load_->Url(i));
+      measured.Fork([&](int stop) { RunThreadPerCamera(urls, out, stop); });
+    });
+  }
+
+  Cost Gstreamer() {
+    return Measure(
+        "gstreamer", options_.peer_cameras, [this](Measured& measured, const std::string& out) {
+          std::vector<std::string> command = {"gst-launch-1.0", "-q", "-e"};
+          for (int i = 0; i < options_.peer_cameras; ++i) {
+            const std::vector<std::string> chain = {"rtspsrc",
+                                                    "protocols=tcp",
+                                                    "location=" + load_->Url(i),
+                                                    "!",
+                                                    "rtph264depay",
+                                                    "!",
+                                                    "h264parse",
+                                                    "!",
+                                                    "splitmuxsink",
+                                                    "max-size-time=60000000000",
+                                                    fmt::format("location={}/{}-%03d.mp4", out, i)};
+            command.insert(command.end(), chain.begin(), chain.end());
+          }
+          measured.Exec(command);
         });
   }
 
@@ -229,9 +262,9 @@ class Ingest {
     std::filesystem::remove(path);
   }
 
-  // What a forked process has before it opens anything; an ffmpeg is all its own.
+  // What a forked process has before it opens anything; an executed one is all its own.
   static double EmptyMib(const std::string& name) {
-    if (name == "ffmpeg") return 0;
+    if (name == "ffmpeg" || name == "gstreamer") return 0;
     Measured empty;
     empty.Fork([](int stop) {
       char byte = 0;
@@ -301,7 +334,7 @@ Cost Best(const std::string& name) {
 
 void PrintRatios() {
   const Cost ours = Best("Lookback");
-  for (const char* name : {"PlainLoop", "Lookback", "Ffmpeg"}) {
+  for (const char* name : {"PlainLoop", "Lookback", "Threads", "Ffmpeg", "Gstreamer"}) {
     const Cost cost = Best(name);
     if (cost.cpu_seconds_per_gb == 0) continue;
     fmt::print("{:<10} {:6.2f} CPU s/GB  {:6.2f} MiB a camera  {:4.0f} Mbit/s", name,
@@ -328,11 +361,11 @@ bool TakeOption(std::string_view argument, Options& options) {
   } else if (name == "--chop" && (value == "picture" || value == "packet")) {
     options.chop = value == "packet" ? Chop::kPacket : Chop::kPicture;
   } else {
-    int* const number = name == "--cameras"          ? &options.cameras
-                        : name == "--ffmpeg_cameras" ? &options.ffmpeg_cameras
-                        : name == "--seconds"        ? &options.seconds
-                        : name == "--rounds"         ? &options.rounds
-                                                     : nullptr;
+    int* const number = name == "--cameras"        ? &options.cameras
+                        : name == "--peer_cameras" ? &options.peer_cameras
+                        : name == "--seconds"      ? &options.seconds
+                        : name == "--rounds"       ? &options.rounds
+                                                   : nullptr;
     if (!number) return false;
     *number = std::atoi(value.c_str());
     return *number > 0;
@@ -372,7 +405,13 @@ int main(int argc, char** argv) {
     };
     add("PlainLoop", &Ingest::PlainLoop);
     add("Lookback", &Ingest::Lookback);
+    add("Threads", &Ingest::Threads);
     add("Ffmpeg", &Ingest::Ffmpeg);
+    if (std::system("command -v gst-launch-1.0 >/dev/null") == 0) {
+      add("Gstreamer", &Ingest::Gstreamer);
+    } else if (round == 0) {
+      fmt::print("no gst-launch-1.0 (Debian's gstreamer1.0-tools): GStreamer is left out\n");
+    }
   }
   benchmark::RegisterBenchmark("Sha256", BM_Sha256)->MinTime(0.5);
   benchmark::RunSpecifiedBenchmarks();

@@ -14,7 +14,7 @@
 namespace lookback::bench {
 namespace {
 
-constexpr int kExitOnSignalOfFfmpeg = 255;  // What ffmpeg says when SIGTERM ended it in order.
+constexpr int kExitOnSignalOfFfmpeg = 255;  // What ffmpeg says when it was ended in order.
 
 std::string ProcOf(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
@@ -52,7 +52,7 @@ void Measured::Exec(const std::vector<std::string>& command) {
 bool Measured::Stop() {
   for (const Child& child : children_) {
     if (child.stop < 0) {
-      kill(child.pid, SIGTERM);
+      kill(child.pid, SIGINT);
     } else {
       close(child.stop);  // The reader sees the end.
     }

@@ -40,7 +40,7 @@ class Measured {
  private:
   struct Child {
     pid_t pid;
-    int stop;  // -1: SIGTERM it.
+    int stop;  // -1: SIGINT it.
   };
   std::vector<Child> children_;
 };

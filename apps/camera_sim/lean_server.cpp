@@ -246,15 +246,13 @@ class Server final : public LeanServer {
       headers =
           "Session: 1;timeout=60\r\nTransport: RTP/AVP/TCP;unicast;"
           "interleaved=0-1\r\n";
-    } else if (method == "TEARDOWN") {
-      connection.over = true;
-      return;
     }
     std::string answer =
         fmt::format("RTSP/1.0 {}\r\nCSeq: {}\r\n{}", status, HeaderOf(head, "CSeq"), headers);
     if (!body.empty()) answer += fmt::format("Content-Length: {}\r\n", body.size());
     answer += "\r\n" + body;
     Send(connection, AsBytes(answer));
+    if (method == "TEARDOWN") connection.over = true;
     if (method == "PLAY" && connection.camera != 0 && !connection.playing) Play(connection);
   }
 
