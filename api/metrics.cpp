@@ -79,8 +79,30 @@ void AddCamera(Context& context, const index::Camera& camera, Page& page) {
                {{"camera", id}});
   page.Counter("lookback_camera_frames_total", "Frames since the start.", status->frames,
                {{"camera", id}});
+  page.Counter("lookback_camera_received_packets_total", "RTP packets that came.",
+               status->received_packets, {{"camera", id}});
   page.Counter("lookback_camera_lost_packets_total", "RTP packets that never came.",
                status->lost_packets, {{"camera", id}});
+  page.Counter("lookback_camera_damaged_frames_total", "Frames with packets missing.",
+               status->damaged_frames, {{"camera", id}});
+  page.Gauge("lookback_camera_lost_packets_ratio", "Share of packets lost in the last minute.",
+             status->lost_share, {{"camera", id}});
+  page.Gauge("lookback_camera_frames_per_second", "Over the last seconds.",
+             status->frames_per_second, {{"camera", id}});
+  if (status->declared_frames_per_second > 0) {
+    page.Gauge("lookback_camera_declared_frames_per_second", "As SDP or SPS declare.",
+               status->declared_frames_per_second, {{"camera", id}});
+  }
+  if (status->gop_frames > 0) {
+    page.Gauge("lookback_camera_gop_seconds", "From one sync sample to the next.",
+               Seconds(status->gop_us), {{"camera", id}});
+  }
+  if (status->has_camera_offset) {
+    page.Gauge("lookback_camera_clock_offset_seconds", "The camera's clock less the server's.",
+               Seconds(status->camera_offset_us), {{"camera", id}});
+  }
+  page.Gauge("lookback_camera_timed_by_arrival", "1 while its timestamps are of no use.",
+             status->timed_by_arrival, {{"camera", id}});
   page.Counter("lookback_camera_reconnects_total", "Times the camera was connected to anew.",
                status->reconnects, {{"camera", id}});
 }

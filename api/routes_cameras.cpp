@@ -73,7 +73,59 @@ std::optional<std::string> PasswordIn(const Body& body) {
   return body.Text("password", kMaxLineBytes);
 }
 
+// What a camera that waits waits for.
+std::string WaitingReason(const recorder::CameraStatus& status) {
+  if (status.state != recorder::CameraState::kWaiting) return {};
+  const int64_t seconds = (status.next_try_in_us + kUsPerSecond - 1) / kUsPerSecond;
+  return fmt::format("{} in {} s", status.tried ? "next try" : "starts", seconds);
+}
+
 Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
+
+Json NumberOrNull(double value) { return value == 0 ? Json() : Json(value); }
+
+Json StatusToJson(Context& context, const CameraId& camera) {
+  const auto stream = context.store.archive().StatusOf({camera, Stream::kMain});
+  recorder::CameraStatus status;
+  status.state = recorder::CameraState::kStopped;
+  if (auto running = context.recorder.StatusOf(camera)) status = std::move(*running);
+  return {{"camera", camera.text()},
+          {"state", recorder::CameraStateName(status.state)},
+          {"reason", WaitingReason(status)},
+          {"since", TimeOrNull(status.since_us)},
+          {"last_error", status.last_error},
+          {"recorded_until", TimeOrNull(stream.recorded_until_us)},
+          {"durable_until", TimeOrNull(stream.durable_until_us)},
+          {"bits_per_second", status.bits_per_second},
+          {"frames_per_second", status.frames_per_second},
+          {"declared_frames_per_second", NumberOrNull(status.declared_frames_per_second)},
+          {"frames", status.frames},
+          {"damaged_frames", status.damaged_frames},
+          {"bytes", status.bytes},
+          {"received_packets", status.received_packets},
+          {"lost_packets", status.lost_packets},
+          {"lost_percent", status.lost_share * 100},
+          {"damaged_percent", status.damaged_share * 100},
+          {"gop_frames", status.gop_frames == 0 ? Json() : Json(status.gop_frames)},
+          {"gop_us", status.gop_frames == 0 ? Json() : Json(status.gop_us)},
+          {"timed_by_arrival", status.timed_by_arrival},
+          {"transport", status.transport.empty() ? Json() : Json(status.transport)},
+          {"foreign_packets", status.foreign_packets},
+          {"late_packets", status.late_packets},
+          {"kernel_drops", status.kernel_drops},
+          {"reconnects", status.reconnects},
+          {"dropped_fragments", stream.dropped_fragments},
+          {"camera_offset_us", status.has_camera_offset ? Json(status.camera_offset_us) : Json()},
+          {"tracks", status.tracks},
+          {"volume", stream.volume}};
+}
+
+// A camera's settings and how it does.
+Json WithStatus(Context& context, const index::Camera& camera) {
+  Json json = ToJson(context, camera);
+  json["status"] = StatusToJson(context, camera.id);
+  return json;
+}
 
 }  // namespace
 
@@ -92,11 +144,13 @@ Status ApplyCamera(Context& context, const index::Camera& camera) {
 }
 
 net::HttpResponse ListCameras(Context& context, const Call& call) {
-  const Query query(call.http, {"removed"});
+  const Query query(call.http, {"removed", "status"});
   const bool removed = query.Flag("removed", false);
+  const bool status = query.Flag("status", false);
   Json list = Json::array();
   for (const index::Camera& camera : OrThrow(context.store.catalog().Cameras())) {
-    if (removed || !camera.removed) list.push_back(ToJson(context, camera));
+    if (camera.removed && !removed) continue;
+    list.push_back(status ? WithStatus(context, camera) : ToJson(context, camera));
   }
   return JsonResponse({{"cameras", std::move(list)}});
 }
@@ -138,7 +192,7 @@ net::HttpResponse AddCamera(Context& context, const Call& call) {
 net::HttpResponse GetCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
   const CameraId id = ReadCameraId(call.names[0], "camera");
-  return JsonResponse(ToJson(context, FindCamera(context, id)));
+  return JsonResponse(WithStatus(context, FindCamera(context, id)));
 }
 
 net::HttpResponse ChangeCamera(Context& context, const Call& call) {
@@ -172,32 +226,8 @@ net::HttpResponse RemoveCamera(Context& context, const Call& call) {
 
 net::HttpResponse GetCameraStatus(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const index::Camera camera = FindCamera(context, ReadCameraId(call.names[0], "camera"));
-  const auto stream = context.store.archive().StatusOf({camera.id, Stream::kMain});
-  recorder::CameraStatus status;
-  status.state = recorder::CameraState::kStopped;
-  if (auto running = context.recorder.StatusOf(camera.id)) status = std::move(*running);
-  return JsonResponse(
-      {{"camera", camera.id.text()},
-       {"state", recorder::CameraStateName(status.state)},
-       {"since", TimeOrNull(status.since_us)},
-       {"last_error", status.last_error},
-       {"recorded_until", TimeOrNull(stream.recorded_until_us)},
-       {"durable_until", TimeOrNull(stream.durable_until_us)},
-       {"bits_per_second", status.bits_per_second},
-       {"frames_per_second", status.frames_per_second},
-       {"frames", status.frames},
-       {"bytes", status.bytes},
-       {"lost_packets", status.lost_packets},
-       {"transport", status.transport.empty() ? Json() : Json(status.transport)},
-       {"foreign_packets", status.foreign_packets},
-       {"late_packets", status.late_packets},
-       {"kernel_drops", status.kernel_drops},
-       {"reconnects", status.reconnects},
-       {"dropped_fragments", stream.dropped_fragments},
-       {"camera_offset_us", status.has_camera_offset ? Json(status.camera_offset_us) : Json()},
-       {"tracks", status.tracks},
-       {"volume", stream.volume}});
+  const CameraId id = ReadCameraId(call.names[0], "camera");
+  return JsonResponse(StatusToJson(context, FindCamera(context, id).id));
 }
 
 }  // namespace lookback::api

@@ -15,17 +15,18 @@ using index::GapCause;
 constexpr int64_t kRateIntervalUs = 2 * kUsPerSecond;
 constexpr int64_t kJitterPercent = 25;
 
+}  // namespace
+
 uint32_t Random32() {
   std::array<uint8_t, 4> bytes{};
   RandomBytes(bytes);
   return ByteReader(bytes).U32();
 }
 
-}  // namespace
-
-CameraSession::CameraSession(CameraSource source, CameraUrl url, const Recorder::Options& options,
-                             const IngestContext& context, storage::Archive& archive,
-                             GapKeeper& gaps, std::shared_ptr<StatusBoard> board)
+CameraSession::CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
+                             const Recorder::Options& options, const IngestContext& context,
+                             storage::Archive& archive, GapKeeper& gaps,
+                             std::shared_ptr<StatusBoard> board)
     : source_(std::move(source)),
       url_(std::move(url)),
       options_(options),
@@ -34,9 +35,14 @@ CameraSession::CameraSession(CameraSource source, CameraUrl url, const Recorder:
       gaps_(gaps),
       board_(std::move(board)),
       own_ssrc_(Random32()),
+      retry_us_(first_try_us),
       backoff_us_(options.backoff_min_us) {
   rated_us_ = context_.clock.MonotonicUs();
-  Connect(url_, rated_us_);
+  if (retry_us_ > rated_us_) {
+    SetState(CameraState::kWaiting);
+  } else {
+    Connect(url_, rated_us_);
+  }
 }
 
 CameraSession::~CameraSession() {
@@ -46,6 +52,7 @@ CameraSession::~CameraSession() {
 }
 
 void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
+  status_.tried = true;
   SetState(CameraState::kConnecting);
   no_footage_told_ = false;
   next_report_us_ = now_us + kReportIntervalUs;
@@ -74,8 +81,7 @@ void CameraSession::Disconnect() {
     past_bytes_ += session_->received_bytes();
     past_counters_ = Counters();
   }
-  past_lost_packets_ = LostPackets();
-  past_frames_ = Pictures();
+  past_losses_ = Losses();
   status_.transport.clear();
   session_.reset();
   tracks_.clear();
@@ -146,7 +152,7 @@ void CameraSession::Recording(int64_t now_us) {
   const bool begins = recording_since_us_ == 0;
   if (!begins && status_.last_error == complaint) return;
   status_.last_error = std::move(complaint);
-  if (!begins) return board_->Write(status_);
+  if (!begins) return PostStatus();
   recording_since_us_ = now_us;
   status_.tracks = writer_->tracks();
   status_.transport = session_->transport_name();
@@ -245,13 +251,20 @@ void CameraSession::SetState(CameraState state) {
     else if (status_.down_since_us == 0)
       status_.down_since_us = status_.since_us;
   }
-  board_->Write(status_);
+  PostStatus();
 }
 
-uint64_t CameraSession::LostPackets() const {
-  uint64_t lost = past_lost_packets_;
-  for (const auto& track : tracks_) lost += track->lost_packets();
-  return lost;
+LossCounts CameraSession::Losses() const {
+  LossCounts sum = past_losses_;
+  for (const auto& track : tracks_) {
+    sum.received_packets += track->received_packets();
+    sum.lost_packets += track->lost_packets();
+  }
+  if (writer_) {
+    sum.frames += writer_->pictures();
+    sum.damaged_frames += writer_->damaged_pictures();
+  }
+  return sum;
 }
 
 TransportCounters CameraSession::Counters() const {
@@ -264,16 +277,18 @@ TransportCounters CameraSession::Counters() const {
   return sum;
 }
 
-uint64_t CameraSession::Pictures() const {
-  return past_frames_ + (writer_ ? writer_->pictures() : 0);
-}
-
 void CameraSession::UpdateRates(int64_t now_us) {
   const int64_t elapsed_us = now_us - rated_us_;
   if (elapsed_us < kRateIntervalUs) return;
   status_.bytes = past_bytes_ + (session_ ? session_->received_bytes() : 0);
-  status_.frames = Pictures();
-  status_.lost_packets = LostPackets();
+  const LossCounts losses = Losses();
+  status_.frames = losses.frames;
+  status_.damaged_frames = losses.damaged_frames;
+  status_.received_packets = losses.received_packets;
+  status_.lost_packets = losses.lost_packets;
+  loss_window_.Add(now_us, losses);
+  status_.lost_share = loss_window_.lost_share();
+  status_.damaged_share = loss_window_.damaged_share();
   const TransportCounters counters = Counters();
   status_.foreign_packets = counters.foreign_packets;
   status_.late_packets = counters.late_packets;
@@ -281,14 +296,27 @@ void CameraSession::UpdateRates(int64_t now_us) {
   const double seconds = static_cast<double>(elapsed_us) / kUsPerSecond;
   status_.bits_per_second = static_cast<double>(status_.bytes - rated_bytes_) * 8 / seconds;
   status_.frames_per_second = static_cast<double>(status_.frames - rated_frames_) / seconds;
-  if (writer_ && writer_->camera_offset_us()) {
-    status_.has_camera_offset = true;
-    status_.camera_offset_us = *writer_->camera_offset_us();
-  }
+  if (writer_) TakeStreamFigures(*writer_);
   rated_us_ = now_us;
   rated_bytes_ = status_.bytes;
   rated_frames_ = status_.frames;
-  board_->Write(status_);
+  PostStatus();
+}
+
+// Of what is sent; what was last known stays while nothing is.
+void CameraSession::TakeStreamFigures(const RunWriter& writer) {
+  if (writer.camera_offset_us()) {
+    status_.has_camera_offset = true;
+    status_.camera_offset_us = *writer.camera_offset_us();
+  }
+  if (writer.gop().pictures > 0) {
+    status_.gop_frames = writer.gop().pictures;
+    status_.gop_us = writer.gop().duration_us;
+  }
+  if (writer.in_run()) {
+    status_.declared_frames_per_second = writer.declared_frames_per_second();
+    status_.timed_by_arrival = writer.timed_by_arrival();
+  }
 }
 
 }  // namespace lookback::recorder

@@ -6,11 +6,13 @@
 // Errors:    in the status.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <vector>
 
+#include "recorder/loss_window.h"
 #include "recorder/recorder.h"
 #include "recorder/rtp_track.h"
 #include "recorder/rtsp_session.h"
@@ -21,19 +23,28 @@ namespace lookback::recorder {
 // The status, as the loop last wrote it and any thread reads it.
 class StatusBoard {
  public:
-  void Write(const CameraStatus& status) {
+  // `retry_us`: monotonic; counts while the state is waiting.
+  void Write(const CameraStatus& status, int64_t retry_us) {
     const std::lock_guard lock(mutex_);
     status_ = status;
+    retry_us_ = retry_us;
   }
-  CameraStatus Read() const {
+  CameraStatus Read(int64_t now_us) const {
     const std::lock_guard lock(mutex_);
-    return status_;
+    CameraStatus status = status_;
+    if (status.state == CameraState::kWaiting) {
+      status.next_try_in_us = std::max<int64_t>(retry_us_ - now_us, 0);
+    }
+    return status;
   }
 
  private:
   mutable std::mutex mutex_;
   CameraStatus status_;
+  int64_t retry_us_ = 0;
 };
+
+uint32_t Random32();  // For jitter.
 
 class CameraSession : private RtspSession::Handler {
  public:
@@ -42,10 +53,11 @@ class CameraSession : private RtspSession::Handler {
   static constexpr int64_t kStableUs = 2 * kUsPerSecond;
   static constexpr int kMaxRedirects = 5;  // One after the other.
 
-  // `url` is the source's, parsed. The rest must outlive the session.
-  CameraSession(CameraSource source, CameraUrl url, const Recorder::Options& options,
-                const IngestContext& context, storage::Archive& archive, GapKeeper& gaps,
-                std::shared_ptr<StatusBoard> board);
+  // `url` is the source's, parsed; the first try is at `first_try_us`, monotonic. The rest must
+  // outlive the session.
+  CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
+                const Recorder::Options& options, const IngestContext& context,
+                storage::Archive& archive, GapKeeper& gaps, std::shared_ptr<StatusBoard> board);
   ~CameraSession() override;  // Ends the run and the session.
 
   void Tick();
@@ -66,9 +78,10 @@ class CameraSession : private RtspSession::Handler {
   void SendReports(int64_t now_us);
   void SetState(CameraState state);
   void UpdateRates(int64_t now_us);
-  uint64_t LostPackets() const;
+  void TakeStreamFigures(const RunWriter& writer);
+  void PostStatus() { board_->Write(status_, retry_us_); }
+  LossCounts Losses() const;
   TransportCounters Counters() const;
-  uint64_t Pictures() const;
 
   const CameraSource source_;
   const CameraUrl url_;
@@ -85,7 +98,7 @@ class CameraSession : private RtspSession::Handler {
   std::unique_ptr<RtspSession> session_;
 
   CameraStatus status_;
-  int64_t retry_us_ = 0;
+  int64_t retry_us_;  // Monotonic; counts while there is no session.
   int64_t backoff_us_;
   int64_t recording_since_us_ = 0;  // Monotonic; 0: not recording.
   bool no_footage_told_ = false;
@@ -94,10 +107,10 @@ class CameraSession : private RtspSession::Handler {
   int64_t next_report_us_ = 0;
 
   // Of tries before this one.
-  uint64_t past_lost_packets_ = 0;
+  LossCounts past_losses_;
   uint64_t past_bytes_ = 0;
   TransportCounters past_counters_;
-  uint64_t past_frames_ = 0;
+  LossWindow loss_window_;
   int64_t rated_us_ = 0;  // When the rates were last worked out, from ...
   uint64_t rated_bytes_ = 0;
   uint64_t rated_frames_ = 0;

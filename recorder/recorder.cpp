@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "recorder/camera_session.h"
+#include "recorder/start_pace.h"
 
 namespace lookback::recorder {
 namespace {
@@ -31,18 +32,18 @@ class IngestLoop {
   IngestLoop& operator=(const IngestLoop&) = delete;
 
   // `gaps` is for a camera that is new here.
-  void Put(CameraSource source, CameraUrl url, std::shared_ptr<GapKeeper> gaps,
-           std::shared_ptr<StatusBoard> board) {
-    loop_.Post([this, source = std::move(source), url = std::move(url), gaps = std::move(gaps),
-                board = std::move(board)] {
+  void Put(CameraSource source, CameraUrl url, int64_t first_try_us,
+           std::shared_ptr<GapKeeper> gaps, std::shared_ptr<StatusBoard> board) {
+    loop_.Post([this, source = std::move(source), url = std::move(url), first_try_us,
+                gaps = std::move(gaps), board = std::move(board)] {
       Camera& camera = cameras_[source.id];
       if (!camera.gaps) camera.gaps = gaps;
       if (camera.session) {
         camera.session.reset();
         camera.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");
       }
-      camera.session = std::make_unique<CameraSession>(source, url, options_, context_, archive_,
-                                                       *camera.gaps, board);
+      camera.session = std::make_unique<CameraSession>(source, url, first_try_us, options_,
+                                                       context_, archive_, *camera.gaps, board);
     });
   }
 
@@ -110,7 +111,7 @@ class IngestLoop {
 class RecorderImpl : public Recorder {
  public:
   RecorderImpl(const Options& options, storage::Archive& archive, Clock& clock)
-      : archive_(archive), clock_(clock) {
+      : archive_(archive), clock_(clock), pace_(options.first_tries_per_second) {
     const size_t count = std::clamp<size_t>(options.loops, 1, kMaxLoops);
     for (size_t i = 0; i < count; ++i) {
       loops_.push_back(std::make_unique<IngestLoop>(options, archive, clock));
@@ -135,7 +136,14 @@ class RecorderImpl : public Recorder {
     }
     found->second.source = source;
     found->second.board = std::make_shared<StatusBoard>();
-    loops_[found->second.loop]->Put(source, std::move(url), std::move(gaps), found->second.board);
+    const int64_t now_us = clock_.MonotonicUs();
+    const int64_t first_try_us = pace_.Next(now_us, Random32());
+    CameraStatus status;
+    status.state = first_try_us > now_us ? CameraState::kWaiting : CameraState::kConnecting;
+    status.since_us = status.down_since_us = clock_.NowUs();
+    found->second.board->Write(status, first_try_us);
+    loops_[found->second.loop]->Put(source, std::move(url), first_try_us, std::move(gaps),
+                                    found->second.board);
     return Ok();
   }
 
@@ -155,7 +163,7 @@ class RecorderImpl : public Recorder {
       if (found != cameras_.end()) board = found->second.board;
     }
     if (!board) return Fail(Code::kNotFound, "camera \"" + id.text() + "\" is not being recorded");
-    CameraStatus status = board->Read();
+    CameraStatus status = board->Read(clock_.MonotonicUs());
     const storage::StreamStatus stream = archive_.StatusOf({id, Stream::kMain});
     status.recorded_until_us = stream.recorded_until_us;
     status.durable_until_us = stream.durable_until_us;
@@ -188,6 +196,7 @@ class RecorderImpl : public Recorder {
   std::vector<std::unique_ptr<IngestLoop>> loops_;
   std::mutex mutex_;  // Of what follows.
   std::map<CameraId, Known> cameras_;
+  StartPace pace_;
   size_t next_loop_ = 0;
   bool stopped_ = false;
 };

@@ -57,7 +57,20 @@ struct CameraStatus {
   double frames_per_second = 0;
   uint64_t frames = 0;  // Since the recorder started.
   uint64_t bytes = 0;
+  uint64_t received_packets = 0;
   uint64_t lost_packets = 0;
+  uint64_t damaged_frames =
+      0;  // Packets of them, or before them, were lost, or their time is wild.
+  // Of the last minute (LossWindow::kWindowUs).
+  double lost_share = 0;
+  double damaged_share = 0;
+  // The last whole group of pictures, from one sync sample to the next; 0: none yet.
+  uint32_t gop_frames = 0;
+  int64_t gop_us = 0;
+  double declared_frames_per_second = 0;  // By the SDP, or the SPS; 0: not declared.
+  bool timed_by_arrival = false;          // The camera's timestamps are of no use.
+  int64_t next_try_in_us = 0;             // While waiting.
+  bool tried = false;                     // False: its first try is still to come.
   std::string transport;         // Of the present session: "tcp", "udp", "tls"; empty when none.
   uint64_t foreign_packets = 0;  // UDP, dropped: not from the camera's address. Since the start.
   uint64_t late_packets = 0;     // UDP, dropped: twice, or after they had been counted as lost.
@@ -85,6 +98,9 @@ class Recorder {
     int64_t no_picture_reconnect_us = 30 * kUsPerSecond;
     // One that sends more than this, over kFloodUs, floods: no camera's settings give so much.
     uint64_t max_bytes_per_second = 32 << 20;
+    // Cameras put all at once are tried spread out, so that a start asks neither the network nor
+    // this machine for everything in one instant: the first StartPace::kAtOnce now, the others at this pace.
+    int64_t first_tries_per_second = 100;
     net::PortRange udp_ports;  // Where cameras send RTP over UDP to.
   };
 

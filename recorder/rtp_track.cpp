@@ -22,6 +22,7 @@ void RtpTrack::OnRtp(ByteSpan bytes, int64_t received_us) {
     if (!started_ || new_source) return;  // Nothing that is followed here; else its number counts.
   }
   if (new_source) {
+    received_before_ += sequence_.received();
     lost_before_ += sequence_.lost();
     sequence_ = RtpSequence();
     last_sender_report_ = 0;

@@ -42,6 +42,7 @@ class RtpTrack {
   // The receiver report that is due; nothing before the first packet.
   std::optional<Bytes> WriteReport(uint32_t own_ssrc, std::string_view cname, int64_t now_us);
 
+  uint64_t received_packets() const { return received_before_ + sequence_.received(); }
   uint64_t lost_packets() const { return lost_before_ + sequence_.lost(); }
 
   // What came and was left out: no RTP at all, or of a payload type that was not announced.
@@ -58,7 +59,8 @@ class RtpTrack {
   uint32_t ssrc_ = 0;
   RtpSequence sequence_;
   RtpTime time_;
-  uint64_t lost_before_ = 0;  // By sources before this one.
+  uint64_t received_before_ = 0;  // Of sources before this one.
+  uint64_t lost_before_ = 0;
   uint64_t malformed_ = 0;
   uint64_t unknown_ = 0;
   uint8_t last_unknown_type_ = 0;

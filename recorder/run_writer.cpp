@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "media/h264.h"
 
 namespace lookback::recorder {
 namespace {
@@ -37,7 +38,8 @@ RunWriter::RunWriter(const StreamId& stream, const std::vector<RtpFormat>& forma
       times_(media::kVideoTimescale),
       map_(media::kVideoTimescale),
       wall_offset_us_(WallOffset()),
-      idle_since_us_(clock.MonotonicUs()) {
+      idle_since_us_(clock.MonotonicUs()),
+      described_frames_per_second_(formats.front().frames_per_second) {
   map_.SetWallOffset(wall_offset_us_);
   for (const RtpFormat& format : formats) {
     if (format.kind == TrackKind::kAudio) {
@@ -59,6 +61,7 @@ void RunWriter::OnSample(Sample sample) {
 
 void RunWriter::OnPicture(Sample sample) {
   ++pictures_;
+  if (sample.damaged) ++damaged_pictures_;
   sample.pts = times_.Place(sample.pts, sample.received_us);
   if (times_.changed()) {
     InterruptRun(GapCause::kCameraFault, times_.by_arrival()
@@ -83,8 +86,9 @@ void RunWriter::OnPicture(Sample sample) {
   TakePicture(std::move(sample));
 }
 
-void RunWriter::PutBetween(Sample& wild, int64_t next) const {
+void RunWriter::PutBetween(Sample& wild, int64_t next) {
   wild.pts = next > run_->last ? run_->last + (next - run_->last) / 2 : run_->last + 1;
+  if (!wild.damaged) ++damaged_pictures_;
   wild.damaged = true;
 }
 
@@ -125,8 +129,30 @@ void RunWriter::TakePicture(Sample sample) {
 void RunWriter::PushPicture(Sample sample) {
   idle_since_us_ = clock_.MonotonicUs();
   run_->last = std::max(run_->last, sample.pts);
+  CountGop(sample);
   sample.pts -= run_->base;
   Push(std::move(sample));
+}
+
+void RunWriter::CountGop(const Sample& sample) {
+  uint32_t& pictures = run_->gop_pictures;
+  if (sample.sync != Sync::kNone) {
+    if (pictures > 0) {
+      gop_ = {pictures, TicksToUs(sample.pts - run_->gop_start, media::kVideoTimescale)};
+    }
+    run_->gop_start = sample.pts;
+    pictures = 1;
+  } else if (pictures > 0) {
+    ++pictures;
+  }
+  if (sample.damaged) pictures = 0;
+}
+
+double RunWriter::DeclaredFrameRate() const {
+  if (described_frames_per_second_ > 0) return described_frames_per_second_;
+  if (video_->codec != media::Codec::kH264 || video_->sps.empty()) return 0;
+  const auto sps = media::ParseH264Sps(video_->sps.front());
+  return sps ? sps->frame_rate_hint : 0;
 }
 
 // False when the sample has no place: its time cannot be followed.
@@ -163,6 +189,7 @@ void RunWriter::BeginRun(const Sample& sample) {
   std::vector<media::TrackConfig> configs{*video_};
   if (audio_) configs.push_back(*audio_);
   tracks_ = Describe(*video_, audio_);
+  declared_frames_per_second_ = DeclaredFrameRate();
   storage::RunInfo info;
   info.stream = stream_;
   info.run = Uuid::Random();

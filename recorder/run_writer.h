@@ -63,6 +63,15 @@ class RunWriter : public SampleSink {
   // The camera's own times are of no use.
   bool timed_by_arrival() const { return times_.by_arrival(); }
   uint64_t pictures() const { return pictures_; }
+  uint64_t damaged_pictures() const { return damaged_pictures_; }
+  // The last one that came whole; zero: none yet.
+  struct Gop {
+    uint32_t pictures = 0;
+    int64_t duration_us = 0;
+  };
+  const Gop& gop() const { return gop_; }
+  // As the description, or the SPS of the latest run, declares; 0: not declared.
+  double declared_frames_per_second() const { return declared_frames_per_second_; }
   uint64_t dropped_samples() const { return dropped_samples_; }
   const std::string& tracks() const { return tracks_; }
   std::optional<int64_t> camera_offset_us() const { return camera_offset_us_; }
@@ -72,19 +81,24 @@ class RunWriter : public SampleSink {
     int64_t base = 0;  // RTP time of its first picture.
     int64_t last = 0;  // The latest there was.
     media::TrackConfig video;
+    // The present group of pictures, on the way; 0: it is not known to be whole.
+    uint32_t gop_pictures = 0;
+    int64_t gop_start = 0;
     bool seam = false;  // The next fragment is its first, and goes on from the run before.
     std::unique_ptr<media::Fragmenter> fragmenter;
     std::unique_ptr<storage::Recording> recording;
   };
 
   void OnPicture(media::Sample sample);
-  void PutBetween(media::Sample& wild, int64_t next) const;
+  void PutBetween(media::Sample& wild, int64_t next);
   void TakePicture(media::Sample sample);
   void OnAudio(media::Sample sample);
   bool FollowClock(const media::Sample& sample);
   void RestartTime();
   void BeginRun(const media::Sample& sample);
   void PushPicture(media::Sample sample);
+  void CountGop(const media::Sample& sample);
+  double DeclaredFrameRate() const;
   TimeUs MapPicture(int64_t ticks);
   void Push(media::Sample sample);
   void Append(media::Fragment fragment);
@@ -110,6 +124,10 @@ class RunWriter : public SampleSink {
   Met met_ = Met::kNothing;
   int64_t retry_begin_us_ = 0;
   uint64_t pictures_ = 0;
+  uint64_t damaged_pictures_ = 0;
+  Gop gop_;
+  const double described_frames_per_second_;
+  double declared_frames_per_second_ = 0;
   uint64_t dropped_samples_ = 0;
   std::string tracks_;
   std::optional<int64_t> camera_offset_us_;

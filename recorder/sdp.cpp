@@ -1,5 +1,6 @@
 #include "recorder/sdp.h"
 
+#include <charconv>
 #include <optional>
 
 #include "recorder/rtsp_message.h"
@@ -9,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxParameters = 32;  // Of one a=fmtp.
 constexpr uint64_t kMaxClockRate = 1'000'000;
+constexpr double kMaxFrameRate = 1'000;
 
 // Takes the text up to `separator` off `rest`; all of it when there is none.
 std::string_view TakeUntil(std::string_view& rest, char separator) {
@@ -105,6 +107,14 @@ void ApplySize(std::string_view value, char separator, SdpMedia& media, SdpForma
   }
 }
 
+// 25 or 29.97 (RFC 8866 §6.12)
+void ApplyFrameRate(std::string_view value, SdpMedia& media) {
+  double rate = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), rate);
+  if (error != std::errc() || end != value.data() + value.size()) return;
+  if (rate > 0 && rate <= kMaxFrameRate) media.frames_per_second = rate;
+}
+
 void ApplyAttribute(std::string_view line, Sdp& sdp) {
   const std::string_view name = TakeUntil(line, ':');
   if (name == "control") {
@@ -119,6 +129,8 @@ void ApplyAttribute(std::string_view line, Sdp& sdp) {
     line = TrimSpace(line);
     SdpFormat* const format = FindFormat(sdp.media.back(), TakeUntil(line, ' '));
     if (format != nullptr) ApplySize(line, '-', sdp.media.back(), format);
+  } else if (name == "framerate") {
+    ApplyFrameRate(TrimSpace(line), sdp.media.back());
   } else if (name == "x-dimensions") {
     ApplySize(line, ',', sdp.media.back(), nullptr);
   }

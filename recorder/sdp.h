@@ -41,6 +41,7 @@ struct SdpMedia {
   std::string kind;     // "video", "audio", "application"
   std::string control;  // a=control of the media; empty when it has none.
   std::vector<SdpFormat> formats;
+  double frames_per_second = 0;  // a=framerate; 0: not said.
 };
 
 struct Sdp {
@@ -63,6 +64,7 @@ struct RtpFormat {
   // is not `complete`.
   media::TrackConfig config;
   bool complete = false;
+  double frames_per_second = 0;  // As the description declares; 0: not said.
   // RFC 3640 §3.3.6.
   int aac_size_bits = 0;
   int aac_index_bits = 0;

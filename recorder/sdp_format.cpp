@@ -178,7 +178,10 @@ Result<RtpFormat> ChooseFormat(const SdpMedia& media) {
   std::string why = "no format";
   for (const SdpFormat& format : media.formats) {
     auto chosen = TryFormat(format);
-    if (chosen) return chosen;
+    if (chosen) {
+      chosen->frames_per_second = media.frames_per_second;
+      return chosen;
+    }
     why = chosen.message();
   }
   return Fail(Code::kUnsupported, why);

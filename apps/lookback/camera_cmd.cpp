@@ -60,6 +60,60 @@ std::string Recording(const Json& camera) {
   return FlagOf(camera, "removed") ? "removed" : OnOff(camera, "enabled");
 }
 
+double RealOf(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+std::string FormatRate(const Json& status) {
+  return fmt::format("{:.2f} Mbit/s", RealOf(status, "bits_per_second") / 1e6);
+}
+
+// "25.0 of 30"
+std::string FormatFrameRate(const Json& status) {
+  const double declared = RealOf(status, "declared_frames_per_second");
+  return fmt::format("{:.1f}{}", RealOf(status, "frames_per_second"),
+                     declared > 0 ? fmt::format(" of {:.4g}", declared) : "");
+}
+
+std::string FormatGop(const Json& status) {
+  const int64_t frames = NumberOf(status, "gop_frames");
+  if (frames == 0) return "-";
+  return fmt::format("{}, {:.2f} s", frames,
+                     static_cast<double>(NumberOf(status, "gop_us")) / kUsPerSecond);
+}
+
+std::string FormatLoss(const Json& status) {
+  return fmt::format("{}, {:.2f} %", NumberOf(status, "lost_packets"),
+                     RealOf(status, "lost_percent"));
+}
+
+// The camera's clock less ours.
+std::string FormatOffset(const Json& status) {
+  const auto offset = status.find("camera_offset_us");
+  if (offset == status.end() || !offset->is_number()) return "-";
+  return fmt::format("{:+.2f} s", offset->get<double>() / kUsPerSecond);
+}
+
+// Why it is not recorded, or what ails it: what waits also says how long.
+std::string FormatTrouble(const Json& status) {
+  const std::string reason = TextOf(status, "reason");
+  const std::string error = TextOf(status, "last_error");
+  return reason.empty() || error.empty() ? reason + error : error + "; " + reason;
+}
+
+void AddStatus(const Json& status, Table& table) {
+  table.Add({"state", TextOf(status, "state")});
+  table.Add({"trouble", FormatTrouble(status)});
+  table.Add({"durable until", TextOf(status, "durable_until")});
+  table.Add({"bitrate", FormatRate(status)});
+  table.Add({"frames a second", FormatFrameRate(status)});
+  table.Add({"group of pictures", FormatGop(status)});
+  table.Add({"lost packets", FormatLoss(status) + " in the last minute"});
+  table.Add({"clock", FormatOffset(status)});
+  table.Add({"reconnects", std::to_string(NumberOf(status, "reconnects"))});
+}
+
 void PrintCamera(const Json& camera) {
   Table table({"id", TextOf(camera, "id")});
   table.Add({"name", TextOf(camera, "name")});
@@ -70,6 +124,7 @@ void PrintCamera(const Json& camera) {
   table.Add({"audio", OnOff(camera, "audio")});
   table.Add({"transport", TextOf(camera, "transport")});
   table.Add({"tls", TextOf(camera, "tls")});
+  if (const auto status = camera.find("status"); status != camera.end()) AddStatus(*status, table);
   PrintText(table.Text());
 }
 
@@ -108,17 +163,22 @@ Result<int> ShowCamera(Client& client, const std::string& id) {
   return kExitOk;
 }
 
+std::string StateOf(const Json& camera) {
+  const auto status = camera.find("status");
+  return status == camera.end() ? "" : TextOf(*status, "state");
+}
+
 Result<int> ListCameras(Client& client, bool removed) {
-  LB_TRY_ASSIGN(answer,
-                client.api().Get(removed ? "/api/v1/cameras?removed=1" : "/api/v1/cameras"));
+  LB_TRY_ASSIGN(answer, client.api().Get(removed ? "/api/v1/cameras?status=1&removed=1"
+                                                 : "/api/v1/cameras?status=1"));
   if (client.json()) {
     PrintJson(answer);
     return kExitOk;
   }
-  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
+  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO", "STATE"});
   for (const Json& camera : ListOf(answer, "cameras")) {
     table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
-               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio")});
+               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio"), StateOf(camera)});
   }
   PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
                           : table.Text());
@@ -136,36 +196,30 @@ Result<int> RemoveCamera(Client& client, const std::string& id) {
   return kExitOk;
 }
 
-std::string FormatRate(const Json& status) {
-  const auto rate = status.find("bits_per_second");
-  const double bits = rate != status.end() && rate->is_number() ? rate->get<double>() : 0;
-  return fmt::format("{:.2f} Mbit/s", bits / 1e6);
-}
-
 Table StatusTable(const Json& list, const TimeZone& zone) {
-  Table table(
-      {"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "BY", "RATE", "TRACKS", "LOST", "LAST ERROR"});
+  Table table({"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "BY", "RATE", "FRAMES/S", "GOP", "LOST",
+               "CLOCK", "TRACKS", "TROUBLE"});
   for (const Json& status : list) {
     table.Add({TextOf(status, "camera"), TextOf(status, "state"),
                LocalTimeOf(status, "since", zone), LocalTimeOf(status, "durable_until", zone),
-               TextOf(status, "transport"), FormatRate(status), TextOf(status, "tracks"),
-               std::to_string(NumberOf(status, "lost_packets")), TextOf(status, "last_error")});
+               TextOf(status, "transport"), FormatRate(status), FormatFrameRate(status),
+               FormatGop(status), FormatLoss(status), FormatOffset(status),
+               TextOf(status, "tracks"), FormatTrouble(status)});
   }
   return table;
 }
 
 Result<int> ShowStatus(Client& client, const std::string& id) {
-  std::vector<std::string> ids;
-  if (!id.empty()) {
-    ids.push_back(id);
-  } else {
-    LB_TRY_ASSIGN(cameras, client.api().Get("/api/v1/cameras"));
-    for (const Json& camera : ListOf(cameras, "cameras")) ids.push_back(TextOf(camera, "id"));
-  }
   Json list = Json::array();
-  for (const std::string& each : ids) {
-    LB_TRY_ASSIGN(status, client.api().Get(CameraPath(each) + "/status"));
+  if (!id.empty()) {
+    LB_TRY_ASSIGN(status, client.api().Get(CameraPath(id) + "/status"));
     list.push_back(std::move(status));
+  } else {
+    LB_TRY_ASSIGN(cameras, client.api().Get("/api/v1/cameras?status=1"));
+    for (const Json& camera : ListOf(cameras, "cameras")) {
+      if (const auto status = camera.find("status"); status != camera.end())
+        list.push_back(*status);
+    }
   }
   if (client.json()) {
     PrintJson(id.empty() ? Json{{"cameras", list}} : list.front());

@@ -99,6 +99,29 @@ TEST_F(RunWriterTest, ARunBeginsWithTheFirstSyncSampleAtZero) {
   EXPECT_TRUE(Gaps().empty());
 }
 
+TEST_F(RunWriterTest, TheLastWholeGroupOfPicturesIsMeasured) {
+  Make();
+  Pictures(26);
+  EXPECT_EQ(writer_->gop().pictures, 25u);
+  EXPECT_EQ(writer_->gop().duration_us, kUsPerSecond);
+  Pictures(20, 10);
+  EXPECT_EQ(writer_->gop().pictures, 10u);
+  EXPECT_EQ(writer_->gop().duration_us, 400 * kUsPerMs);
+  // One with a damaged picture tells nothing.
+  Picture(true);
+  clock_.Advance(kFrameUs);
+  media::Sample damaged;
+  damaged.pts = rtp_base_ + (clock_.MonotonicUs() - 1) * 9 / 100;
+  damaged.received_us = clock_.MonotonicUs();
+  damaged.damaged = true;
+  damaged.data = test::Nals({test::Predicted()});
+  writer_->OnSample(std::move(damaged));
+  clock_.Advance(kFrameUs);
+  Picture(true);
+  EXPECT_EQ(writer_->gop().pictures, 10u);
+  EXPECT_EQ(writer_->damaged_pictures(), 1u);
+}
+
 TEST_F(RunWriterTest, ADamagedSyncSampleBeginsNoRun) {
   Make();
   media::Sample sample;

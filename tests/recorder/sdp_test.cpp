@@ -129,6 +129,18 @@ TEST(Sdp, TheSizeOfLargeJpegPicturesIsTaken) {
   EXPECT_EQ(bad->config.width, 0);
 }
 
+TEST(Sdp, ADeclaredFrameRateIsTakenAndNonsenseIsNot) {
+  const auto rate = [](const std::string& line) {
+    const auto sdp = ParseSdp("m=video 0 RTP/AVP 26\r\na=framerate:" + line + "\r\n");
+    return ChooseFormat(sdp->media[0])->frames_per_second;
+  };
+  EXPECT_EQ(rate("25"), 25);
+  EXPECT_EQ(rate(" 29.97 "), 29.97);
+  for (const char* nonsense : {"", "0", "-25", "fast", "25fps", "1e9", "nan", "inf"}) {
+    EXPECT_EQ(rate(nonsense), 0) << nonsense;
+  }
+}
+
 TEST(Sdp, TheFirstFormatThatFitsIsTaken) {
   const auto sdp =
       ParseSdp("m=video 0 RTP/AVP 31 99 96\r\na=rtpmap:99 VP9/90000\r\na=rtpmap:96 h264/90000\r\n");
