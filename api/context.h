@@ -13,10 +13,14 @@
 
 #include "api/access.h"
 #include "api/access_log.h"
+#include "api/alarm_watch.h"
+#include "api/camera_health.h"
 #include "api/clip_cache.h"
+#include "api/events.h"
 #include "api/input.h"
 #include "api/problem.h"
 #include "api/service.h"
+#include "api/webhook.h"
 
 namespace lookback::api {
 
@@ -39,6 +43,12 @@ struct Context {
         access([this](auto records) { return store.journal().Commit(std::move(records)); },
                parts.clock),
         clips(parts.clock),
+        webhook(parts.webhook),
+        alarms([this](auto records) { return store.journal().Commit(std::move(records)); },
+               [this](AlarmWatch::What what, const index::AlarmEvent& event) {
+                 if (webhook != nullptr) webhook->Post(WebhookBody(*this, what, event));
+               },
+               parts.clock),
         started_us(parts.clock.NowUs()),
         started_monotonic_us(parts.clock.MonotonicUs()) {}
 
@@ -49,6 +59,10 @@ struct Context {
   const std::unique_ptr<CameraSecrets> secrets;
   AccessLog access;
   ClipCache clips;
+  Webhook* const webhook;  // nullptr: nobody is told.
+  AlarmWatch alarms;
+  std::mutex look_mutex;
+  CameraHealth camera_health;  // Under `look_mutex`.
   const TimeUs started_us;
   const int64_t started_monotonic_us;
 
@@ -111,6 +125,9 @@ net::HttpResponse PutPolicy(Context&, const Call&);
 net::HttpResponse RemovePolicy(Context&, const Call&);
 net::HttpResponse ConfirmPolicies(Context&, const Call&);
 net::HttpResponse PreviewRetention(Context&, const Call&);
+
+net::HttpResponse ListEvents(Context&, const Call&);
+net::HttpResponse AcknowledgeEvent(Context&, const Call&);
 
 net::HttpResponse ListVolumes(Context&, const Call&);
 net::HttpResponse GetStatus(Context&, const Call&);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "api/alarms.h"
+#include "api/context.h"
 
 namespace lookback::api {
 namespace {
@@ -120,6 +121,34 @@ void AddVolumes(Context& context, Page& page) {
   }
 }
 
+void AddAlarms(Context& context, Page& page) {
+  std::map<std::pair<std::string, bool>, int> counts;
+  // All kinds that there are, so that a series does not vanish when its last alarm ends.
+  for (const AlarmKind& kind : kAlarmKinds) {
+    counts[{std::string(kind.name), false}] = counts[{std::string(kind.name), true}] = 0;
+  }
+  for (const index::AlarmEvent& event : context.alarms.Standing()) {
+    ++counts[{event.alarm.kind, event.acknowledged.has_value()}];
+  }
+  for (const auto& [key, count] : counts) {
+    page.Gauge("lookback_alarms", "Alarms that stand, by kind.", count,
+               {{"kind", key.first}, {"acknowledged", key.second ? "yes" : "no"}});
+  }
+  page.Counter("lookback_alarm_changes_unrecorded_total",
+               "Beginnings and ends of alarms that never came on record.",
+               context.alarms.unrecorded_dropped());
+  if (context.webhook == nullptr) return;
+  const Webhook::Counters webhook = context.webhook->counters();
+  page.Counter("lookback_webhook_delivered_total", "Deliveries that the webhook received.",
+               webhook.delivered);
+  page.Counter("lookback_webhook_failed_tries_total", "Tries that are made again.",
+               webhook.failed_tries);
+  page.Counter("lookback_webhook_dropped_total", "Deliveries given up, refused or too many.",
+               webhook.dropped);
+  page.Gauge("lookback_webhook_waiting", "Deliveries that wait.",
+             static_cast<double>(webhook.waiting));
+}
+
 void AddStore(Context& context, Page& page) {
   page.Gauge("lookback_build_info", "The version that runs.", 1, {{"version", LOOKBACK_VERSION}});
   page.Gauge("lookback_uptime_seconds", "Since the start.",
@@ -139,11 +168,7 @@ void AddStore(Context& context, Page& page) {
           {{"camera", total.stream.camera.text()}, {"stream", StreamName(total.stream.stream)}});
     }
   }
-  std::map<std::string, int> alarms;
-  for (const Alarm& alarm : CurrentAlarms(context)) ++alarms[alarm.kind];
-  for (const auto& [kind, count] : alarms) {
-    page.Gauge("lookback_alarms", "Alarms that stand, by kind.", count, {{"kind", kind}});
-  }
+  AddAlarms(context, page);
   for (size_t digit = 1; digit < std::size(context.answers); ++digit) {
     page.Counter("lookback_http_answers_total", "Answers by class of status.",
                  context.answers[digit], {{"status", fmt::format("{}xx", digit)}});

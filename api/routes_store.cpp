@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "api/alarms.h"
 #include "api/context.h"
 #include "api/metrics.h"
 #include "base/time_zone.h"
@@ -120,6 +119,9 @@ struct ToLine {
             {},       fmt::format("{}: {}", index::UpkeepKindName(upkeep.kind), upkeep.text),
             "",       false};
   }
+  Line operator()(const index::AlarmAcknowledged& seen) const {
+    return {"alarm acknowledged", seen.person, "", {}, {}, seen.alarm.text(), seen.note, false};
+  }
   Line operator()(const index::ClockCheck& check) const {
     return {"clock check",
             check.person,
@@ -203,9 +205,8 @@ net::HttpResponse ListVolumes(Context& context, const Call& call) {
 net::HttpResponse GetStatus(Context& context, const Call& call) {
   const Query query(call.http, {});
   Json alarms = Json::array();
-  for (const Alarm& alarm : CurrentAlarms(context)) {
-    alarms.push_back(
-        {{"kind", alarm.kind}, {"subject", alarm.subject}, {"sentence", alarm.sentence}});
+  for (const index::AlarmEvent& event : context.alarms.Standing()) {
+    alarms.push_back(EventToJson(event));
   }
   return JsonResponse({{"version", LOOKBACK_VERSION},
                        {"store", context.store.id().text()},

@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
+#include <condition_variable>
+#include <thread>
 
 #include "api/context.h"
 #include "base/log.h"
@@ -43,6 +46,8 @@ constexpr std::array kRoutes = {
     Route{"DELETE", "/api/v1/retention/policies/{}", Right::kRetention, RemovePolicy},
     Route{"POST", "/api/v1/retention/confirm", Right::kRetention, ConfirmPolicies},
     Route{"POST", "/api/v1/retention/preview", Right::kRetention, PreviewRetention},
+    Route{"GET", "/api/v1/events", Right::kSee, ListEvents},
+    Route{"POST", "/api/v1/events/{}/acknowledge", Right::kSee, AcknowledgeEvent},
     Route{"GET", "/api/v1/volumes", Right::kSee, ListVolumes},
     Route{"GET", "/api/v1/status", Right::kSee, GetStatus},
     Route{"GET", "/api/v1/custody", Right::kAudit, GetCustody},
@@ -113,7 +118,33 @@ std::string_view RightName(Right right) {
 }
 
 struct Service::State {
+  State(const Parts& parts, std::unique_ptr<Tokens> tokens, std::unique_ptr<CameraSecrets> secrets)
+      : context(parts, std::move(tokens), std::move(secrets)) {}
+
   Context context;
+
+  std::mutex looker_mutex;
+  std::condition_variable wake;
+  bool stopping = false;
+  std::thread looker;
+
+  void Look() {
+    std::unique_lock lock(looker_mutex);
+    while (!stopping) {
+      lock.unlock();
+      api::LookAtAlarms(context);
+      lock.lock();
+      wake.wait_for(lock, std::chrono::microseconds(kLookIntervalUs), [this] { return stopping; });
+    }
+  }
+  void StopLooking() {
+    {
+      const std::lock_guard lock(looker_mutex);
+      stopping = true;
+    }
+    wake.notify_all();
+    if (looker.joinable()) looker.join();
+  }
 
   std::optional<index::Person> Identify(const net::HttpRequest& request) {
     constexpr std::string_view kScheme = "bearer ";
@@ -180,14 +211,22 @@ struct Service::State {
 };
 
 Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Service::~Service() = default;
+Service::~Service() { state_->StopLooking(); }
+
+void Service::LookAtAlarms() { api::LookAtAlarms(state_->context); }
+
+void Service::StartLooking() {
+  state_->looker = std::thread([state = state_.get()] { state->Look(); });
+}
 
 Result<std::unique_ptr<Service>> Service::Start(const Parts& parts) {
   LB_TRY_ASSIGN(persons, parts.store.catalog().Persons());
   LB_TRY_ASSIGN(tokens, Tokens::Open(parts.store.data(), parts.files, persons.empty()));
   LB_TRY_ASSIGN(secrets, CameraSecrets::Open(parts.store.data(), parts.files));
   LB_TRY_ASSIGN(cameras, parts.store.catalog().Cameras());
-  std::unique_ptr<State> state(new State{Context(parts, std::move(tokens), std::move(secrets))});
+  LB_TRY_ASSIGN(standing, parts.store.catalog().StandingAlarms());
+  std::unique_ptr<State> state(new State(parts, std::move(tokens), std::move(secrets)));
+  state->context.alarms.Restore(std::move(standing));
   for (const index::Camera& camera : cameras) {
     if (const Status status = ApplyCamera(state->context, camera); !status) {
       LogError("api",

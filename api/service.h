@@ -4,7 +4,8 @@
 // Invariant: no recorded footage, and nothing about it, leaves before the access is on the synced
 //            ledger. No answer, log line or record holds a password or a token, except the one
 //            answer that issues a token.
-// Threads:   Handle() on any, many at once. OnRetentionRound() on the purger's.
+// Threads:   Handle() on any, many at once. OnRetentionRound() on the purger's. The rest on the
+//            owner's.
 // Errors:    Start says what keeps the door shut (api/access.h); requests are answered with
 //            problems.
 #pragma once
@@ -21,14 +22,19 @@
 
 namespace lookback::api {
 
+class Webhook;
+
 class Service {
  public:
+  static constexpr int64_t kLookIntervalUs = 5 * kUsPerSecond;
+
   // All must outlive the service.
   struct Parts {
     storage::Store& store;
     recorder::Recorder& recorder;
     Clock& clock;
     FileSystem& files;
+    Webhook* webhook = nullptr;  // Told of alarms, if there is one.
   };
 
   // Reads the secrets and puts every enabled camera to the recorder. EnsureAdmin (api/access.h)
@@ -39,6 +45,11 @@ class Service {
   // An HttpHandler: Post it to net::HttpServer as [&service](const auto& r) { return
   // service.Handle(r); }.
   net::HttpResponse Handle(const net::HttpRequest& request);
+
+  // One round of the alarms (api/alarm_watch.h). StartLooking() does it every kLookIntervalUs on a
+  // thread of its own, until the service ends.
+  void LookAtAlarms();
+  void StartLooking();
 
   // What previews are asked of. Until it is set, they are answered "unavailable".
   void SetPurger(storage::Purger* purger);

@@ -47,6 +47,14 @@ Uuid Uuid::Random() {
   return uuid;
 }
 
+Uuid Uuid::TimeOrdered(int64_t time_us) {
+  Uuid uuid = Random();
+  const auto ms = static_cast<uint64_t>(time_us / 1'000);
+  for (size_t i = 0; i < 6; ++i) uuid.bytes[i] = static_cast<uint8_t>(ms >> (40 - 8 * i));
+  uuid.bytes[6] = static_cast<uint8_t>((uuid.bytes[6] & 0x0f) | 0x70);
+  return uuid;
+}
+
 Result<Uuid> Uuid::Parse(std::string_view text) {
   std::string hex;
   for (const char c : text.substr(0, 64)) {

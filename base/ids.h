@@ -54,7 +54,9 @@ struct StreamId {
 struct Uuid {
   std::array<uint8_t, 16> bytes{};
 
-  static Uuid Random();                              // Version 4, from the kernel's generator.
+  static Uuid Random();  // Version 4, from the kernel's generator.
+  // Version 7 (RFC 9562 §5.7): of two that are a millisecond apart, the later one is greater.
+  static Uuid TimeOrdered(int64_t time_us);
   static Result<Uuid> Parse(std::string_view text);  // With or without hyphens.
   std::string text() const;                          // 8-4-4-4-12, lower case.
   bool zero() const { return *this == Uuid{}; }

@@ -328,6 +328,61 @@ Result<std::vector<NumberedRecord>> Catalog::Notes(const CameraId& camera, uint6
   return notes;
 }
 
+namespace {
+
+Result<std::optional<AlarmEvent>> ReadAlarm(const Database& database, const Uuid& id) {
+  using schema::AlarmRow;
+  LB_TRY_ASSIGN(alarm, One<Alarm>(database, Family::kAlarms, RecordKind::kAlarm,
+                                  schema::AlarmKey(AlarmRow::kAlarm, id)));
+  if (!alarm) return std::optional<AlarmEvent>();
+  LB_TRY_ASSIGN(acknowledged,
+                One<AlarmAcknowledged>(database, Family::kAlarms, RecordKind::kAlarmAcknowledged,
+                                       schema::AlarmKey(AlarmRow::kAcknowledged, id)));
+  return std::optional<AlarmEvent>({*std::move(alarm), std::move(acknowledged)});
+}
+
+}  // namespace
+
+Result<std::vector<AlarmEvent>> Catalog::StandingAlarms() const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  std::vector<AlarmEvent> standing;
+  const auto it = database->Iterate(Family::kAlarms);
+  for (it->Seek(AsSlice(schema::AlarmKey(schema::AlarmRow::kStanding, Uuid{}))); it->Valid();
+       it->Next()) {
+    schema::AlarmRow row{};
+    Uuid id;
+    if (!schema::ParseAlarmKey(AsView(it->key()), row, id)) return Malformed("alarms");
+    if (row != schema::AlarmRow::kStanding) break;
+    LB_TRY_ASSIGN(event, ReadAlarm(*database, id));
+    if (event) standing.push_back(*std::move(event));
+  }
+  LB_TRY(Finished(*it));
+  return standing;
+}
+
+Status Catalog::VisitAlarms(const Uuid& before,
+                            const std::function<bool(AlarmEvent)>& visit) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  const auto it = database->Iterate(Family::kAlarms);
+  // The first row of the next kind stands behind every alarm.
+  it->SeekForPrev(AsSlice(before.zero() ? schema::AlarmKey(schema::AlarmRow::kStanding, Uuid{})
+                                        : schema::AlarmKey(schema::AlarmRow::kAlarm, before)));
+  for (; it->Valid(); it->Prev()) {
+    schema::AlarmRow row{};
+    Uuid id;
+    if (!schema::ParseAlarmKey(AsView(it->key()), row, id)) return Malformed("alarms");
+    if (row != schema::AlarmRow::kAlarm || id == before) continue;
+    LB_TRY_ASSIGN(event, ReadAlarm(*database, id));
+    if (event && !visit(*std::move(event))) return Ok();
+  }
+  return Finished(*it);
+}
+
+Result<std::optional<AlarmEvent>> Catalog::FindAlarm(const Uuid& id) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  return ReadAlarm(*database, id);
+}
+
 Result<bool> Catalog::PoliciesConfirmed() const {
   LB_TRY_ASSIGN(database, state_->Use());
   LB_TRY_ASSIGN(value, database->Get(Family::kDefault, kConfirmedKey));

@@ -31,6 +31,11 @@ struct NumberedRecord {
   Record record;
 };
 
+struct AlarmEvent {
+  Alarm alarm;
+  std::optional<AlarmAcknowledged> acknowledged;
+};
+
 // Totals of one stream, kept up to date by Apply.
 struct StreamTotals {
   StreamId stream;
@@ -98,6 +103,12 @@ class Catalog {
   // What people put on a camera's record: upkeep and clock checks. As Acts() otherwise.
   Result<std::vector<NumberedRecord>> Notes(const CameraId& camera, uint64_t before,
                                             size_t limit) const;
+
+  Result<std::vector<AlarmEvent>> StandingAlarms() const;  // In the order of their beginnings.
+  // Those that began before `before` (zero: all), the newest first, ended ones too, until `visit`
+  // returns false.
+  Status VisitAlarms(const Uuid& before, const std::function<bool(AlarmEvent)>& visit) const;
+  Result<std::optional<AlarmEvent>> FindAlarm(const Uuid& id) const;
 
   // False after a rebuild, until a PoliciesConfirmed record.
   Result<bool> PoliciesConfirmed() const;

@@ -48,6 +48,7 @@ class Applier {
       case RecordKind::kGap:
       case RecordKind::kDelete:
       case RecordKind::kMissing:
+      case RecordKind::kAlarm:
         return false;
       default:
         return true;
@@ -190,6 +191,24 @@ class Applier {
   Status One(const Act&) { return Ok(); }
   Status One(const Upkeep&) { return Ok(); }
   Status One(const ClockCheck&) { return Ok(); }
+
+  Status One(const Alarm& alarm) {
+    using schema::AlarmRow;
+    Put(Family::kAlarms, schema::AlarmKey(AlarmRow::kAlarm, alarm.id), AsText(EncodeRecord(alarm)));
+    const std::string standing = schema::AlarmKey(AlarmRow::kStanding, alarm.id);
+    if (alarm.until_us == 0) {
+      Put(Family::kAlarms, standing, "");
+    } else {
+      Erase(Family::kAlarms, standing);
+    }
+    return Ok();
+  }
+  Status One(const AlarmAcknowledged& acknowledged) {
+    Put(Family::kAlarms, schema::AlarmKey(schema::AlarmRow::kAcknowledged, acknowledged.alarm),
+        AsText(EncodeRecord(acknowledged)));
+    return Ok();
+  }
+
   Status One(const Rebuilt&) {
     Put(Family::kDefault, kConfirmedKey, "0");
     return Ok();

@@ -34,6 +34,7 @@ enum class Family : uint8_t {
   kTotals,
   kActs,
   kNotes,
+  kAlarms,
   kCount
 };
 inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);

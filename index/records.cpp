@@ -181,6 +181,26 @@ void Fields(A& field, S& s) {
   field(5, s.person);
 }
 
+template <typename A, Of<Alarm> S>
+void Fields(A& field, S& s) {
+  field(1, s.id);
+  field(2, s.kind);
+  field(3, s.severity);
+  field(4, s.camera);
+  field(5, s.subject);
+  field(6, s.since_us);
+  field(7, s.until_us);
+  field(8, s.sentence);
+}
+
+template <typename A, Of<AlarmAcknowledged> S>
+void Fields(A& field, S& s) {
+  field(1, s.alarm);
+  field(2, s.at_us);
+  field(3, s.person);
+  field(4, s.note);
+}
+
 class FieldWriter {
  public:
   explicit FieldWriter(Bytes& out) : wire_(out) {}
@@ -334,6 +354,11 @@ bool Whole(const Upkeep& u) { return !u.camera.empty() && GoodTime(u.at_us); }
 bool Whole(const ClockCheck& c) {
   return !c.camera.empty() && GoodTime(c.shown_us) && GoodTime(c.true_us);
 }
+bool Whole(const Alarm& a) {
+  if (a.id.zero() || a.kind.empty() || !GoodTime(a.since_us)) return false;
+  return a.until_us == 0 || GoodRange(a.since_us, a.until_us);
+}
+bool Whole(const AlarmAcknowledged& a) { return !a.alarm.zero() && GoodTime(a.at_us); }
 
 constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
 constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
@@ -350,6 +375,8 @@ constexpr RecordKind KindFor(const Rebuilt*) { return RecordKind::kRebuilt; }
 constexpr RecordKind KindFor(const PoliciesConfirmed*) { return RecordKind::kPoliciesConfirmed; }
 constexpr RecordKind KindFor(const Upkeep*) { return RecordKind::kUpkeep; }
 constexpr RecordKind KindFor(const ClockCheck*) { return RecordKind::kClockCheck; }
+constexpr RecordKind KindFor(const Alarm*) { return RecordKind::kAlarm; }
+constexpr RecordKind KindFor(const AlarmAcknowledged*) { return RecordKind::kAlarmAcknowledged; }
 
 template <typename T>
 Result<T> DecodeAs(ByteSpan payload) {
@@ -399,6 +426,10 @@ std::string_view UpkeepKindName(UpkeepKind kind) {
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }
 
+std::string_view SeverityName(Severity severity) {
+  return severity == Severity::kCritical ? "critical" : "warning";
+}
+
 std::string_view RecordKindName(RecordKind kind) {
   switch (kind) {
     case RecordKind::kRun:
@@ -431,6 +462,10 @@ std::string_view RecordKindName(RecordKind kind) {
       return "UPKEEP";
     case RecordKind::kClockCheck:
       return "CLOCK_CHECK";
+    case RecordKind::kAlarm:
+      return "ALARM";
+    case RecordKind::kAlarmAcknowledged:
+      return "ALARM_ACKNOWLEDGED";
   }
   return "UNKNOWN";
 }

@@ -219,6 +219,32 @@ struct ClockCheck {
   int64_t offset_us() const { return shown_us - true_us; }  // Above 0: the camera is ahead.
 };
 
+// Something that a person who runs the store should know of, from when it began to when it was over.
+// It is written when it begins, and again, with the same id, when it ends.
+enum class Severity : uint8_t {
+  kWarning = 0,
+  kCritical = 1,  // Footage is being lost, or soon will be.
+};
+std::string_view SeverityName(Severity severity);  // "critical"
+struct Alarm {
+  Uuid id;           // Uuid::TimeOrdered(): ids are in the order of their beginnings.
+  std::string kind;  // "camera-down"; docs/alarms.md lists them.
+  Severity severity = Severity::kWarning;
+  CameraId camera;      // Empty: it is of no camera.
+  std::string subject;  // The camera's id, a volume's root, or empty.
+  TimeUs since_us = 0;
+  TimeUs until_us = 0;  // 0: it stands.
+  std::string sentence;
+};
+
+// A person has seen an alarm, and says so.
+struct AlarmAcknowledged {
+  Uuid alarm;
+  TimeUs at_us = 0;
+  std::string person;
+  std::string note;
+};
+
 // The ledger's kinds. Numbers are on disk.
 enum class RecordKind : uint8_t {
   kRun = 1,
@@ -236,12 +262,15 @@ enum class RecordKind : uint8_t {
   kPoliciesConfirmed = 21,
   kUpkeep = 22,
   kClockCheck = 23,
+  kAlarm = 25,
+  kAlarmAcknowledged = 26,
 };
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
-using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
-                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck>;
+using Record =
+    std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved, Person,
+                 Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Alarm, AlarmAcknowledged>;
 
 RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);

@@ -1,5 +1,7 @@
 #include "index/schema.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace lookback::index::schema {
@@ -188,6 +190,17 @@ std::string NoteKey(const CameraId& camera, uint64_t number) {
 bool ParseNote(std::string_view key, std::string_view value, CameraId& camera, uint64_t& number,
                TimeUs& time_us, RecordKind& kind, std::string_view& payload) {
   return TakeCamera(key, camera) && ParseAct(key, value, number, time_us, kind, payload);
+}
+
+std::string AlarmKey(AlarmRow row, const Uuid& id) {
+  return Builder().U8(static_cast<uint8_t>(row)).Id(id).Take();
+}
+
+bool ParseAlarmKey(std::string_view key, AlarmRow& row, Uuid& id) {
+  if (key.size() != 1 + id.bytes.size()) return false;
+  row = static_cast<AlarmRow>(key[0]);
+  std::copy(key.begin() + 1, key.end(), id.bytes.begin());
+  return row <= AlarmRow::kAcknowledged;
 }
 
 }  // namespace lookback::index::schema

@@ -15,6 +15,8 @@
 //   totals     stream                                       segments:u64 bytes:u64
 //   acts       number:u64                                   time:u64 kind:u8 payload
 //   notes      camera 00 number:u64                         time:u64 kind:u8 payload
+//   alarms     00 id:16 | 01 id:16 | 02 id:16               Alarm payload | empty, while it stands |
+//                                                           AlarmAcknowledged payload
 //
 //   stream = camera 00 stream:u8
 //
@@ -97,6 +99,11 @@ bool ParseTotalsValue(std::string_view value, uint64_t& segments, uint64_t& byte
 std::string NoteKey(const CameraId& camera, uint64_t number);
 bool ParseNote(std::string_view key, std::string_view value, CameraId& camera, uint64_t& number,
                TimeUs& time_us, RecordKind& kind, std::string_view& payload);
+
+// The rows of one alarm. Ids are in the order of time.
+enum class AlarmRow : uint8_t { kAlarm = 0, kStanding = 1, kAcknowledged = 2 };
+std::string AlarmKey(AlarmRow row, const Uuid& id);
+bool ParseAlarmKey(std::string_view key, AlarmRow& row, Uuid& id);
 
 std::string ActValue(TimeUs time_us, const Record& record);
 bool ParseAct(std::string_view key, std::string_view value, uint64_t& number, TimeUs& time_us,

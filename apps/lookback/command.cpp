@@ -104,8 +104,13 @@ Result<std::string> DefaultDataDirectory() {
 }
 
 Result<std::string> ReadPassword(FileSystem& files, const std::string& path) {
+  return ReadSecret(files, path, "--password-file");
+}
+
+Result<std::string> ReadSecret(FileSystem& files, const std::string& path,
+                               const std::string& option) {
   auto bytes = ReadFile(files, path, kMaxPasswordFileBytes);
-  if (!bytes) return Pass(bytes.error(), "--password-file");
+  if (!bytes) return Pass(bytes.error(), option);
   const std::string_view text = AsText(*bytes);
   return std::string(text.substr(0, text.find_first_of("\r\n")));
 }

@@ -79,6 +79,12 @@ std::string DefaultTokenFile(const std::string& data);
 
 // For --password-file: the first line of it, so that an editor's line end is no part of it.
 Result<std::string> ReadPassword(FileSystem& files, const std::string& path);
+// The same of any secret; `option` is what errors name.
+Result<std::string> ReadSecret(FileSystem& files, const std::string& path,
+                               const std::string& option);
+
+// The events of an answer as a table.
+std::string EventsText(const Json& events, const TimeZone& zone);
 
 // Parses the line and runs what it says; the exit code.
 int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files);
@@ -87,6 +93,7 @@ void AddServeCommand(Commands& commands);
 void AddCameraCommands(Commands& commands);
 void AddUpkeepCommands(Commands& commands, CLI::App* camera_group);
 void AddProbeCommand(Commands& commands, CLI::App* camera_group);
+void AddEventCommands(Commands& commands);
 void AddFootageCommands(Commands& commands);
 void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);

@@ -26,6 +26,7 @@ void AddAll(Commands& commands) {
   AddMarkerCommands(commands);
   AddRetentionCommands(commands);
   AddStatusCommand(commands);
+  AddEventCommands(commands);
   AddStoreCommands(commands);
   AddUserCommands(commands);
   AddManualCommands(commands);

@@ -12,6 +12,7 @@
 
 #include "api/access.h"
 #include "api/service.h"
+#include "api/webhook.h"
 #include "apps/lookback/command.h"
 #include "base/log.h"
 #include "net/http_server.h"
@@ -32,6 +33,8 @@ struct ServeOptions {
   std::string listen = "127.0.0.1:8686";
   std::string token_file;
   std::string udp_ports;
+  std::string webhook;
+  std::string webhook_secret_file;
 };
 
 Result<net::HttpServer::Options> ParseListen(const std::string& text) {
@@ -141,14 +144,20 @@ class Daemon {
   }
 
   // Records in `store`, which must outlive the daemon, and answers.
-  Status Start(storage::Store& store, const recorder::Recorder::Options& recording) {
+  // Alarms are told to `webhook`, if there is one.
+  Status Start(storage::Store& store, const recorder::Recorder::Options& recording,
+               std::unique_ptr<api::Webhook> webhook) {
+    webhook_ = std::move(webhook);
+    if (webhook_) webhook_->Start();
     recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
-    LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_}));
+    LB_TRY_ASSIGN(service,
+                  api::Service::Start({store, *recorder_, clock_, files_, webhook_.get()}));
     service_ = std::move(service);
     purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionPlan& plan) {
       service_->OnRetentionRound(plan);
     });
     service_->SetPurger(purger_.get());
+    service_->StartLooking();
     loop_thread_ = std::thread([this] { loop_.Run(); });
     return Ok();
   }
@@ -170,6 +179,7 @@ class Daemon {
     if (service_) service_->SetPurger(nullptr);
     purger_.reset();
     service_.reset();
+    webhook_.reset();
     recorder_.reset();
   }
 
@@ -178,6 +188,7 @@ class Daemon {
   FileSystem& files_;
   net::Loop loop_;
   std::unique_ptr<recorder::Recorder> recorder_;
+  std::unique_ptr<api::Webhook> webhook_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<storage::Purger> purger_;
   std::unique_ptr<net::HttpServer> server_;
@@ -203,12 +214,27 @@ void TellLogin(bool first_start, const std::string& token_file) {
   }
 }
 
+Result<std::unique_ptr<api::Webhook>> OpenWebhook(const ServeOptions& options, Clock& clock,
+                                                  FileSystem& files) {
+  if (options.webhook.empty()) return std::unique_ptr<api::Webhook>();
+  api::Webhook::Options webhook{options.webhook, ""};
+  if (!options.webhook_secret_file.empty()) {
+    LB_TRY_ASSIGN(secret, ReadSecret(files, options.webhook_secret_file, "--webhook-secret-file"));
+    if (secret.empty()) {
+      return Fail(Code::kInvalid, "--webhook-secret-file: its first line is empty");
+    }
+    webhook.secret = secret;
+  }
+  return api::Webhook::Open(webhook, clock);
+}
+
 Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   ServeOptions options = asked;
   LB_TRY_ASSIGN(listen, ParseListen(options.listen));
   recorder::Recorder::Options recording;
   LB_TRY_ASSIGN(udp_ports, ParseUdpPorts(options.udp_ports));
   recording.udp_ports = udp_ports;
+  LB_TRY_ASSIGN(webhook, OpenWebhook(options, clock, files));
   if (options.data.empty()) {
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
     options.data = data;
@@ -227,7 +253,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     store = std::move(*opened);
     TellVolumes(*store);
     LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
-    LB_TRY(daemon.Start(*store, recording));
+    LB_TRY(daemon.Start(*store, recording, std::move(webhook)));
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
@@ -261,6 +287,12 @@ void AddServeCommand(Commands& commands) {
                     "where the first start writes an admin's token (DATA/secrets/admin-token)");
   serve->add_option("--udp-ports", options->udp_ports,
                     "FIRST-LAST: where cameras send RTP over UDP to (any free ones)");
+  CLI::Option* webhook =
+      serve->add_option("--webhook", options->webhook, "URL that is told of alarms, by POST");
+  serve
+      ->add_option("--webhook-secret-file", options->webhook_secret_file,
+                   "a file whose first line signs what is sent")
+      ->needs(webhook);
 }
 
 }  // namespace lookback::app

@@ -40,14 +40,6 @@ std::string VolumesText(const Json& volumes) {
   return table.Text();
 }
 
-std::string AlarmsText(const Json& alarms) {
-  Table table({"ALARM", "OF", "WHAT"});
-  for (const Json& alarm : alarms) {
-    table.Add({TextOf(alarm, "kind"), TextOf(alarm, "subject"), TextOf(alarm, "sentence")});
-  }
-  return table.empty() ? "There are no alarms.\n" : table.Text();
-}
-
 Result<int> ShowServer(Client& client) {
   LB_TRY_ASSIGN(status, client.api().Get("/api/v1/status"));
   LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/volumes"));
@@ -58,7 +50,8 @@ Result<int> ShowServer(Client& client) {
   }
   LB_TRY_ASSIGN(zone, client.Zone());
   PrintText(ServerText(status, client.api().server(), zone) + "\n" +
-            VolumesText(ListOf(answer, "volumes")) + "\n" + AlarmsText(ListOf(status, "alarms")));
+            VolumesText(ListOf(answer, "volumes")) + "\n" +
+            EventsText(ListOf(status, "alarms"), zone));
   return kExitOk;
 }
 

@@ -361,6 +361,9 @@ TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {
   round.must_stop = true;
   round.sentence = "only held footage is left";
   service_->OnRetentionRound(round);
+  service_->LookAtAlarms();
+  clock_.Advance(2 * kUsPerMinute);
+  service_->LookAtAlarms();
   const Json status = Get("/api/v1/status");
   std::set<std::string> kinds;
   for (const Json& alarm : status["alarms"]) kinds.insert(alarm["kind"].get<std::string>());

@@ -30,6 +30,11 @@ TEST(Uuid, TextAndBack) {
 
 TEST(Uuid, IsNotRepeated) {
   std::set<Uuid> seen;
+  // Version 7, and in the order of time.
+  const Uuid early = Uuid::TimeOrdered(1'777'932'000'000'000);
+  const Uuid late = Uuid::TimeOrdered(1'777'932'000'001'000);
+  EXPECT_EQ(early.text().substr(0, 15), "019df501-5b00-7") << early.text();
+  EXPECT_LT(early, late);
   for (int i = 0; i < 1'000; ++i) EXPECT_TRUE(seen.insert(Uuid::Random()).second);
 }
 

@@ -245,6 +245,38 @@ TEST_F(CatalogTest, NotesAreOfOneCameraAloneNewestFirst) {
   EXPECT_TRUE(catalog_->Notes(*CameraId::Parse("gat"), 0, 10)->empty());
 }
 
+TEST_F(CatalogTest, AlarmsStandUntilTheyEndAndKeepWhoSawThem) {
+  const CameraId gate = *CameraId::Parse("gate");
+  std::vector<Alarm> alarms;
+  for (const TimeUs since_us : {1'000'000, 2'000'000, 3'000'000}) {
+    alarms.push_back({Uuid::TimeOrdered(since_us), "camera-down", Severity::kCritical, gate, "gate",
+                      since_us, 0, "no answer"});
+  }
+  Apply({alarms[0], alarms[1], alarms[2], AlarmAcknowledged{alarms[1].id, 9, "li", "seen"}});
+  alarms[1].until_us = alarms[2].until_us = 10'000'000;
+  Apply({alarms[1], alarms[2]});
+  const auto standing = catalog_->StandingAlarms();
+  ASSERT_TRUE(standing) << standing.message();
+  ASSERT_EQ(standing->size(), 1u);
+  EXPECT_EQ(standing->front().alarm.id, alarms[0].id);
+
+  std::vector<AlarmEvent> all;
+  const auto keep = [&](AlarmEvent event) {
+    all.push_back(std::move(event));
+    return all.size() < 2;
+  };
+  ASSERT_TRUE(catalog_->VisitAlarms({}, keep));
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[0].alarm.id, alarms[2].id);
+  EXPECT_EQ(all[1].alarm.until_us, 10'000'000);
+  EXPECT_EQ(all[1].acknowledged->note, "seen");
+  all.clear();
+  ASSERT_TRUE(catalog_->VisitAlarms(alarms[1].id, keep));
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].alarm.id, alarms[0].id);
+  EXPECT_FALSE(*catalog_->FindAlarm(Uuid::Random()));
+}
+
 TEST_F(CatalogTest, AReaderBesideTheWriterSeesAConsistentPast) {
   Apply({Segment(0), Segment(1)});
   Catalog::Options options;

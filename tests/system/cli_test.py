@@ -1,12 +1,44 @@
 """The command line as its users meet it: where a clip may go, what a failed start leaves, a camera's settings."""
 
 import hashlib
+import hmac
+import http.server
+import json
 import os
 import socket
 import subprocess
+import threading
 import unittest
 
-from harness import ROOT, US, Site, decode_errors, program, time_text
+from harness import ROOT, US, Site, decode_errors, program, time_text, wait_for
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Takes what a webhook sends, after it has failed twice."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.tries.append((self.headers, body))
+            self.send_response(503 if len(self.server.tries) <= 2 else 204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.tries = []
+        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    def taken(self):
+        return [json.loads(body) for _, body in self.tries[2:]]
 
 
 class CommandLine(unittest.TestCase):
@@ -73,6 +105,46 @@ class CommandLine(unittest.TestCase):
             removed = site.cli("camera", "list", "--removed")["cameras"]
             self.assertEqual([(c["id"], c["removed"]) for c in removed], [("gate", True)])
             self.assertEqual(site.cli("status")["volumes"][0]["state"], "online")
+
+    def test_an_alarm_is_told_seen_and_over(self):
+        with Site() as site, Receiver() as receiver:
+            site.start_recorder()
+            site.stop_recorder()
+            site.run("rebuild", "--data", site.data)  # Leaves an alarm: policies-unconfirmed.
+            secret = site.path("secret")
+            with open(secret, "w") as file:
+                file.write("a secret\n")
+            site.start_recorder("--webhook", "http://127.0.0.1:%d/in" % receiver.server_port,
+                                "--webhook-secret-file", secret)
+            wait_for("the webhook", receiver.taken)
+            headers, body = receiver.tries[0]
+            self.assertEqual(headers["X-Lookback-Signature"],
+                             "sha256=" + hmac.new(b"a secret", body, "sha256").hexdigest())
+            self.assertEqual({sent[1] for sent in receiver.tries[:3]}, {body})
+            told = receiver.taken()[0]
+            self.assertEqual((told["what"], told["event"]["kind"]),
+                             ("began", "policies-unconfirmed"))
+
+            _, out, _ = site.run("events")
+            self.assertIn("policies-unconfirmed", out)
+            event = site.cli("events")["events"][0]
+            self.assertEqual(event["id"], told["event"]["id"])
+            seen = site.cli("events", "ack", event["id"], "--note", "looking into it")
+            self.assertEqual(seen["acknowledged"]["person"], "admin")
+            site.run("events", "ack", event["id"], ok=(4,))
+            site.run("retention", "confirm")
+            wait_for("the end", lambda: not site.cli("events")["events"])
+            ended = site.cli("events", "--all")["events"][0]
+            self.assertEqual(ended["acknowledged"]["note"], "looking into it")
+            self.assertIsNotNone(ended["until"])
+            wait_for("the webhook", lambda: len(receiver.taken()) == 3)
+            self.assertEqual([sent["what"] for sent in receiver.taken()],
+                             ["began", "acknowledged", "ended"])
+            # What people did survives a rebuild, and so does what befell the store.
+            site.stop_recorder()
+            site.run("rebuild", "--data", site.data)
+            site.start_recorder()
+            self.assertIn(ended, site.cli("events", "--all")["events"])
 
     def test_bash_completes_commands_and_options(self):
         script = subprocess.run([program("lookback"), "completion", "bash"], capture_output=True,
