@@ -150,13 +150,20 @@ std::string CameraSecrets::PasswordOf(const CameraId& camera) const {
 }
 
 Status CameraSecrets::Set(const CameraId& camera, const std::string& password) {
+  return Set(std::map<CameraId, std::string>{{camera, password}});
+}
+
+Status CameraSecrets::Set(const std::map<CameraId, std::string>& passwords) {
   const std::lock_guard lock(mutex_);
   auto changed = passwords_;
-  if (password.empty()) {
-    if (changed.erase(camera.text()) == 0) return Ok();
-  } else {
-    changed[camera.text()] = password;
+  for (const auto& [camera, password] : passwords) {
+    if (password.empty()) {
+      changed.erase(camera.text());
+    } else {
+      changed[camera.text()] = password;
+    }
   }
+  if (changed == passwords_) return Ok();
   json list = json::array();
   for (const auto& [id, secret] : changed) list.push_back({{"camera", id}, {"password", secret}});
   LB_TRY(WriteSecrets(files_, path_, "cameras", std::move(list)));

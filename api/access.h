@@ -66,6 +66,7 @@ class CameraSecrets {
   std::string PasswordOf(const CameraId& camera) const;  // Empty: none.
   // On disk when this returns. An empty password removes it.
   Status Set(const CameraId& camera, const std::string& password);
+  Status Set(const std::map<CameraId, std::string>& passwords);  // All of them, or none.
 
  private:
   CameraSecrets(std::string path, FileSystem& files) : path_(std::move(path)), files_(files) {}

@@ -104,6 +104,7 @@ net::HttpResponse AddCamera(Context&, const Call&);
 net::HttpResponse GetCamera(Context&, const Call&);
 net::HttpResponse ChangeCamera(Context&, const Call&);
 net::HttpResponse RemoveCamera(Context&, const Call&);
+net::HttpResponse SetFleet(Context&, const Call&);
 net::HttpResponse GetCameraStatus(Context&, const Call&);
 // Puts a camera to the recorder, or takes it away, as its settings say.
 Status ApplyCamera(Context& context, const index::Camera& camera);

@@ -217,6 +217,18 @@ Body::Body(const net::HttpRequest& request, std::initializer_list<std::string_vi
   }
   json_ = ParseBody(request.body);
   if (!json_.is_object()) throw Problem{400, "bad-json", "the body must be a JSON object"};
+  CheckKnown(known);
+}
+
+Body::Body(Json object, std::string_view name, std::initializer_list<std::string_view> known)
+    : json_(std::move(object)) {
+  if (!json_.is_object()) {
+    throw FieldProblem("bad-field", std::string(name), fmt::format("{} must be an object", name));
+  }
+  CheckKnown(known);
+}
+
+void Body::CheckKnown(std::initializer_list<std::string_view> known) const {
   for (const auto& item : json_.items()) {
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
       throw FieldProblem("unknown-field", item.key(),
@@ -268,6 +280,22 @@ uint32_t Body::DaysOr(std::string_view name, uint32_t otherwise) const {
 }
 
 TimeUs Body::Time(std::string_view name) const { return ReadTime(Text(name, kMaxLineBytes), name); }
+
+Body Body::Object(std::string_view name, std::initializer_list<std::string_view> known) const {
+  return Body(Member(name), name, known);
+}
+
+size_t Body::Count(std::string_view name) const {
+  if (!Has(name)) return 0;
+  const Json& value = Member(name);
+  if (value.is_array()) return value.size();
+  throw FieldProblem("bad-field", std::string(name), fmt::format("{} must be a list", name));
+}
+
+Body Body::Element(std::string_view name, size_t place,
+                   std::initializer_list<std::string_view> known) const {
+  return Body(Member(name)[place], name, known);
+}
 
 std::vector<CameraId> Body::Cameras() const {
   const Json& value = Member("cameras");

@@ -59,6 +59,9 @@ class Body {
  public:
   Body(const net::HttpRequest& request, std::initializer_list<std::string_view> known);
 
+  // Of an object in the body. `name` is what faults call it.
+  Body(Json object, std::string_view name, std::initializer_list<std::string_view> known);
+
   bool Has(std::string_view name) const { return json_.contains(name); }
   bool IsNull(std::string_view name) const;  // Absent counts.
   std::string Text(std::string_view name, size_t max_bytes, bool lines = false) const;
@@ -68,8 +71,14 @@ class Body {
   uint32_t DaysOr(std::string_view name, uint32_t otherwise) const;
   TimeUs Time(std::string_view name) const;
   std::vector<CameraId> Cameras() const;
+  Body Object(std::string_view name, std::initializer_list<std::string_view> known) const;
+  // Of a list of objects; none when it is absent.
+  size_t Count(std::string_view name) const;
+  Body Element(std::string_view name, size_t place,
+               std::initializer_list<std::string_view> known) const;
 
  private:
+  void CheckKnown(std::initializer_list<std::string_view> known) const;
   const Json& Member(std::string_view name) const;
 
   Json json_;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
-#include "net/tls_policy.h"
+#include "api/settings.h"
 #include "recorder/camera_url.h"
 
 namespace lookback::api {
@@ -20,32 +20,6 @@ Json ToJson(Context& context, const index::Camera& camera) {
           {"tls", camera.tls.empty() ? std::string_view("verify") : std::string_view(camera.tls)},
           {"enabled", camera.enabled},
           {"removed", camera.removed}};
-}
-
-recorder::CameraSource SourceOf(const index::Camera& camera, const std::string& password) {
-  return {camera.id, camera.url, camera.user, password, camera.audio, camera.transport, camera.tls};
-}
-
-std::string CheckUrl(std::string url) {
-  const Status status = recorder::CheckCameraUrl(url);
-  if (!status) throw FieldProblem("bad-camera-url", "url", status.message());
-  return url;
-}
-
-// How the camera is reached: each setting by itself, and whether they go together.
-void ReadConnection(const Body& body, index::Camera& camera) {
-  if (body.Has("url")) camera.url = CheckUrl(body.Text("url", recorder::kMaxUrlBytes));
-  const auto transport = index::TransportOf(
-      body.TextOr("transport", kMaxLineBytes, std::string(index::TransportName(camera.transport))));
-  if (!transport) {
-    throw FieldProblem("bad-transport", "transport", "transport is one of auto, tcp, udp");
-  }
-  camera.transport = *transport;
-  const auto tls = net::TlsPolicy::Parse(body.TextOr("tls", kMaxLineBytes, camera.tls));
-  if (!tls) throw FieldProblem("bad-tls-policy", "tls", tls.message());
-  camera.tls = tls->check == net::TlsPolicy::Check::kVerify ? "" : tls->text();
-  const Status fits = recorder::CheckCameraSource(SourceOf(camera, ""));
-  if (!fits) throw FieldProblem("bad-transport", "transport", fits.message());
 }
 
 index::Camera FindLiveCamera(Context& context, const Call& call) {
@@ -160,18 +134,10 @@ net::HttpResponse AddCamera(Context& context, const Call& call) {
   const Body body(
       call.http, {"id", "name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
   index::Camera camera;
-  camera.id = ReadCameraId(body.Text("id", kMaxLineBytes), "id");
-  if (camera.id.text() == storage::kDefaultScope) {
-    throw FieldProblem("bad-camera-id", "id",
-                       "\"default\" is the scope of the policy that every camera falls back to, so "
-                       "no camera has that id");
-  }
+  camera.id = ReadNewCameraId(body);
+  camera.name = camera.id.text();
   (void)body.Text("url", recorder::kMaxUrlBytes);  // It has to be there.
-  ReadConnection(body, camera);
-  camera.name = body.TextOr("name", kMaxLineBytes, camera.id.text());
-  camera.user = body.TextOr("user", kMaxLineBytes, "");
-  camera.audio = body.FlagOr("audio", false);
-  camera.enabled = body.FlagOr("enabled", true);
+  ReadCameraSettings(body, camera);
   const std::lock_guard lock(context.settings);
   if (const auto other = OrThrow(context.store.catalog().FindCamera(camera.id))) {
     if (!other->removed) {
@@ -201,11 +167,7 @@ net::HttpResponse ChangeCamera(Context& context, const Call& call) {
                   {"name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
-  ReadConnection(body, camera);
-  camera.name = body.TextOr("name", kMaxLineBytes, camera.name);
-  camera.user = body.TextOr("user", kMaxLineBytes, camera.user);
-  camera.audio = body.FlagOr("audio", camera.audio);
-  camera.enabled = body.FlagOr("enabled", camera.enabled);
+  ReadCameraSettings(body, camera);
   Commit(context, call, camera, PasswordIn(body));
   OrThrow(ApplyCamera(context, camera));
   return JsonResponse(ToJson(context, camera));

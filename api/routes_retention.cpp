@@ -6,16 +6,18 @@
 #include <map>
 
 #include "api/context.h"
+#include "api/settings.h"
 
 namespace lookback::api {
 namespace {
 
 Json ToJson(const index::Policy& policy) {
-  Json at_floor;
-  if (policy.at_floor == index::AtFloor::kShorten) at_floor = "shorten";
-  if (policy.at_floor == index::AtFloor::kStop) at_floor = "stop";
-  return {{"scope", policy.scope},       {"version", policy.version}, {"min_days", policy.min_days},
-          {"max_days", policy.max_days}, {"at_floor", at_floor},      {"person", policy.person}};
+  return {{"scope", policy.scope},
+          {"version", policy.version},
+          {"min_days", policy.min_days},
+          {"max_days", policy.max_days},
+          {"at_floor", AtFloorToJson(policy.at_floor)},
+          {"person", policy.person}};
 }
 
 // What a scope's policy becomes: of what the body leaves out stays what is in force for the scope,
@@ -37,20 +39,8 @@ index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, s
     if (one.scope == scope) policy.version = one.version;
   }
   policy.scope = std::move(scope);
-  policy.min_days = body.DaysOr("min_days", policy.min_days);
-  policy.max_days = body.DaysOr("max_days", policy.max_days);
   policy.person = call.person.name;
-  if (body.Has("at_floor")) policy.at_floor = index::AtFloor::kUnset;
-  if (!body.IsNull("at_floor")) {
-    const std::string at_floor = body.Text("at_floor", kMaxLineBytes);
-    if (at_floor != "shorten" && at_floor != "stop") {
-      throw FieldProblem("bad-field", "at_floor", "at_floor is \"shorten\", \"stop\" or null");
-    }
-    policy.at_floor = at_floor == "shorten" ? index::AtFloor::kShorten : index::AtFloor::kStop;
-  }
-  if (const Status status = storage::CheckPolicy(policy); !status) {
-    throw Problem{400, "bad-policy", status.message()};
-  }
+  ReadPolicySettings(body, policy);
   ++policy.version;
   return policy;
 }

@@ -26,6 +26,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/api/v1/cameras/{}", Right::kSee, GetCamera},
     Route{"PATCH", "/api/v1/cameras/{}", Right::kCameras, ChangeCamera},
     Route{"DELETE", "/api/v1/cameras/{}", Right::kCameras, RemoveCamera},
+    Route{"POST", "/api/v1/fleet", Right::kCameras, SetFleet},
     Route{"GET", "/api/v1/cameras/{}/status", Right::kSee, GetCameraStatus},
     Route{"GET", "/api/v1/cameras/{}/notes", Right::kSee, ListNotes},
     Route{"POST", "/api/v1/cameras/{}/notes", Right::kSee, AddNote},

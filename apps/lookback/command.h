@@ -93,6 +93,7 @@ void AddServeCommand(Commands& commands);
 void AddCameraCommands(Commands& commands);
 void AddUpkeepCommands(Commands& commands, CLI::App* camera_group);
 void AddProbeCommand(Commands& commands, CLI::App* camera_group);
+void AddApplyCommand(Commands& commands);
 void AddEventCommands(Commands& commands);
 void AddFootageCommands(Commands& commands);
 void AddMarkerCommands(Commands& commands);

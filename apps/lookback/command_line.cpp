@@ -22,6 +22,7 @@ void AddVersionCommand(Commands& commands) {
 void AddAll(Commands& commands) {
   AddServeCommand(commands);
   AddCameraCommands(commands);
+  AddApplyCommand(commands);
   AddFootageCommands(commands);
   AddMarkerCommands(commands);
   AddRetentionCommands(commands);

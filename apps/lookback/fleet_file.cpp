@@ -1,0 +1,176 @@
+#include "apps/lookback/fleet_file.h"
+
+#include <fmt/format.h>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <initializer_list>
+
+#include "apps/lookback/command.h"
+
+namespace lookback::app {
+namespace {
+
+constexpr int kDefaultPolicy = -1;  // In place of a camera.
+
+enum class Kind : uint8_t { kText, kFlag, kDays };
+struct Setting {
+  std::string_view name;
+  Kind kind;
+};
+constexpr Setting kCameraSettings[] = {{"id", Kind::kText},    {"name", Kind::kText},
+                                       {"url", Kind::kText},   {"user", Kind::kText},
+                                       {"audio", Kind::kFlag}, {"transport", Kind::kText},
+                                       {"tls", Kind::kText},   {"enabled", Kind::kFlag}};
+constexpr std::string_view kPasswordSettings[] = {"password", "password_file", "password_env"};
+constexpr Setting kPolicySettings[] = {
+    {"min_days", Kind::kDays}, {"max_days", Kind::kDays}, {"at_floor", Kind::kText}};
+
+FilePosition At(const toml::source_region& source) {
+  return {source.begin.line, source.begin.column};
+}
+
+class Reader {
+ public:
+  Reader(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+
+  FleetFile Read(std::string_view text) {
+    const toml::parse_result parsed = toml::parse(text);
+    if (!parsed) {
+      Fault(At(parsed.error().source()), std::string(parsed.error().description()));
+      return std::move(file_);
+    }
+    for (const auto& [key, value] : parsed.table()) {
+      if (key == "policy" && value.is_table()) {
+        file_.body["policy"] = Policy(*value.as_table(), kDefaultPolicy);
+      } else if (key == "camera" && value.is_array_of_tables()) {
+        for (const toml::node& camera : *value.as_array()) Camera(*camera.as_table());
+      } else {
+        Fault(
+            At(key.source()),
+            fmt::format("\"{}\" is not known here: a file has [policy] and [[camera]]", key.str()));
+      }
+    }
+    std::stable_sort(file_.faults.begin(), file_.faults.end(),
+                     [](const FleetFault& a, const FleetFault& b) { return a.at < b.at; });
+    return std::move(file_);
+  }
+
+ private:
+  void Fault(FilePosition at, std::string text) { file_.faults.push_back({at, std::move(text)}); }
+
+  void Camera(const toml::table& table) {
+    const auto place = static_cast<int>(file_.body["cameras"].size());
+    file_.positions[{place, ""}] = At(table.source());
+    Json camera = Json::object();
+    const toml::node* password = nullptr;
+    for (const auto& [key, value] : table) {
+      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      const bool secret = std::find(std::begin(kPasswordSettings), std::end(kPasswordSettings),
+                                    key.str()) != std::end(kPasswordSettings);
+      if (key == "policy") {
+        camera["policy"] = CameraPolicy(value, place);
+      } else if (!secret) {
+        Take(kCameraSettings, key, value, camera);
+      } else if (password != nullptr) {
+        Fault(At(key.source()), "one of password, password_file and password_env is enough");
+      } else {
+        password = &value;
+        Password(std::string(key.str()), value, camera);
+        file_.positions[{place, "password"}] = At(value.source());
+      }
+    }
+    for (const char* needed : {"id", "url"}) {
+      if (table.contains(needed)) continue;
+      Fault(At(table.source()), fmt::format("the camera has no {}", needed));
+    }
+    file_.body["cameras"].push_back(std::move(camera));
+  }
+
+  // A table of its own, or "default".
+  Json CameraPolicy(const toml::node& value, int place) {
+    if (value.is_table()) return Policy(*value.as_table(), place);
+    if (value.value<std::string_view>() != "default") {
+      Fault(At(value.source()), "policy is a table, { max_days = 30 }, or \"default\"");
+    }
+    return {};
+  }
+
+  Json Policy(const toml::table& table, int place) {
+    if (place == kDefaultPolicy) file_.positions[{place, ""}] = At(table.source());
+    Json policy = Json::object();
+    for (const auto& [key, value] : table) {
+      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      Take(kPolicySettings, key, value, policy);
+    }
+    return policy;
+  }
+
+  template <size_t size>
+  void Take(const Setting (&known)[size], const toml::key& key, const toml::node& value,
+            Json& into) {
+    const auto* found = std::find_if(std::begin(known), std::end(known),
+                                     [&](const Setting& s) { return s.name == key.str(); });
+    const std::string name(key.str());
+    if (found == std::end(known)) {
+      Fault(At(key.source()), fmt::format("\"{}\" is no setting of this", name));
+    } else if (const auto text = value.value_exact<std::string>();
+               text && found->kind == Kind::kText) {
+      into[name] = *text;
+    } else if (const auto flag = value.value_exact<bool>(); flag && found->kind == Kind::kFlag) {
+      into[name] = *flag;
+    } else if (const auto days = value.value_exact<int64_t>();
+               days && *days >= 0 && *days <= UINT32_MAX && found->kind == Kind::kDays) {
+      into[name] = static_cast<uint64_t>(*days);
+    } else {
+      constexpr std::string_view kWants[] = {"a text in quotes", "true or false",
+                                             "a whole number of days, 0 for none"};
+      Fault(At(value.source()),
+            fmt::format("{} is {}", name, kWants[static_cast<size_t>(found->kind)]));
+    }
+  }
+
+  void Password(const std::string& name, const toml::node& value, Json& camera) {
+    const auto text = value.value_exact<std::string>();
+    if (!text) return Fault(At(value.source()), name + " is a text in quotes");
+    if (name == "password") {
+      camera["password"] = *text;
+    } else if (name == "password_env") {
+      const char* found = std::getenv(text->c_str());
+      if (found == nullptr) {
+        return Fault(At(value.source()), fmt::format("${} is not in the environment", *text));
+      }
+      camera["password"] = found;
+    } else {
+      // Beside the file that names it, wherever the command is run.
+      const size_t slash = path_.rfind('/');
+      const bool absolute = text->starts_with("/") || slash == std::string::npos;
+      auto read = ReadSecret(files_, absolute ? *text : path_.substr(0, slash + 1) + *text, name);
+      if (!read) return Fault(At(value.source()), read.message());
+      camera["password"] = std::move(*read);
+    }
+  }
+
+  FileSystem& files_;
+  const std::string path_;
+  FleetFile file_;
+};
+
+}  // namespace
+
+FilePosition FleetFile::PositionOf(int camera, const std::string& field) const {
+  const auto found = positions.find({camera, field});
+  if (found != positions.end()) return found->second;
+  const auto table = positions.find({camera, ""});
+  return table == positions.end() ? FilePosition{} : table->second;
+}
+
+Result<FleetFile> ReadFleetFile(FileSystem& files, const std::string& path) {
+  LB_TRY_ASSIGN(bytes, ReadFile(files, path, kMaxFleetFileBytes));
+  return Reader(files, path).Read(AsText(bytes));
+}
+
+}  // namespace lookback::app

@@ -1,0 +1,47 @@
+// apps/lookback/fleet_file.h: reads a file of cameras and policies (docs/cli.md, "apply") into the
+// body of POST /api/v1/fleet, and knows where in the file each setting stands.
+//
+// Invariant: nothing unknown passes; every fault of the file is found, not the first alone (but what
+//            is no TOML is read no further than its first fault).
+// Threads:   values.
+// Errors:    kNotFound and the like for the file itself; what is wrong in it is in `faults`.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apps/lookback/output.h"
+#include "base/file_system.h"
+
+namespace lookback::app {
+
+inline constexpr uint64_t kMaxFleetFileBytes = 1 << 20;  // What the server takes.
+
+struct FilePosition {
+  uint32_t line = 0;
+  uint32_t column = 0;
+
+  friend auto operator<=>(const FilePosition&, const FilePosition&) = default;
+};
+
+struct FleetFault {
+  FilePosition at;
+  std::string text;
+};
+
+struct FleetFile {
+  Json body = {{"cameras", Json::array()}};
+  std::vector<FleetFault> faults;
+
+  // Of a camera's setting, or, where that is not said, of its table; -1 is the default policy.
+  FilePosition PositionOf(int camera, const std::string& field) const;
+  std::map<std::pair<int, std::string>, FilePosition> positions;  // "" is the table's.
+};
+
+// Passwords are read from where the file says: itself, files beside it, the environment.
+Result<FleetFile> ReadFleetFile(FileSystem& files, const std::string& path);
+
+}  // namespace lookback::app
