@@ -22,6 +22,11 @@ Json ToJson(Context& context, const index::Camera& camera) {
           {"removed", camera.removed}};
 }
 
+// Before it is on record: what the recorder would not take.
+void CheckRecordable(Context& context, const index::Camera& camera) {
+  if (camera.enabled) OrThrow(context.recorder.CanPut(SourceOf(camera, "")));
+}
+
 index::Camera FindLiveCamera(Context& context, const Call& call) {
   index::Camera camera = FindCamera(context, ReadCameraId(call.names[0], "camera"));
   if (!camera.removed) return camera;
@@ -88,6 +93,7 @@ Json StatusToJson(Context& context, const CameraId& camera) {
           {"late_packets", status.late_packets},
           {"kernel_drops", status.kernel_drops},
           {"reconnects", status.reconnects},
+          {"dropped_samples", status.dropped_samples},
           {"dropped_fragments", stream.dropped_fragments},
           {"camera_offset_us", status.has_camera_offset ? Json(status.camera_offset_us) : Json()},
           {"tracks", status.tracks},
@@ -148,6 +154,7 @@ net::HttpResponse AddCamera(Context& context, const Call& call) {
                               "that footage is never taken for another camera's",
                               camera.id.text())};
   }
+  CheckRecordable(context, camera);
   Commit(context, call, camera, PasswordIn(body).value_or(""));
   OrThrow(ApplyCamera(context, camera));
   net::HttpResponse response = JsonResponse(ToJson(context, camera), 201);
@@ -168,6 +175,7 @@ net::HttpResponse ChangeCamera(Context& context, const Call& call) {
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
   ReadCameraSettings(body, camera);
+  CheckRecordable(context, camera);
   Commit(context, call, camera, PasswordIn(body));
   OrThrow(ApplyCamera(context, camera));
   return JsonResponse(ToJson(context, camera));

@@ -6,6 +6,8 @@
 #include <array>
 
 #include "base/log.h"
+#include "recorder/demux_source.h"
+#include "recorder/rtsp_source.h"
 
 namespace lookback::recorder {
 namespace {
@@ -25,12 +27,13 @@ uint32_t Random32() {
 
 CameraSession::CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
                              const Recorder::Options& options, const IngestContext& context,
-                             storage::Archive& archive, GapKeeper& gaps,
+                             DemuxThreads& demuxers, storage::Archive& archive, GapKeeper& gaps,
                              std::shared_ptr<StatusBoard> board)
     : source_(std::move(source)),
       url_(std::move(url)),
       options_(options),
       context_(context),
+      demuxers_(demuxers),
       archive_(archive),
       gaps_(gaps),
       board_(std::move(board)),
@@ -41,7 +44,7 @@ CameraSession::CameraSession(CameraSource source, CameraUrl url, int64_t first_t
   if (retry_us_ > rated_us_) {
     SetState(CameraState::kWaiting);
   } else {
-    Connect(url_, rated_us_);
+    Connect(url_);
   }
 }
 
@@ -51,12 +54,15 @@ CameraSession::~CameraSession() {
   SetState(CameraState::kStopped);
 }
 
-void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
+void CameraSession::Connect(const CameraUrl& url) {
   status_.tried = true;
   SetState(CameraState::kConnecting);
   no_footage_told_ = false;
-  next_report_us_ = now_us + kReportIntervalUs;
   other_host_ = !EqualsIgnoringCase(url.host, url_.host);
+  session_ = url.container ? OpenContainer(url) : OpenRtsp(url);
+}
+
+std::unique_ptr<SourceSession> CameraSession::OpenRtsp(const CameraUrl& url) {
   RtspSession::Options session;
   session.connection.url = url;
   if (!other_host_) {  // A password is for the host that a person named.
@@ -69,42 +75,41 @@ void CameraSession::Connect(const CameraUrl& url, int64_t now_us) {
   session.audio = source_.audio;
   session.silence_timeout_us = options_.silence_timeout_us;
   session.max_bytes_per_second = options_.max_bytes_per_second;
-  RtspSession::Handler& handler = *this;
-  session_ = std::make_unique<RtspSession>(std::move(session), context_, handler);
+  SourceSession::Owner& owner = *this;
+  return std::make_unique<RtspSource>(std::move(session), own_ssrc_, context_, owner);
+}
+
+std::unique_ptr<SourceSession> CameraSession::OpenContainer(const CameraUrl& url) {
+  DemuxSource::Options session;
+  session.url = url.text;
+  session.demuxer.user = source_.user;
+  session.demuxer.password = source_.password;
+  session.demuxer.audio = source_.audio;
+  session.demuxer.open_timeout_us = options_.connect_timeout_us;
+  session.demuxer.read_timeout_us = options_.silence_timeout_us;
+  const auto tls = net::TlsPolicy::Parse(source_.tls);
+  session.demuxer.verify_tls = !tls || tls->check != net::TlsPolicy::Check::kInsecure;
+  session.max_bytes_per_second = options_.max_bytes_per_second;
+  session.footage_end_us = gaps_.footage_end_us();
+  SourceSession::Owner& owner = *this;
+  return std::make_unique<DemuxSource>(session, context_, demuxers_, owner);
 }
 
 void CameraSession::Disconnect() {
-  if (session_) {
-    for (size_t i = 0; i < tracks_.size() && session_->playing(); ++i) {
-      if (tracks_[i]->started()) session_->SendRtcp(i, WriteGoodbye(own_ssrc_));
-    }
-    past_bytes_ += session_->received_bytes();
-    past_counters_ = Counters();
-  }
-  past_losses_ = Losses();
+  const LossCounts losses = Losses();
+  past_frames_ = losses.frames;
+  past_damaged_frames_ = losses.damaged_frames;
+  past_counters_ = Counters();
   status_.transport.clear();
   session_.reset();
-  tracks_.clear();
   writer_.reset();
   recording_since_us_ = 0;
 }
 
-void CameraSession::OnReady(const std::vector<RtpFormat>& formats) {
-  writer_ = std::make_unique<RunWriter>(StreamId{source_.id, Stream::kMain}, formats, archive_,
+RunWriter& CameraSession::OnTracks(const std::vector<RtpFormat>& tracks) {
+  writer_ = std::make_unique<RunWriter>(StreamId{source_.id, Stream::kMain}, tracks, archive_,
                                         gaps_, context_.clock);
-  for (const RtpFormat& format : formats) {
-    tracks_.push_back(std::make_unique<RtpTrack>(format, *writer_));
-  }
-}
-
-void CameraSession::OnRtp(size_t track, ByteSpan packet, int64_t received_us) {
-  tracks_[track]->OnRtp(packet, received_us);
-}
-
-void CameraSession::OnRtcp(size_t track, ByteSpan packet, int64_t received_us) {
-  const RtpTrack::Rtcp rtcp = tracks_[track]->OnRtcp(packet, received_us);
-  if (rtcp.report) writer_->OnReport(tracks_[track]->format().kind, *rtcp.report);
-  if (rtcp.goodbye) session_->Fail(GapCause::kCameraFault, "the camera ended the stream");
+  return *writer_;
 }
 
 void CameraSession::Tick() {
@@ -113,13 +118,12 @@ void CameraSession::Tick() {
     session_->Tick();
     if (writer_) writer_->Tick();
     CheckPictures(now_us);
-    SendReports(now_us);
     if (session_->failure()) {
       SessionFailure failure = *session_->failure();
       if (!Follow(failure, now_us)) Wait(failure, now_us);
     }
   } else if (now_us >= retry_us_) {
-    Connect(url_, now_us);
+    Connect(url_);
   }
   gaps_.Tick();
   UpdateRates(now_us);
@@ -173,26 +177,7 @@ std::string CameraSession::WhyNoFootage(int64_t waited_us) const {
     case RunWriter::Met::kArchiveRefused:
       break;
   }
-  std::string text = fmt::format("no picture for {} s", seconds);
-  const RtpTrack& video = *tracks_.front();
-  if (video.malformed_packets() > 0) {
-    text += fmt::format("; {} packets were no RTP", video.malformed_packets());
-  }
-  if (video.unknown_packets() > 0) {
-    text += fmt::format("; {} packets were of payload type {}, not {}", video.unknown_packets(),
-                        video.last_unknown_type(), video.format().payload_type);
-  }
-  return text;
-}
-
-void CameraSession::SendReports(int64_t now_us) {
-  if (now_us < next_report_us_ || !session_->playing()) return;
-  next_report_us_ = now_us + kReportIntervalUs;
-  for (size_t i = 0; i < tracks_.size(); ++i) {
-    if (const auto report = tracks_[i]->WriteReport(own_ssrc_, "lookback", now_us)) {
-      session_->SendRtcp(i, *report);
-    }
-  }
+  return fmt::format("no picture for {} s", seconds) + session_->WhyNoPicture();
 }
 
 // True when the failure was a redirect, and a try at the new place is under way.
@@ -213,7 +198,7 @@ bool CameraSession::Follow(SessionFailure& failure, int64_t now_us) {
   LogInfo("recorder", fmt::format("{}: {}", source_.id.text(), failure.detail));
   Disconnect();
   gaps_.Interrupt(failure.cause, failure.detail);
-  Connect(url, now_us);
+  Connect(url);
   return true;
 }
 
@@ -254,45 +239,39 @@ void CameraSession::SetState(CameraState state) {
   PostStatus();
 }
 
-LossCounts CameraSession::Losses() const {
-  LossCounts sum = past_losses_;
-  for (const auto& track : tracks_) {
-    sum.received_packets += track->received_packets();
-    sum.lost_packets += track->lost_packets();
-  }
-  if (writer_) {
-    sum.frames += writer_->pictures();
-    sum.damaged_frames += writer_->damaged_pictures();
-  }
+SourceCounters CameraSession::Counters() const {
+  SourceCounters sum = past_counters_;
+  if (session_) sum += session_->counters();
   return sum;
 }
 
-TransportCounters CameraSession::Counters() const {
-  TransportCounters sum = past_counters_;
-  if (!session_) return sum;
-  const TransportCounters now = session_->counters();
-  sum.foreign_packets += now.foreign_packets;
-  sum.late_packets += now.late_packets;
-  sum.kernel_drops += now.kernel_drops;
+LossCounts CameraSession::Losses() const {
+  const SourceCounters counters = Counters();
+  LossCounts sum;
+  sum.received_packets = counters.received_packets;
+  sum.lost_packets = counters.lost_packets;
+  sum.frames = past_frames_ + (writer_ ? writer_->pictures() : 0);
+  sum.damaged_frames = past_damaged_frames_ + (writer_ ? writer_->damaged_pictures() : 0);
   return sum;
 }
 
 void CameraSession::UpdateRates(int64_t now_us) {
   const int64_t elapsed_us = now_us - rated_us_;
   if (elapsed_us < kRateIntervalUs) return;
-  status_.bytes = past_bytes_ + (session_ ? session_->received_bytes() : 0);
+  const SourceCounters counters = Counters();
   const LossCounts losses = Losses();
+  status_.bytes = counters.bytes;
   status_.frames = losses.frames;
   status_.damaged_frames = losses.damaged_frames;
   status_.received_packets = losses.received_packets;
   status_.lost_packets = losses.lost_packets;
+  status_.dropped_samples = counters.dropped_samples;
   loss_window_.Add(now_us, losses);
   status_.lost_share = loss_window_.lost_share();
   status_.damaged_share = loss_window_.damaged_share();
-  const TransportCounters counters = Counters();
-  status_.foreign_packets = counters.foreign_packets;
-  status_.late_packets = counters.late_packets;
-  status_.kernel_drops = counters.kernel_drops;
+  status_.foreign_packets = counters.transport.foreign_packets;
+  status_.late_packets = counters.transport.late_packets;
+  status_.kernel_drops = counters.transport.kernel_drops;
   const double seconds = static_cast<double>(elapsed_us) / kUsPerSecond;
   status_.bits_per_second = static_cast<double>(status_.bytes - rated_bytes_) * 8 / seconds;
   status_.frames_per_second = static_cast<double>(status_.frames - rated_frames_) / seconds;

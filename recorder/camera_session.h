@@ -12,11 +12,11 @@
 #include <optional>
 #include <vector>
 
+#include "recorder/demux_thread.h"
 #include "recorder/loss_window.h"
 #include "recorder/recorder.h"
-#include "recorder/rtp_track.h"
-#include "recorder/rtsp_session.h"
 #include "recorder/run_writer.h"
+#include "recorder/source_session.h"
 
 namespace lookback::recorder {
 
@@ -46,9 +46,8 @@ class StatusBoard {
 
 uint32_t Random32();  // For jitter.
 
-class CameraSession : private RtspSession::Handler {
+class CameraSession : private SourceSession::Owner {
  public:
-  static constexpr int64_t kReportIntervalUs = 5 * kUsPerSecond;  // RFC 3550 §6.2.
   // A session that lasted so long lets the next failure begin with the shortest wait.
   static constexpr int64_t kStableUs = 2 * kUsPerSecond;
   static constexpr int kMaxRedirects = 5;  // One after the other.
@@ -57,17 +56,18 @@ class CameraSession : private RtspSession::Handler {
   // outlive the session.
   CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
                 const Recorder::Options& options, const IngestContext& context,
-                storage::Archive& archive, GapKeeper& gaps, std::shared_ptr<StatusBoard> board);
+                DemuxThreads& demuxers, storage::Archive& archive, GapKeeper& gaps,
+                std::shared_ptr<StatusBoard> board);
   ~CameraSession() override;  // Ends the run and the session.
 
   void Tick();
 
  private:
-  void OnReady(const std::vector<RtpFormat>& formats) override;
-  void OnRtp(size_t track, ByteSpan packet, int64_t received_us) override;
-  void OnRtcp(size_t track, ByteSpan packet, int64_t received_us) override;
+  RunWriter& OnTracks(const std::vector<RtpFormat>& tracks) override;
 
-  void Connect(const CameraUrl& url, int64_t now_us);
+  void Connect(const CameraUrl& url);
+  std::unique_ptr<SourceSession> OpenRtsp(const CameraUrl& url);
+  std::unique_ptr<SourceSession> OpenContainer(const CameraUrl& url);
   void Disconnect();
   bool Follow(SessionFailure& failure, int64_t now_us);
   void Wait(const SessionFailure& failure, int64_t now_us);
@@ -75,27 +75,26 @@ class CameraSession : private RtspSession::Handler {
   void CheckPictures(int64_t now_us);
   void Recording(int64_t now_us);
   std::string WhyNoFootage(int64_t waited_us) const;
-  void SendReports(int64_t now_us);
   void SetState(CameraState state);
   void UpdateRates(int64_t now_us);
   void TakeStreamFigures(const RunWriter& writer);
   void PostStatus() { board_->Write(status_, retry_us_); }
   LossCounts Losses() const;
-  TransportCounters Counters() const;
+  SourceCounters Counters() const;
 
   const CameraSource source_;
   const CameraUrl url_;
   const Recorder::Options options_;
   const IngestContext context_;
+  DemuxThreads& demuxers_;
   storage::Archive& archive_;
   GapKeeper& gaps_;
   const std::shared_ptr<StatusBoard> board_;
   const uint32_t own_ssrc_;
 
-  // The present try. In the order of use: the session calls into the tracks, these into the writer.
+  // The present try. The session calls into the writer.
   std::unique_ptr<RunWriter> writer_;
-  std::vector<std::unique_ptr<RtpTrack>> tracks_;
-  std::unique_ptr<RtspSession> session_;
+  std::unique_ptr<SourceSession> session_;
 
   CameraStatus status_;
   int64_t retry_us_;  // Monotonic; counts while there is no session.
@@ -104,12 +103,11 @@ class CameraSession : private RtspSession::Handler {
   bool no_footage_told_ = false;
   int redirects_ = 0;        // Followed since a stable session or a wait.
   bool other_host_ = false;  // The present try goes to one that the camera named.
-  int64_t next_report_us_ = 0;
 
   // Of tries before this one.
-  LossCounts past_losses_;
-  uint64_t past_bytes_ = 0;
-  TransportCounters past_counters_;
+  SourceCounters past_counters_;
+  uint64_t past_frames_ = 0;
+  uint64_t past_damaged_frames_ = 0;
   LossWindow loss_window_;
   int64_t rated_us_ = 0;  // When the rates were last worked out, from ...
   uint64_t rated_bytes_ = 0;

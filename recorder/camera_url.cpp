@@ -8,24 +8,40 @@
 namespace lookback::recorder {
 namespace {
 
+struct Scheme {
+  std::string_view prefix;
+  uint16_t port;
+  bool tls;
+  bool container;
+};
+constexpr Scheme kSchemes[] = {
+    {"rtsp://", kRtspPort, false, false}, {"rtsps://", kRtspsPort, true, false},
+    {"rtmp://", 1935, false, true},       {"http://", 80, false, true},
+    {"https://", 443, true, true},
+};
+
 auto Refuse(const std::string& why) { return Fail(Code::kInvalid, "camera URL: " + why); }
+
+const Scheme* SchemeOf(std::string_view url) {
+  for (const Scheme& scheme : kSchemes) {
+    if (EqualsIgnoringCase(url.substr(0, scheme.prefix.size()), scheme.prefix)) return &scheme;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
 Result<CameraUrl> ParseCameraUrl(const std::string& url) {
-  constexpr std::string_view kPlain = "rtsp://";
-  constexpr std::string_view kTls = "rtsps://";
   if (url.empty()) return Refuse("it is empty; it looks like rtsp://192.0.2.7/stream1");
   if (url.size() > kMaxUrlBytes) return Refuse("it is longer than 2048 bytes");
   if (std::any_of(url.begin(), url.end(), [](char c) { return c <= ' ' || c == 127; })) {
     return Refuse("it may hold printable ASCII only; write other characters as %20 and the like");
   }
-  const std::string_view text = url;
-  const bool tls = EqualsIgnoringCase(text.substr(0, kTls.size()), kTls);
-  if (!tls && !EqualsIgnoringCase(text.substr(0, kPlain.size()), kPlain)) {
-    return Refuse("it must begin with rtsp:// or rtsps://");
+  const Scheme* scheme = SchemeOf(url);
+  if (scheme == nullptr) {
+    return Refuse("it must begin with rtsp://, rtsps://, rtmp://, http:// or https://");
   }
-  const std::string_view rest = text.substr(tls ? kTls.size() : kPlain.size());
+  const std::string_view rest = std::string_view(url).substr(scheme->prefix.size());
   std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (authority.find('@') != std::string_view::npos) {
     return Refuse(
@@ -33,8 +49,9 @@ Result<CameraUrl> ParseCameraUrl(const std::string& url) {
         "--password-file");
   }
   CameraUrl parsed;
-  parsed.tls = tls;
-  parsed.port = tls ? kRtspsPort : kRtspPort;
+  parsed.tls = scheme->tls;
+  parsed.container = scheme->container;
+  parsed.port = scheme->port;
   parsed.text = url;
   std::string_view port;
   if (!authority.empty() && authority[0] == '[') {

@@ -1,6 +1,8 @@
-// recorder/camera_url.h: the parts of rtsp[s]://host[:port]/path (RFC 2326 §3.2, RFC 7826 §4.2).
+// recorder/camera_url.h: the parts of a camera's URL: rtsp[s]://host[:port]/path (RFC 2326 §3.2, RFC
+// 7826 §4.2), or the same with rtmp, http or https, behind which is a stream in a container.
 //
-// Invariant: what parses can be tried, and can stand in a request line as it is.
+// Invariant: what parses can be tried, and can stand in a request line as it is. No other scheme
+//            does: a camera's URL never leads to a file of this machine.
 // Threads:   free functions; no state.
 // Errors:    kInvalid with a sentence that says what is allowed.
 #pragma once
@@ -19,8 +21,9 @@ inline constexpr size_t kMaxUrlBytes = 2'048;
 struct CameraUrl {
   std::string host;  // Without the brackets of an IPv6 address.
   uint16_t port = kRtspPort;
-  bool tls = false;  // rtsps://
-  std::string text;  // The whole.
+  bool tls = false;        // rtsps:// or https://
+  bool container = false;  // Not RTSP: libavformat opens it (media/demuxer.h).
+  std::string text;        // The whole.
 };
 
 Result<CameraUrl> ParseCameraUrl(const std::string& url);

@@ -262,6 +262,9 @@ class Probe final : private RtspSession::Handler, private SampleSink {
 
 Result<ProbeReport> ProbeCamera(const ProbeOptions& options, Clock& clock) {
   LB_TRY_ASSIGN(url, ParseCameraUrl(options.source.url));
+  if (url.container) {
+    return Fail(Code::kInvalid, "a probe measures rtsp:// and rtsps:// cameras alone");
+  }
   LB_TRY(CheckCameraSource(options.source));
   if (options.measure_us <= 0 || options.measure_us > ProbeOptions::kMaxMeasureUs) {
     return Fail(Code::kInvalid, "a camera is measured for more than 0 and at most " +

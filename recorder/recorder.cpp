@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "net/tls_policy.h"
 #include "recorder/camera_session.h"
 #include "recorder/start_pace.h"
 
@@ -21,8 +22,10 @@ constexpr size_t kMaxLoops = 64;
 // One thread, its loop, and the cameras that live on it.
 class IngestLoop {
  public:
-  IngestLoop(const Recorder::Options& options, storage::Archive& archive, Clock& clock)
+  IngestLoop(const Recorder::Options& options, DemuxThreads& demuxers, storage::Archive& archive,
+             Clock& clock)
       : options_(options),
+        demuxers_(demuxers),
         archive_(archive),
         buffer_(kReadBufferBytes),
         context_{loop_, clock, buffer_, options.udp_ports},
@@ -42,8 +45,8 @@ class IngestLoop {
         camera.session.reset();
         camera.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");
       }
-      camera.session = std::make_unique<CameraSession>(source, url, first_try_us, options_,
-                                                       context_, archive_, *camera.gaps, board);
+      camera.session = std::make_unique<CameraSession>(
+          source, url, first_try_us, options_, context_, demuxers_, archive_, *camera.gaps, board);
     });
   }
 
@@ -98,6 +101,7 @@ class IngestLoop {
   }
 
   const Recorder::Options options_;
+  DemuxThreads& demuxers_;
   storage::Archive& archive_;
   net::Loop loop_;
   Bytes buffer_;
@@ -111,20 +115,27 @@ class IngestLoop {
 class RecorderImpl : public Recorder {
  public:
   RecorderImpl(const Options& options, storage::Archive& archive, Clock& clock)
-      : archive_(archive), clock_(clock), pace_(options.first_tries_per_second) {
+      : max_container_cameras_(options.max_container_cameras),
+        archive_(archive),
+        clock_(clock),
+        demuxers_(2 * options.max_container_cameras),
+        pace_(options.first_tries_per_second) {
     const size_t count = std::clamp<size_t>(options.loops, 1, kMaxLoops);
     for (size_t i = 0; i < count; ++i) {
-      loops_.push_back(std::make_unique<IngestLoop>(options, archive, clock));
+      loops_.push_back(std::make_unique<IngestLoop>(options, demuxers_, archive, clock));
     }
   }
   ~RecorderImpl() override { Stop(); }
 
-  Status Put(const CameraSource& source) override {
-    LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
-    LB_TRY(CheckCameraSource(source));
-    if (source.id.empty()) return Fail(Code::kInvalid, "a camera needs an id");
+  Status CanPut(const CameraSource& source) override {
     const std::lock_guard lock(mutex_);
-    if (stopped_) return Fail(Code::kUnavailable, "the recorder stopped");
+    LB_TRY(Admit(source));
+    return Ok();
+  }
+
+  Status Put(const CameraSource& source) override {
+    const std::lock_guard lock(mutex_);
+    LB_TRY_ASSIGN(url, Admit(source));
     std::shared_ptr<GapKeeper> gaps;
     auto found = cameras_.find(source.id);
     if (found == cameras_.end()) {
@@ -135,6 +146,7 @@ class RecorderImpl : public Recorder {
       return Ok();
     }
     found->second.source = source;
+    found->second.container = url.container;
     found->second.board = std::make_shared<StatusBoard>();
     const int64_t now_us = clock_.MonotonicUs();
     const int64_t first_try_us = pace_.Next(now_us, Random32());
@@ -188,11 +200,34 @@ class RecorderImpl : public Recorder {
   struct Known {
     CameraSource source;
     size_t loop = 0;
+    bool container = false;
     std::shared_ptr<StatusBoard> board;  // Null: switched off.
   };
 
+  Result<CameraUrl> Admit(const CameraSource& source) const {
+    LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
+    LB_TRY(CheckCameraSource(source));
+    if (source.id.empty()) return Fail(Code::kInvalid, "a camera needs an id");
+    if (stopped_) return Fail(Code::kUnavailable, "the recorder stopped");
+    if (url.container) LB_TRY(CheckRoom(source.id));
+    return url;
+  }
+
+  Status CheckRoom(const CameraId& id) const {
+    const auto count = std::count_if(cameras_.begin(), cameras_.end(), [&id](const auto& known) {
+      return known.first != id && known.second.container && known.second.board;
+    });
+    if (static_cast<size_t>(count) < max_container_cameras_) return Ok();
+    return Fail(Code::kUnavailable,
+                fmt::format("{} cameras are read over rtmp, http or https, which takes a thread "
+                            "each; no more are allowed (serve --max-container-cameras)",
+                            count));
+  }
+
+  const size_t max_container_cameras_;
   storage::Archive& archive_;
   Clock& clock_;
+  DemuxThreads demuxers_;  // Some may still wait for the end of a read, when their camera is gone.
   std::vector<std::unique_ptr<IngestLoop>> loops_;
   std::mutex mutex_;  // Of what follows.
   std::map<CameraId, Known> cameras_;
@@ -221,7 +256,15 @@ std::string_view CameraStateName(CameraState state) {
 
 Status CheckCameraSource(const CameraSource& source) {
   LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
-  LB_TRY(net::TlsPolicy::Parse(source.tls));
+  LB_TRY_ASSIGN(tls, net::TlsPolicy::Parse(source.tls));
+  if (url.container && source.transport == index::Transport::kUdp) {
+    return Fail(Code::kInvalid, "transport udp is for rtsp:// cameras; leave it at auto");
+  }
+  if (url.container && tls.check == net::TlsPolicy::Check::kPin) {
+    return Fail(Code::kInvalid,
+                "a pinned certificate is for rtsps:// cameras; the one behind https:// must be one "
+                "that this machine trusts, or the policy insecure");
+  }
   if (url.tls && source.transport == index::Transport::kUdp) {
     return Fail(
         Code::kInvalid,

@@ -1,7 +1,7 @@
 // recorder/recorder.h: keeps every camera's stream flowing into the archive.
 //
 // Invariant: one camera's sickness costs that camera alone; every interruption becomes a gap with a
-//            cause; no thread per camera.
+//            cause; no thread per camera, but for those that only libavformat can read.
 // Threads:   every method on any thread; cameras live on the ingest loops' threads.
 // Errors:    Put refuses (kInvalid) a source that can never work, saying what is allowed. What goes
 //            wrong later is in the status.
@@ -21,7 +21,7 @@ namespace lookback::recorder {
 
 struct CameraSource {
   CameraId id;
-  std::string url;  // rtsp[s]://host[:port]/path, without credentials.
+  std::string url;  // rtsp[s]://host[:port]/path, or http[s] or rtmp, without credentials.
   std::string user;
   std::string password;
   bool audio = false;
@@ -59,8 +59,8 @@ struct CameraStatus {
   uint64_t bytes = 0;
   uint64_t received_packets = 0;
   uint64_t lost_packets = 0;
-  uint64_t damaged_frames =
-      0;  // Packets of them, or before them, were lost, or their time is wild.
+  // Packets of them, or before them, were lost, or their time is wild.
+  uint64_t damaged_frames = 0;
   // Of the last minute (LossWindow::kWindowUs).
   double lost_share = 0;
   double damaged_share = 0;
@@ -71,7 +71,9 @@ struct CameraStatus {
   bool timed_by_arrival = false;          // The camera's timestamps are of no use.
   int64_t next_try_in_us = 0;             // While waiting.
   bool tried = false;                     // False: its first try is still to come.
-  std::string transport;         // Of the present session: "tcp", "udp", "tls"; empty when none.
+  uint64_t dropped_samples = 0;           // Container cameras: found the queue to their loop full.
+  // Of the present session: "tcp", "udp", "tls"; "rtmp", "http", "https"; empty when none.
+  std::string transport;
   uint64_t foreign_packets = 0;  // UDP, dropped: not from the camera's address. Since the start.
   uint64_t late_packets = 0;     // UDP, dropped: twice, or after they had been counted as lost.
   uint64_t kernel_drops = 0;     // UDP: this machine had no room for them; counted as lost too.
@@ -101,6 +103,8 @@ class Recorder {
     // Cameras put all at once are tried spread out, so that a start asks neither the network nor
     // this machine for everything in one instant: the first StartPace::kAtOnce now, the others at this pace.
     int64_t first_tries_per_second = 100;
+    // Container cameras (rtmp, http, https) cost a thread each; more are refused.
+    size_t max_container_cameras = 64;
     net::PortRange udp_ports;  // Where cameras send RTP over UDP to.
   };
 
@@ -109,6 +113,8 @@ class Recorder {
                                          Clock& clock);
   virtual ~Recorder() = default;  // Stops.
 
+  // What Put would say, with nothing done.
+  virtual Status CanPut(const CameraSource& source) = 0;
   // Starts a camera, or restarts it when anything about its source changed.
   virtual Status Put(const CameraSource& source) = 0;
   virtual void Remove(const CameraId& id) = 0;

@@ -92,6 +92,8 @@ void RtspSession::OnRedirect(std::string_view location) {
   const auto url = ParseCameraUrl(std::string(location));
   if (!url) {
     failure.detail = "the camera redirects to where nobody can go: " + url.message();
+  } else if (url->container) {
+    failure.detail = "the camera redirects to " + url->text + ", which is not RTSP";
   } else if (options_.connection.url.tls && !url->tls) {
     failure.detail = "the camera redirects from TLS to an open connection; that is not followed";
   } else {

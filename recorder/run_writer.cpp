@@ -181,6 +181,7 @@ void RunWriter::RestartTime() {
   map_.SetWallOffset(wall_offset_us_);
   same_clock_ = false;
   if (aligner_) aligner_->ForgetVideo();
+  if (shared_clock_) ShareClock();
 }
 
 void RunWriter::BeginRun(const Sample& sample) {
@@ -247,6 +248,14 @@ void RunWriter::OnReport(TrackKind kind, const TrackReport& report) {
   if (map_.envelope().empty()) return;
   camera_offset_us_ = report.camera_utc_us - map_.Peek(report.time);
   if (run_) run_->recording->SetCameraOffset(*camera_offset_us_);
+}
+
+void RunWriter::ShareClock() {
+  shared_clock_ = true;
+  if (!aligner_) return;
+  // What a camera with sender reports would say: 0 of the one is at the same instant as 0 of the other.
+  aligner_->SetVideoReport({});
+  aligner_->SetAudioReport({});
 }
 
 void RunWriter::Push(Sample sample) {

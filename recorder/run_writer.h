@@ -44,6 +44,8 @@ class RunWriter : public SampleSink {
 
   void OnSample(media::Sample sample) override;
   void OnReport(media::TrackKind kind, const TrackReport& report);
+  // Sound and pictures are timed by one clock, as in a container: their times are comparable.
+  void ShareClock();
 
   // Looks at the wall clock: it may have been set.
   void Tick();
@@ -116,6 +118,7 @@ class RunWriter : public SampleSink {
   ClockMap map_;
   std::optional<media::Sample> wild_;  // The latest picture: its time fits nowhere. In a run only.
   std::optional<AudioAligner> aligner_;
+  bool shared_clock_ = false;
   int64_t wall_offset_us_;
   bool same_clock_ = false;  // The next run goes on with the clock of the one before.
   std::unique_ptr<OpenRun> run_;

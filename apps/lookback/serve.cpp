@@ -35,6 +35,7 @@ struct ServeOptions {
   std::string udp_ports;
   std::string webhook;
   std::string webhook_secret_file;
+  size_t max_container_cameras = recorder::Recorder::Options{}.max_container_cameras;
 };
 
 Result<net::HttpServer::Options> ParseListen(const std::string& text) {
@@ -234,6 +235,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   recorder::Recorder::Options recording;
   LB_TRY_ASSIGN(udp_ports, ParseUdpPorts(options.udp_ports));
   recording.udp_ports = udp_ports;
+  recording.max_container_cameras = options.max_container_cameras;
   LB_TRY_ASSIGN(webhook, OpenWebhook(options, clock, files));
   if (options.data.empty()) {
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
@@ -293,6 +295,11 @@ void AddServeCommand(Commands& commands) {
       ->add_option("--webhook-secret-file", options->webhook_secret_file,
                    "a file whose first line signs what is sent")
       ->needs(webhook);
+  serve
+      ->add_option("--max-container-cameras", options->max_container_cameras,
+                   "cameras over rtmp, http or https, which take a thread each")
+      ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
 }
 
 }  // namespace lookback::app

@@ -22,6 +22,9 @@ namespace lookback::api {
 
 class RememberingRecorder final : public recorder::Recorder {
  public:
+  Status CanPut(const recorder::CameraSource& source) override {
+    return recorder::CheckCameraSource(source);
+  }
   Status Put(const recorder::CameraSource& source) override {
     sources[source.id] = source;
     return Ok();

@@ -29,7 +29,14 @@ TEST(CameraUrl, PartsAreFound) {
 TEST(CameraUrl, WhatCanNeverWorkIsRefusedWithItsOwnReason) {
   const std::pair<std::string, std::string> kCases[] = {
       {"", "empty"},
-      {"http://h/", "rtsp://"},
+      {"file:///etc/passwd", "rtsp://"},
+      {"/etc/passwd", "rtsp://"},
+      {"concat:http://h/a|/etc/passwd", "rtsp://"},
+      {"data:video/mp4;base64,AAAA", "rtsp://"},
+      {"subfile,,start,0,end,9,,:http://h/", "rtsp://"},
+      {"crypto:http://h/", "rtsp://"},
+      {"rtmp://u:p@h/live", "--user"},
+      {"http://:80/", "no host"},
       {"rtsp:/h", "rtsp://"},
       {"rtsp://admin:12345@h/a", "--user"},
       {"rtsp:///a", "no host"},
@@ -52,6 +59,28 @@ TEST(CameraUrl, WhatCanNeverWorkIsRefusedWithItsOwnReason) {
   }
   // Whatever is wrong with it, a password is not repeated.
   EXPECT_THAT(CheckCameraUrl("rtsp://u:secret@h/").message(), testing::Not(HasSubstr("secret")));
+}
+
+TEST(CameraUrl, StreamsInContainersHaveTheirOwnSchemes) {
+  const auto rtmp = ParseCameraUrl("rtmp://192.0.2.7/live/1");
+  ASSERT_TRUE(rtmp);
+  EXPECT_TRUE(rtmp->container);
+  EXPECT_EQ(rtmp->port, 1935);
+  EXPECT_TRUE(ParseCameraUrl("https://192.0.2.7/a.m3u8")->tls);
+  EXPECT_EQ(ParseCameraUrl("HTTP://192.0.2.7/a.ts")->port, 80);
+  EXPECT_FALSE(ParseCameraUrl("rtsp://192.0.2.7/a")->container);
+}
+
+TEST(CameraUrl, WhatIsOfRtspAloneDoesNotGoWithOtherSchemes) {
+  CameraSource source;
+  source.url = "http://h/a.ts";
+  EXPECT_TRUE(CheckCameraSource(source));
+  source.transport = index::Transport::kUdp;
+  EXPECT_THAT(CheckCameraSource(source).message(), HasSubstr("udp"));
+  source.transport = index::Transport::kAuto;
+  source.url = "https://h/a.ts";
+  source.tls = "pin:" + std::string(64, 'a');
+  EXPECT_THAT(CheckCameraSource(source).message(), HasSubstr("pinned"));
 }
 
 TEST(CameraUrl, AnAtSignInThePathIsNoCredential) { EXPECT_TRUE(CheckCameraUrl("rtsp://h/a@b")); }

@@ -2,7 +2,7 @@
 // scripted camera.
 #include <gmock/gmock.h>
 
-#include "recorder/camera_session.h"
+#include "recorder/rtsp_source.h"
 #include "tests/recorder/recorder_fixture.h"
 
 namespace lookback::recorder {
@@ -52,7 +52,7 @@ TEST_F(TransportTest, OverUdpACameraIsRecordedAndToldHowItIsReceived) {
   EXPECT_EQ(camera_.AwaitRtcpOverUdp().size(), 8u);  // Opens the way.
   ASSERT_TRUE(AwaitRecordingOverUdp());
   EXPECT_EQ(Status().transport, "udp");
-  clock_.Advance(CameraSession::kReportIntervalUs);
+  clock_.Advance(RtspSource::kReportIntervalUs);
   const Bytes report = camera_.AwaitRtcpOverUdp();
   ASSERT_GE(report.size(), 32u);
   EXPECT_EQ(report[1], 201);  // RR ...
@@ -124,9 +124,15 @@ TEST_F(TransportTest, RedirectsInACircleEnd) {
 }
 
 TEST_F(TransportTest, ARedirectToNowhereSaysSo) {
-  camera_.SetAnswer(RedirectTo("http://192.0.2.1/", "307 Temporary Redirect"));
+  camera_.SetAnswer(RedirectTo("file:///etc/passwd", "307 Temporary Redirect"));
   Start();
   EXPECT_TRUE(AwaitError("redirects to where nobody can go: camera URL: it must begin with"));
+}
+
+TEST_F(TransportTest, ARedirectOutOfRtspIsNotFollowed) {
+  camera_.SetAnswer(RedirectTo("http://192.0.2.1/", "307 Temporary Redirect"));
+  Start();
+  EXPECT_TRUE(AwaitError("redirects to http://192.0.2.1/, which is not RTSP"));
 }
 
 TEST_F(TransportTest, CredentialsDoNotFollowToAnotherHost) {
