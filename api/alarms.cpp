@@ -42,7 +42,7 @@ void AddCameras(Context& context, CameraHealth& health, std::vector<Condition>& 
     return;
   }
   for (const index::Camera& camera : *cameras) {
-    if (camera.removed || !camera.enabled) {
+    if (camera.removed || !camera.enabled || camera.imported) {
       health.Forget(camera.id);
     } else {
       AddCamera(context, camera.id, health, conditions);

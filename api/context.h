@@ -17,6 +17,7 @@
 #include "api/camera_health.h"
 #include "api/clip_cache.h"
 #include "api/events.h"
+#include "api/imports.h"
 #include "api/input.h"
 #include "api/problem.h"
 #include "api/service.h"
@@ -49,6 +50,8 @@ struct Context {
                  if (webhook != nullptr) webhook->Post(WebhookBody(*this, what, event));
                },
                parts.clock),
+        imports(std::make_unique<Imports>(parts.store, parts.clock, parts.files,
+                                          parts.max_import_bytes)),
         started_us(parts.clock.NowUs()),
         started_monotonic_us(parts.clock.MonotonicUs()) {}
 
@@ -63,6 +66,7 @@ struct Context {
   AlarmWatch alarms;
   std::mutex look_mutex;
   CameraHealth camera_health;  // Under `look_mutex`.
+  const std::unique_ptr<Imports> imports;
   const TimeUs started_us;
   const int64_t started_monotonic_us;
 
@@ -136,6 +140,11 @@ net::HttpResponse GetCustody(Context&, const Call&);
 net::HttpResponse GetHealth(Context&, const Call&);
 net::HttpResponse GetReadiness(Context&, const Call&);
 net::HttpResponse GetMetrics(Context&, const Call&);
+
+net::HttpResponse AddImport(Context&, const Call&);
+net::HttpResponse PutImportPart(Context&, const Call&);
+net::HttpResponse GetImport(Context&, const Call&);
+net::HttpResponse CancelImport(Context&, const Call&);
 
 net::HttpResponse ListNotes(Context&, const Call&);
 net::HttpResponse AddNote(Context&, const Call&);

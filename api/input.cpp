@@ -178,16 +178,17 @@ Stream Query::WhichStream() const {
   return OneOf("stream", {"main", "sub"}) == 1 ? Stream::kSub : Stream::kMain;
 }
 
-uint64_t Query::Number(std::string_view name, uint64_t otherwise, uint64_t max) const {
+uint64_t Query::Number(std::string_view name, uint64_t otherwise, uint64_t max,
+                       uint64_t least) const {
   const std::string* text = request_.Query(name);
   if (text == nullptr) return otherwise;
   uint64_t value = 0;
   const char* end = text->data() + text->size();
   const auto [stop, error] = std::from_chars(text->data(), end, value);
-  if (error == std::errc() && stop == end && value >= 1 && value <= max) return value;
-  throw FieldProblem(
-      "bad-parameter", std::string(name),
-      fmt::format("{}=\"{}\": a whole number from 1 to {} is taken", name, Shown(*text), max));
+  if (error == std::errc() && stop == end && value >= least && value <= max) return value;
+  throw FieldProblem("bad-parameter", std::string(name),
+                     fmt::format("{}=\"{}\": a whole number from {} to {} is taken", name,
+                                 Shown(*text), least, max));
 }
 
 std::vector<CameraId> Query::Cameras() const {
@@ -267,6 +268,13 @@ bool Body::FlagOr(std::string_view name, bool otherwise) const {
   const Json& value = Member(name);
   if (value.is_boolean()) return value.get<bool>();
   throw FieldProblem("bad-field", std::string(name), fmt::format("{} must be true or false", name));
+}
+
+uint64_t Body::Number(std::string_view name) const {
+  const Json& value = Member(name);
+  if (value.is_number_unsigned()) return value.get<uint64_t>();
+  throw FieldProblem("bad-field", std::string(name),
+                     fmt::format("{} must be a whole number", name));
 }
 
 uint32_t Body::DaysOr(std::string_view name, uint32_t otherwise) const {

@@ -43,7 +43,9 @@ class Query {
   std::optional<TimeUs> Time(std::string_view name) const;
   TimeRange Range() const;                                 // `start` and `end`, both needed.
   bool Flag(std::string_view name, bool otherwise) const;  // "0" or "1"
-  uint64_t Number(std::string_view name, uint64_t otherwise, uint64_t max) const;
+  // A whole number from `least` on.
+  uint64_t Number(std::string_view name, uint64_t otherwise, uint64_t max,
+                  uint64_t least = 1) const;
   Stream WhichStream() const;
   std::vector<CameraId> Cameras() const;  // Each `camera`.
   // The one of `words` that is given, as its place; 0 when none is.
@@ -68,6 +70,7 @@ class Body {
   std::string TextOr(std::string_view name, size_t max_bytes, std::string otherwise,
                      bool lines = false) const;
   bool FlagOr(std::string_view name, bool otherwise) const;
+  uint64_t Number(std::string_view name) const;
   uint32_t DaysOr(std::string_view name, uint32_t otherwise) const;
   TimeUs Time(std::string_view name) const;
   std::vector<CameraId> Cameras() const;

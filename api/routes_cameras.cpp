@@ -19,12 +19,13 @@ Json ToJson(Context& context, const index::Camera& camera) {
           {"transport", index::TransportName(camera.transport)},
           {"tls", camera.tls.empty() ? std::string_view("verify") : std::string_view(camera.tls)},
           {"enabled", camera.enabled},
+          {"imported", camera.imported},
           {"removed", camera.removed}};
 }
 
 // Before it is on record: what the recorder would not take.
 void CheckRecordable(Context& context, const index::Camera& camera) {
-  if (camera.enabled) OrThrow(context.recorder.CanPut(SourceOf(camera, "")));
+  if (camera.enabled && !camera.imported) OrThrow(context.recorder.CanPut(SourceOf(camera, "")));
 }
 
 index::Camera FindLiveCamera(Context& context, const Call& call) {
@@ -63,13 +64,14 @@ Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime
 
 Json NumberOrNull(double value) { return value == 0 ? Json() : Json(value); }
 
-Json StatusToJson(Context& context, const CameraId& camera) {
+Json StatusToJson(Context& context, const index::Camera& settings) {
+  const CameraId& camera = settings.id;
   const auto stream = context.store.archive().StatusOf({camera, Stream::kMain});
   recorder::CameraStatus status;
   status.state = recorder::CameraState::kStopped;
   if (auto running = context.recorder.StatusOf(camera)) status = std::move(*running);
   return {{"camera", camera.text()},
-          {"state", recorder::CameraStateName(status.state)},
+          {"state", settings.imported ? "imported" : recorder::CameraStateName(status.state)},
           {"reason", WaitingReason(status)},
           {"since", TimeOrNull(status.since_us)},
           {"last_error", status.last_error},
@@ -103,7 +105,7 @@ Json StatusToJson(Context& context, const CameraId& camera) {
 // A camera's settings and how it does.
 Json WithStatus(Context& context, const index::Camera& camera) {
   Json json = ToJson(context, camera);
-  json["status"] = StatusToJson(context, camera.id);
+  json["status"] = StatusToJson(context, camera);
   return json;
 }
 
@@ -116,7 +118,7 @@ index::Camera FindCamera(Context& context, const CameraId& id) {
 }
 
 Status ApplyCamera(Context& context, const index::Camera& camera) {
-  if (camera.removed || !camera.enabled) {
+  if (camera.removed || !camera.enabled || camera.imported) {
     context.recorder.Remove(camera.id);
     return Ok();
   }
@@ -137,12 +139,13 @@ net::HttpResponse ListCameras(Context& context, const Call& call) {
 
 net::HttpResponse AddCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(
-      call.http, {"id", "name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
+  const Body body(call.http, {"id", "name", "url", "user", "password", "audio", "transport", "tls",
+                              "enabled", "imported"});
   index::Camera camera;
   camera.id = ReadNewCameraId(body);
   camera.name = camera.id.text();
-  (void)body.Text("url", recorder::kMaxUrlBytes);  // It has to be there.
+  camera.imported = body.FlagOr("imported", false);
+  if (!camera.imported) (void)body.Text("url", recorder::kMaxUrlBytes);  // It has to be there.
   ReadCameraSettings(body, camera);
   const std::lock_guard lock(context.settings);
   if (const auto other = OrThrow(context.store.catalog().FindCamera(camera.id))) {
@@ -197,7 +200,7 @@ net::HttpResponse RemoveCamera(Context& context, const Call& call) {
 net::HttpResponse GetCameraStatus(Context& context, const Call& call) {
   const Query query(call.http, {});
   const CameraId id = ReadCameraId(call.names[0], "camera");
-  return JsonResponse(StatusToJson(context, FindCamera(context, id).id));
+  return JsonResponse(StatusToJson(context, FindCamera(context, id)));
 }
 
 }  // namespace lookback::api

@@ -46,7 +46,20 @@ Json GapsToJson(const std::vector<index::Gap>& gaps) {
   return list;
 }
 
-Json ToJson(const query::Timeline& timeline) {
+Json ToJson(const std::vector<index::Import>& imports) {
+  Json list = Json::array();
+  for (const index::Import& import : imports) {
+    list.push_back({{"import", import.id.text()},
+                    {"file", import.file},
+                    {"sha256", HexEncode(import.sha256)},
+                    {"start", FormatTime(import.range.start_us)},
+                    {"end", FormatTime(import.range.end_us)},
+                    {"complete", import.complete}});
+  }
+  return list;
+}
+
+Json ToJson(Context& context, const query::Timeline& timeline) {
   Json spans = Json::array();
   for (const query::Span& span : timeline.spans) {
     spans.push_back(
@@ -57,9 +70,12 @@ Json ToJson(const query::Timeline& timeline) {
          {"open", span.open},
          {"clock_unsynchronised", span.clock_unsynchronised},
          {"lost_packets", span.lost_packets},
+         {"imported", span.imported},
          {"camera_offset_min_us", span.camera_offset ? Json(span.camera_offset->min_us) : Json()},
          {"camera_offset_max_us", span.camera_offset ? Json(span.camera_offset->max_us) : Json()}});
   }
+  const bool imported = std::any_of(timeline.spans.begin(), timeline.spans.end(),
+                                    [](const query::Span& span) { return span.imported; });
   const int64_t asked_us = std::max<int64_t>(0, timeline.range.duration_us());
   return {{"camera", timeline.stream.camera.text()},
           {"stream", StreamName(timeline.stream.stream)},
@@ -68,7 +84,9 @@ Json ToJson(const query::Timeline& timeline) {
           {"covered_us", timeline.covered_us},
           {"missing_us", asked_us - timeline.covered_us},
           {"spans", std::move(spans)},
-          {"gaps", GapsToJson(timeline.gaps)}};
+          {"gaps", GapsToJson(timeline.gaps)},
+          {"imports", imported ? ToJson(FindImports(context, timeline.stream, timeline.range))
+                               : Json::array()}};
 }
 
 void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
@@ -230,7 +248,7 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
 net::HttpResponse GetTimeline(Context& context, const Call& call) {
   const Query query(call.http, {"start", "end", "stream"});
   const CameraId camera = ReadCameraId(call.names[0], "camera");
-  return JsonResponse(ToJson(BuildTimelines(context, call, query, {camera}).front()));
+  return JsonResponse(ToJson(context, BuildTimelines(context, call, query, {camera}).front()));
 }
 
 net::HttpResponse GetTimelines(Context& context, const Call& call) {
@@ -238,7 +256,7 @@ net::HttpResponse GetTimelines(Context& context, const Call& call) {
   Json list = Json::array();
   for (const query::Timeline& timeline :
        BuildTimelines(context, call, query, CheckCameras(query.Cameras(), "camera"))) {
-    list.push_back(ToJson(timeline));
+    list.push_back(ToJson(context, timeline));
   }
   return JsonResponse({{"timelines", std::move(list)}});
 }
@@ -296,6 +314,7 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
        {"duration_us", report.duration_us},
        {"missing_us", report.missing_us},
        {"missing", GapsToJson(report.missing)},
+       {"imports", ToJson(FindImports(context, request.stream, report.shown))},
        {"camera_clock",
         {{"offset_us", report.camera_offset_us ? Json(*report.camera_offset_us) : Json()},
          {"check_before", ClockCheckToJson(checks.before)},

@@ -132,6 +132,17 @@ struct ToLine {
             check.note,
             false};
   }
+  Line operator()(const index::Import& import) const {
+    return {"import",
+            import.person,
+            import.client,
+            {import.stream.camera},
+            import.range,
+            fmt::format("{} ({} bytes, SHA-256 {}){}", import.file, import.bytes,
+                        HexEncode(import.sha256), import.complete ? "" : ": begun"),
+            import.reason,
+            false};
+  }
   // What befell footage is on the timeline, not here.
   template <typename Other>
   Line operator()(const Other&) const {

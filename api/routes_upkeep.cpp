@@ -46,6 +46,18 @@ struct ToNote {
             {"at", FormatTime(check.true_us)}, {"text", check.note},
             {"person", check.person},          {"offset_us", check.offset_us()}};
   }
+  Json operator()(const index::Import& import) const {
+    return {{"kind", import.complete ? "import" : "import begun"},
+            {"camera", import.stream.camera.text()},
+            {"at", FormatTime(import.range.start_us)},
+            {"end", FormatTime(import.range.end_us)},
+            {"text", import.file},
+            {"person", import.person},
+            {"import", import.id.text()},
+            {"bytes", import.bytes},
+            {"sha256", HexEncode(import.sha256)},
+            {"reason", import.reason}};
+  }
   template <typename Other>
   Json operator()(const Other&) const {
     return Json::object();
@@ -139,6 +151,22 @@ ClockChecksAround FindClockChecks(Context& context, const CameraId& camera, Time
     return true;
   });
   return around;
+}
+
+std::vector<index::Import> FindImports(Context& context, const StreamId& stream, TimeRange range) {
+  std::vector<index::Import> found;
+  VisitNotes(context, stream.camera, 0, [&](const index::NumberedRecord& note) {
+    const auto* import = std::get_if<index::Import>(&note.record);
+    if (import == nullptr || import->stream != stream || !import->range.Overlaps(range))
+      return true;
+    // Newest first: as complete it was noted after it had begun.
+    for (const index::Import& other : found) {
+      if (other.id == import->id) return true;
+    }
+    found.push_back(*import);
+    return true;
+  });
+  return found;
 }
 
 net::HttpResponse ListClockChecks(Context& context, const Call& call) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 
+#include "api/imports.h"
 #include "base/clock.h"
 #include "base/file_system.h"
 #include "net/http_server.h"
@@ -35,6 +36,7 @@ class Service {
     Clock& clock;
     FileSystem& files;
     Webhook* webhook = nullptr;  // Told of alarms, if there is one.
+    uint64_t max_import_bytes = kMaxImportBytes;
   };
 
   // Reads the secrets and puts every enabled camera to the recorder. EnsureAdmin (api/access.h)

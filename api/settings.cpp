@@ -51,6 +51,11 @@ CameraId ReadNewCameraId(const Body& body) {
 
 void ReadCameraSettings(const Body& body, index::Camera& camera, Faults& faults) {
   const size_t before = faults.size();
+  for (const char* member : {"url", "user", "password", "transport", "tls"}) {
+    if (!camera.imported || !body.Has(member)) continue;
+    faults.push_back(FieldProblem("bad-field", member,
+                                  "a camera that only takes imports is connected to by nobody"));
+  }
   Collect(faults, [&] {
     if (body.Has("url")) camera.url = ReadUrl(body);
   });

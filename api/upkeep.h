@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "api/context.h"
 
@@ -24,5 +25,8 @@ ClockChecksAround FindClockChecks(Context& context, const CameraId& camera, Time
 // A ClockCheck of docs/api.md; without `number` and `noted` where they are not known.
 Json ClockCheckToJson(const index::ClockCheck& check);
 Json ClockCheckToJson(const std::optional<index::NumberedRecord>& record);  // null for none.
+
+// Imports whose footage overlaps `range`, newest first; begun ones only where none is complete.
+std::vector<index::Import> FindImports(Context& context, const StreamId& stream, TimeRange range);
 
 }  // namespace lookback::api

@@ -37,6 +37,7 @@ class Applier {
   static const CameraId* NotedCamera(const Record& record) {
     if (const auto* upkeep = std::get_if<Upkeep>(&record)) return &upkeep->camera;
     if (const auto* check = std::get_if<ClockCheck>(&record)) return &check->camera;
+    if (const auto* import = std::get_if<Import>(&record)) return &import->stream.camera;
     return nullptr;
   }
 
@@ -191,6 +192,7 @@ class Applier {
   Status One(const Act&) { return Ok(); }
   Status One(const Upkeep&) { return Ok(); }
   Status One(const ClockCheck&) { return Ok(); }
+  Status One(const Import&) { return Ok(); }
 
   Status One(const Alarm& alarm) {
     using schema::AlarmRow;

@@ -47,6 +47,7 @@ void Fields(A& field, S& s) {
   field(16, s.suspect);
   field.Optional(17, 18, s.camera_offset_us);
   field(19, s.sha256);
+  field(20, s.imported);
 }
 
 template <typename A, Of<Gap> S>
@@ -94,6 +95,7 @@ void Fields(A& field, S& s) {
   field(7, s.removed);
   field(8, s.transport);
   field(9, s.tls);
+  field(11, s.imported);
 }
 
 template <typename A, Of<Policy> S>
@@ -201,6 +203,24 @@ void Fields(A& field, S& s) {
   field(4, s.note);
 }
 
+template <typename A, Of<Import> S>
+void Fields(A& field, S& s) {
+  field(1, s.id);
+  field(2, s.stream.camera);
+  field(3, s.stream.stream);
+  field(4, s.range.start_us);
+  field(5, s.range.end_us);
+  field(6, s.runs);
+  field(7, s.file);
+  field(8, s.bytes);
+  field(9, s.sha256);
+  field(10, s.person);
+  field(11, s.client);
+  field(12, s.reason);
+  field(13, s.complete);
+  field(14, s.left_out);
+}
+
 class FieldWriter {
  public:
   explicit FieldWriter(Bytes& out) : wire_(out) {}
@@ -214,6 +234,9 @@ class FieldWriter {
   void operator()(uint32_t field, const Uuid& value) { (*this)(field, value.bytes); }
   void operator()(uint32_t field, const std::vector<CameraId>& value) {
     for (const CameraId& camera : value) wire_.Element(field, AsBytes(camera.text()));
+  }
+  void operator()(uint32_t field, const std::vector<Uuid>& value) {
+    for (const Uuid& uuid : value) wire_.Element(field, uuid.bytes);
   }
   template <size_t size>
   void operator()(uint32_t field, const std::array<uint8_t, size>& value) {
@@ -251,6 +274,14 @@ class FieldReader {
     value.clear();
     while (At(field)) {
       if (value.size() == kMaxRecordCameras) return Reject();
+      Read(value.emplace_back());
+      Advance();
+    }
+  }
+  void operator()(uint32_t field, std::vector<Uuid>& value) {
+    value.clear();
+    while (At(field)) {
+      if (value.size() == kMaxImportRuns) return Reject();
       Read(value.emplace_back());
       Advance();
     }
@@ -354,6 +385,9 @@ bool Whole(const Upkeep& u) { return !u.camera.empty() && GoodTime(u.at_us); }
 bool Whole(const ClockCheck& c) {
   return !c.camera.empty() && GoodTime(c.shown_us) && GoodTime(c.true_us);
 }
+bool Whole(const Import& i) {
+  return !i.id.zero() && !i.stream.camera.empty() && GoodRange(i.range.start_us, i.range.end_us);
+}
 bool Whole(const Alarm& a) {
   if (a.id.zero() || a.kind.empty() || !GoodTime(a.since_us)) return false;
   return a.until_us == 0 || GoodRange(a.since_us, a.until_us);
@@ -375,6 +409,7 @@ constexpr RecordKind KindFor(const Rebuilt*) { return RecordKind::kRebuilt; }
 constexpr RecordKind KindFor(const PoliciesConfirmed*) { return RecordKind::kPoliciesConfirmed; }
 constexpr RecordKind KindFor(const Upkeep*) { return RecordKind::kUpkeep; }
 constexpr RecordKind KindFor(const ClockCheck*) { return RecordKind::kClockCheck; }
+constexpr RecordKind KindFor(const Import*) { return RecordKind::kImport; }
 constexpr RecordKind KindFor(const Alarm*) { return RecordKind::kAlarm; }
 constexpr RecordKind KindFor(const AlarmAcknowledged*) { return RecordKind::kAlarmAcknowledged; }
 
@@ -462,6 +497,8 @@ std::string_view RecordKindName(RecordKind kind) {
       return "UPKEEP";
     case RecordKind::kClockCheck:
       return "CLOCK_CHECK";
+    case RecordKind::kImport:
+      return "IMPORT";
     case RecordKind::kAlarm:
       return "ALARM";
     case RecordKind::kAlarmAcknowledged:

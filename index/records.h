@@ -73,6 +73,7 @@ struct Seal {
   bool suspect = false;    // Copied from a file of which a write or sync had failed.
   std::optional<int64_t> camera_offset_us;
   Sha256Digest sha256{};
+  bool imported = false;  // Not recorded here: an Import says where from.
 
   TimeRange range() const { return {start_us, end_us}; }
 };
@@ -128,7 +129,8 @@ struct Camera {
   bool enabled = true;
   bool removed = false;  // Its footage stays until retention takes it; the id is never reused.
   Transport transport = Transport::kAuto;
-  std::string tls = {};  // Whom to believe (net/tls_policy.h); empty: the default.
+  std::string tls = {};   // Whom to believe (net/tls_policy.h); empty: the default.
+  bool imported = false;  // It is not recorded: its footage comes from files, and it has no URL.
 };
 
 // What the store does when only footage below the floor is left to delete.
@@ -219,6 +221,24 @@ struct ClockCheck {
   int64_t offset_us() const { return shown_us - true_us; }  // Above 0: the camera is ahead.
 };
 
+// Footage taken from a file. It is on record twice: when its footage begins to be written, and, with
+// the same id, when all of it is durable. One that stands only as begun was cut off, by a crash.
+struct Import {
+  Uuid id;
+  StreamId stream;
+  TimeRange range;         // Of the whole file.
+  std::vector<Uuid> runs;  // Once complete.
+  std::string file;        // Its name where it came from.
+  uint64_t bytes = 0;      // Of the file, and
+  Sha256Digest sha256{};   // its digest.
+  std::string person;
+  std::string client;  // Address.
+  std::string reason;
+  bool complete = false;
+  uint64_t left_out = 0;  // Samples that no decoder can make anything of.
+};
+inline constexpr size_t kMaxImportRuns = 1'024;
+
 // Something that a person who runs the store should know of, from when it began to when it was over.
 // It is written when it begins, and again, with the same id, when it ends.
 enum class Severity : uint8_t {
@@ -262,15 +282,16 @@ enum class RecordKind : uint8_t {
   kPoliciesConfirmed = 21,
   kUpkeep = 22,
   kClockCheck = 23,
+  kImport = 24,
   kAlarm = 25,
   kAlarmAcknowledged = 26,
 };
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
-using Record =
-    std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved, Person,
-                 Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Alarm, AlarmAcknowledged>;
+using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
+                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Import,
+                            Alarm, AlarmAcknowledged>;
 
 RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);

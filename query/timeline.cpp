@@ -40,6 +40,7 @@ std::vector<Span> ChainSegments(const std::vector<FootageSegment>& segments) {
     span->segments += 1;
     span->open = segment.open != nullptr;
     span->clock_unsynchronised |= row.clock_unsynchronised;
+    span->imported |= row.imported;
     span->lost_packets += row.lost_packets;
     if (row.camera_offset_us) Widen(span->camera_offset, *row.camera_offset_us);
   }

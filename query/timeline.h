@@ -32,6 +32,7 @@ struct Span {
   uint32_t segments = 0;
   bool open = false;  // Its last segment is still being written.
   bool clock_unsynchronised = false;
+  bool imported = false;      // From a file.
   uint64_t lost_packets = 0;  // In its segments, whole.
   // The camera's clock less ours, as its sender reports told at the start of each of its segments.
   struct CameraOffset {

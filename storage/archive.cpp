@@ -66,6 +66,8 @@ class RecordingImpl : public Recording {
     run_->has_camera_offset = true;
   }
 
+  TimeUs written_until_us() const override { return run_->stream->recorded_until_us(); }
+
  private:
   // What a hole needs of a fragment, without its sample tables.
   static media::FragmentInfo InfoOf(const media::Fragment& fragment) {
@@ -177,6 +179,7 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
   }
   auto run = std::make_shared<WritingRun>();
   run->stream = FindOrMake(info.stream);
+  if (info.imported) run->stream = std::make_shared<StreamState>(run->stream);
   if (info.camera_offset_us) {
     run->camera_offset_us = *info.camera_offset_us;
     run->has_camera_offset = true;
@@ -210,8 +213,15 @@ StreamStatus ArchiveImpl::StatusOf(const StreamId& stream) {
   status.stream = stream;
   status.recording = state->recording();
   // Both grow beside this, and a sync may be quicker to tell than the write that it covers.
-  const TimeUs durable_us = state->DurableUntil();
+  TimeUs durable_us = state->DurableUntil();
   status.recorded_until_us = state->recorded_until_us();
+  if (!status.recording && state->Segments().empty()) {
+    // Nothing is on its way; what imports brought is in the catalog alone.
+    const auto last = catalog_.LastSegment(stream);
+    if (last && *last && (*last)->end_us > status.recorded_until_us) {
+      status.recorded_until_us = durable_us = (*last)->end_us;
+    }
+  }
   status.durable_until_us = std::min(durable_us, status.recorded_until_us);
   status.dropped_fragments = state->dropped_fragments();
   status.dropping = state->dropping();

@@ -36,6 +36,9 @@ struct RunInfo {
   std::string tracks;  // For people; index::Run::tracks.
   ClockState clock = ClockState::kSynchronised;
   std::optional<int64_t> camera_offset_us;  // As known when the run begins.
+  // Footage of the past, from a file: it is no part of what StreamStatus tells, shows once it is
+  // sealed, and must not overlap other footage, which the caller sees to.
+  bool imported = false;
 };
 
 // A volume that takes no footage just now.
@@ -53,6 +56,9 @@ class Recording {
   virtual Status Append(media::Fragment fragment) = 0;
   // Camera's clock minus ours; goes into the next segment's head.
   virtual void SetCameraOffset(int64_t offset_us) = 0;
+  // The end of what is in a file: whoever has more than a camera gives waits for it, so that cameras
+  // find room in the volume's queue.
+  virtual TimeUs written_until_us() const { return kTimeMaxUs; }
 };
 
 struct StreamStatus {

@@ -40,6 +40,7 @@ index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
   }
   row.clock_unsynchronised = header.clock == ClockState::kUnsynchronised;
   row.recovered = segment.recovered;
+  row.imported = header.imported;
   if (header.has_camera_offset) row.camera_offset_us = header.camera_offset_us;
   row.sha256 = sha256;
   if (!segment.fragments.empty() && !segment.fragments.front().info.tracks.empty() &&

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kDigestBytes = 8;
 constexpr size_t kUuidHeadBytes = 24;  // Size, `uuid`, extended type.
 constexpr uint8_t kCameraOffsetKnown = 1;
+constexpr uint8_t kImported = 2;
 constexpr uint32_t kTrailerVersion = 1;
 
 auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, what); }
@@ -73,7 +74,8 @@ Bytes EncodeSegmentHeader(const SegmentHeader& header) {
   out.I64(header.start_us);
   out.I64(header.start_monotonic_us);
   out.U8(static_cast<uint8_t>(header.clock));
-  out.U8(header.has_camera_offset ? kCameraOffsetKnown : 0);
+  out.U8(static_cast<uint8_t>((header.has_camera_offset ? kCameraOffsetKnown : 0) |
+                              (header.imported ? kImported : 0)));
   out.U8(static_cast<uint8_t>(header.stream.stream));
   out.U8(static_cast<uint8_t>(camera.size()));
   out.I64(header.has_camera_offset ? header.camera_offset_us : 0);
@@ -105,12 +107,13 @@ Result<SegmentHeader> ParseSegmentHeader(ByteSpan box) {
   header.camera_offset_us = in.I64();
   const ByteSpan camera = in.Take(camera_bytes);
   if (!in.ok() || in.remaining() != 0) return Corrupt("LKSG of a wrong length");
-  if (header.format_version == 0 || clock > 1 || flags > kCameraOffsetKnown || stream > 1 ||
-      !IsInstant(header.start_us)) {
+  if (header.format_version == 0 || clock > 1 || flags > (kCameraOffsetKnown | kImported) ||
+      stream > 1 || !IsInstant(header.start_us)) {
     return Corrupt("LKSG with a field out of range");
   }
   header.clock = static_cast<ClockState>(clock);
-  header.has_camera_offset = flags == kCameraOffsetKnown;
+  header.has_camera_offset = (flags & kCameraOffsetKnown) != 0;
+  header.imported = (flags & kImported) != 0;
   header.stream.stream = static_cast<Stream>(stream);
   Result<CameraId> id = CameraId::Parse(AsText(camera));
   if (!id) return Corrupt("LKSG: " + id.message());

@@ -61,6 +61,7 @@ struct SegmentHeader {
   ClockState clock = ClockState::kSynchronised;
   bool has_camera_offset = false;
   int64_t camera_offset_us = 0;  // Camera's clock minus ours, by its sender reports.
+  bool imported = false;         // From a file, not from a camera.
 
   friend bool operator==(const SegmentHeader&, const SegmentHeader&) = default;
 };

@@ -12,6 +12,7 @@ bool Same(const index::Gap& a, const index::Gap& b) {
 }  // namespace
 
 uint32_t StreamState::NextSequence() {
+  if (numbers_) return numbers_->NextSequence();
   const std::lock_guard lock(mutex_);
   return next_sequence_++;
 }

@@ -25,6 +25,12 @@ class StreamState {
   // `last_end_us`: where the catalog's last segment of the stream ends; 0 when it has none.
   StreamState(StreamId id, TimeUs last_end_us)
       : id_(std::move(id)), recorded_until_us_(last_end_us), durable_before_us_(last_end_us) {}
+  // Of an import, beside the stream's own, which numbers the segments of both.
+  explicit StreamState(std::shared_ptr<StreamState> numbers)
+      : id_(numbers->id_),
+        numbers_(std::move(numbers)),
+        recorded_until_us_(0),
+        durable_before_us_(0) {}
 
   const StreamId& id() const { return id_; }
   uint32_t NextSequence();
@@ -67,6 +73,7 @@ class StreamState {
   };
 
   const StreamId id_;
+  const std::shared_ptr<StreamState> numbers_;
   mutable std::mutex mutex_;
   uint32_t next_sequence_ = 0;
   std::deque<Entry> segments_;  // In the order in which they were begun.

@@ -240,6 +240,7 @@ void VolumeWriter::BeginSegment(WritingRun& run, const media::Fragment& fragment
   header.start_us = fragment.info.start_us;
   header.start_monotonic_us = clock_.MonotonicUs();
   header.clock = run.info.clock;
+  header.imported = run.info.imported;
   header.has_camera_offset = run.has_camera_offset;
   header.camera_offset_us = run.camera_offset_us;
   run.segment = std::make_unique<SegmentWriter>(volume_, std::move(header), run.info.init,

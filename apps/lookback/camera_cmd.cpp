@@ -18,6 +18,7 @@ struct NewCamera {
   std::string user;
   std::string password_file;
   bool audio = false;
+  bool imported = false;
   std::string transport;
   std::string tls;
 };
@@ -32,7 +33,15 @@ struct CameraChange {
 std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
 
 Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files) {
-  Json body = {{"id", camera.id}, {"url", camera.url}, {"audio", camera.audio}};
+  if (camera.imported == !camera.url.empty()) {
+    return Fail(Code::kInvalid, "a camera has either a URL, or --imported and none");
+  }
+  Json body = {{"id", camera.id}, {"audio", camera.audio}};
+  if (camera.imported) {
+    body["imported"] = true;
+  } else {
+    body["url"] = camera.url;
+  }
   if (!camera.name.empty()) body["name"] = camera.name;
   if (!camera.user.empty()) body["user"] = camera.user;
   if (!camera.transport.empty()) body["transport"] = camera.transport;
@@ -44,6 +53,12 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
   LB_TRY_ASSIGN(added, client.api().Call("POST", "/api/v1/cameras", body));
   if (client.json()) {
     PrintJson(added);
+  } else if (camera.imported) {
+    const std::string id = Printable(TextOf(added, "id"));
+    PrintText(
+        fmt::format("camera {} is added; `lookback import FILE --camera {} --start T` brings "
+                    "its footage\n",
+                    id, id));
   } else {
     const std::string id = Printable(TextOf(added, "id"));
     PrintText(
@@ -57,7 +72,8 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
 std::string OnOff(const Json& json, const char* name) { return FlagOf(json, name) ? "on" : "off"; }
 
 std::string Recording(const Json& camera) {
-  return FlagOf(camera, "removed") ? "removed" : OnOff(camera, "enabled");
+  if (FlagOf(camera, "removed")) return "removed";
+  return FlagOf(camera, "imported") ? "imported" : OnOff(camera, "enabled");
 }
 
 double RealOf(const Json& json, const char* name) {
@@ -261,7 +277,9 @@ void AddCameraCommands(Commands& commands) {
       group, "add", "Record a camera from now on.",
       [&commands, camera](Client& client) { return AddCamera(client, *camera, commands.files); });
   add->add_option("id", camera->id, "[a-z0-9-], 1 to 64; never used again for another")->required();
-  add->add_option("url", camera->url, "rtsp[s]://HOST[:PORT]/PATH, without a password")->required();
+  add->add_option("url", camera->url,
+                  "rtsp[s]://HOST[:PORT]/PATH, or rtmp or http[s], without a password");
+  add->add_flag("--imported", camera->imported, "it is not recorded, and only takes imports");
   add->add_option("--name", camera->name, "what people call it");
   CLI::Option* user = add->add_option("--user", camera->user, "who the camera lets in");
   add->add_option("--password-file", camera->password_file,

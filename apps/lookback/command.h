@@ -96,6 +96,7 @@ void AddProbeCommand(Commands& commands, CLI::App* camera_group);
 void AddApplyCommand(Commands& commands);
 void AddEventCommands(Commands& commands);
 void AddFootageCommands(Commands& commands);
+void AddImportCommand(Commands& commands);
 void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);

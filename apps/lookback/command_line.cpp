@@ -28,6 +28,7 @@ void AddAll(Commands& commands) {
   AddRetentionCommands(commands);
   AddStatusCommand(commands);
   AddEventCommands(commands);
+  AddImportCommand(commands);
   AddStoreCommands(commands);
   AddUserCommands(commands);
   AddManualCommands(commands);

@@ -35,6 +35,7 @@ struct ServeOptions {
   std::string udp_ports;
   std::string webhook;
   std::string webhook_secret_file;
+  uint64_t max_import_gib = api::kMaxImportBytes >> 30;
   size_t max_container_cameras = recorder::Recorder::Options{}.max_container_cameras;
 };
 
@@ -147,12 +148,12 @@ class Daemon {
   // Records in `store`, which must outlive the daemon, and answers.
   // Alarms are told to `webhook`, if there is one.
   Status Start(storage::Store& store, const recorder::Recorder::Options& recording,
-               std::unique_ptr<api::Webhook> webhook) {
+               std::unique_ptr<api::Webhook> webhook, uint64_t max_import_bytes) {
     webhook_ = std::move(webhook);
     if (webhook_) webhook_->Start();
     recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
-    LB_TRY_ASSIGN(service,
-                  api::Service::Start({store, *recorder_, clock_, files_, webhook_.get()}));
+    LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
+                                                max_import_bytes}));
     service_ = std::move(service);
     purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionPlan& plan) {
       service_->OnRetentionRound(plan);
@@ -255,7 +256,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     store = std::move(*opened);
     TellVolumes(*store);
     LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
-    LB_TRY(daemon.Start(*store, recording, std::move(webhook)));
+    LB_TRY(daemon.Start(*store, recording, std::move(webhook), options.max_import_gib << 30));
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
@@ -299,6 +300,11 @@ void AddServeCommand(Commands& commands) {
       ->add_option("--max-container-cameras", options->max_container_cameras,
                    "cameras over rtmp, http or https, which take a thread each")
       ->check(CLI::Range(0, 4096))
+      ->capture_default_str();
+  serve
+      ->add_option("--max-import-gib", options->max_import_gib,
+                   "the largest file that import takes")
+      ->check(CLI::Range(1, 4096))
       ->capture_default_str();
 }
 
