@@ -28,6 +28,7 @@ std::vector<Record> OneOfEach() {
   seal.lost_packets = 3;
   seal.recovered = true;
   seal.camera_offset_us = 0;
+  seal.imported = true;
   seal.sha256.fill(0xab);
   const SegmentKey key = KeyOf(seal);
   const CameraId camera = Gate().camera;
@@ -38,7 +39,7 @@ std::vector<Record> OneOfEach() {
       Delete{key, 61'000'000, 99, "default/3", "older than 30 days"},
       Missing{key, 61'000'000, GapCause::kCorrupt},
       Camera{camera, "市场路口东", "rtsp://10.0.0.1/1", "viewer", true, false, true,
-             Transport::kUdp, "insecure"},
+             Transport::kUdp, "insecure", true},
       Policy{"default", 3, 30, 90, AtFloor::kStop, "admin"},
       Marker{Uuid::Random(),
              {camera, *CameraId::Parse("door")},
@@ -57,6 +58,18 @@ std::vector<Record> OneOfEach() {
       PoliciesConfirmed{"admin"},
       Upkeep{camera, UpkeepKind::kRepair, 1, "lens cleaned", "li.wei"},
       ClockCheck{camera, 2'000'000, 1'000'000, "by the radio clock", "li.wei"},
+      Import{Uuid::Random(),
+             Gate(),
+             {1, 2},
+             {seal.run, Uuid::Random()},
+             "shop.mkv",
+             4'711,
+             seal.sha256,
+             "li.wei",
+             "10.0.0.9",
+             "case 7",
+             true,
+             3},
       Alarm{Uuid::Random(), "camera-down", Severity::kCritical, camera, "gate", 1, 2, "no answer"},
       Alarm{Uuid::Random(), "volume-full", Severity::kWarning, {}, "/v0", 1, 0, "full"},
       AlarmAcknowledged{Uuid::Random(), 3, "li.wei", "on my way"}};

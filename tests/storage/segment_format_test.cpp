@@ -74,6 +74,7 @@ TEST(SegmentHeader, ComesBackAndAnyChangedByteIsNoticed) {
     header.camera_offset_us = 0;
     header.clock = ClockState::kUnsynchronised;
     header.stream.stream = Stream::kSub;
+    header.imported = true;
   }
 }
 
