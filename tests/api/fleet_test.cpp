@@ -92,7 +92,7 @@ TEST_F(FleetTest, APasswordIsAChangeOnlyWhenItDiffersAndIsNeverTold) {
 TEST_F(FleetTest, EveryFaultIsToldAndNothingIsDone) {
   Send(kFleet, {{"cameras", {Camera("gone")}}});
   Send(kFleet, {{"cameras", Json::array()}, {"remove_others", true}});
-  Json bad = Camera("yard", {{"url", "http://x/"}, {"transport", "pigeon"}, {"tls", "maybe"}});
+  Json bad = Camera("yard", {{"url", "ftp://x/"}, {"transport", "pigeon"}, {"tls", "maybe"}});
   bad["policy"] = {{"min_days", 3}};
   const auto response =
       Ask("POST", kFleet,

@@ -301,7 +301,7 @@ class SickCameras : public testing::TestWithParam<Sickness> {
   // What was sent is dealt with; then all of it is in the archive.
   void StopAll() {
     for (SickCamera& camera : cameras_) camera.StopPictures();
-    for (size_t i = 0; i < kHealthy; ++i) EXPECT_TRUE(cameras_[i].rtsp().SendAndAwait({}));
+    for (size_t i = 0; i <= kHealthy; ++i) EXPECT_TRUE(cameras_[i].rtsp().SendAndAwait({}));
     recorder_->Stop();
     ASSERT_TRUE(store_->archive().Drain());
   }
