@@ -181,7 +181,7 @@ class CommandLine(unittest.TestCase):
             done = json.loads(apply("--yes", "--remove-others", "--json")[1])
             self.assertEqual([c["action"] for c in done["changes"]], ["change", "remove"])
 
-            write('[[camera]]\nid = "Gate"\nurl = "http://x"\n[policy]\nmin_days = 9\n')
+            write('[[camera]]\nid = "Gate"\nurl = "ftp://x"\n[policy]\nmin_days = 9\n')
             _, _, err = apply("--yes", ok=(2,))
             for place in (":2:6: ", ":3:7: ", ":4:1: "):
                 self.assertIn("fleet.toml" + place, err)

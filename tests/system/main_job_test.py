@@ -119,7 +119,7 @@ class MainJob(unittest.TestCase):
                                         ok=(1, 2, 3, 4, 5))
             self.assertEqual(got, code, err)
             self.assertIn(words, err)
-        got, _, err = self.site.run("camera", "add", "cam9", "http://example/", ok=(1, 2))
+        got, _, err = self.site.run("camera", "add", "cam9", "ftp://example/", ok=(1, 2))
         self.assertIn("rtsp", err)
 
     def test_passwords_are_never_shown_again(self):
