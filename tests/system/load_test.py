@@ -1,6 +1,7 @@
 """Many cameras at once, alone and beside readers of clips: of what the simulator sent, nothing is dropped.
 
-LOOKBACK_CAMERAS, LOOKBACK_MBITS, LOOKBACK_SECONDS and LOOKBACK_READERS name the size; see the target soak_load.
+LOOKBACK_CAMERAS, LOOKBACK_MBITS, LOOKBACK_SECONDS and LOOKBACK_READERS name the size, LOOKBACK_READER_MBITS what a reader
+takes at most (0: all it can get); see the target soak_load.
 """
 
 import os
@@ -16,6 +17,7 @@ CAMERAS = int(os.environ.get("LOOKBACK_CAMERAS", 24))
 MBITS = float(os.environ.get("LOOKBACK_MBITS", 4))
 SECONDS = int(os.environ.get("LOOKBACK_SECONDS", 8))  # Of each of the two halves.
 READERS = int(os.environ.get("LOOKBACK_READERS", 4))
+READER_MBITS = float(os.environ.get("LOOKBACK_READER_MBITS", 0))
 SEED = int(os.environ.get("LOOKBACK_SEED", random.randrange(1 << 30)))
 CLIP_S = 5
 START_S = 60  # For all cameras to be recorded.
@@ -39,9 +41,12 @@ class Readers:
     def run(self, number):
         choice = random.Random(SEED + number)
         try:
+            began = time.monotonic()
             while not self.stopping.is_set():
                 self.bytes[number] += self.site.take_clip(choice.choice(self.site.names), CLIP_S)
                 self.clips[number] += 1
+                if READER_MBITS:
+                    self.stopping.wait(began + self.bytes[number] * 8 / 1e6 / READER_MBITS - time.monotonic())
         except (AssertionError, OSError) as error:
             self.errors.append(error)
 
@@ -65,6 +70,8 @@ class Load(unittest.TestCase):
         print(f"{what}: {gigabytes * 8000 / elapsed:.0f} Mbit/s; recorder {used[0] / elapsed:.2f} of a core, "
               f"{used[0] / gigabytes:.2f} CPU s/GB; simulator {used[1] / elapsed:.2f}; "
               f"{site.recorder.rss_kib() / 1024:.0f} MiB; load average {os.getloadavg()[0]:.1f}")
+        dropped = sum(site.metrics("lookback_camera_dropped_fragments_total").values())
+        self.assertEqual(dropped, 0, f"{what}: {dropped:.0f} fragments found no room on their way to the disk")
 
     def test_no_picture_is_dropped_alone_nor_beside_readers(self):
         print(f"LOOKBACK_SEED={SEED}, {CAMERAS} cameras of {MBITS} Mbit/s")
@@ -85,7 +92,6 @@ class Load(unittest.TestCase):
             self.assertEqual(readers.errors, [])
             self.assertGreater(min(readers.clips), 0)
             print(f"readers took {sum(readers.clips)} clips, {sum(readers.bytes) / 1e9:.2f} GB")
-            self.assertEqual(sum(site.metrics("lookback_camera_dropped_fragments_total").values()), 0)
             self.assertEqual(sum(site.metrics("lookback_camera_reconnects_total").values()), 0)
             site.stop_recorder()
             self.assertEqual(site.cameras.stop(), 0)
@@ -94,7 +100,7 @@ class Load(unittest.TestCase):
 
     def judge(self, site):
         sent = site.sent_frames()
-        counted = 0
+        counted, tails = 0, {}
 
         def look(name):
             frames, last_us = site.recorded_frames(name)
@@ -104,9 +110,11 @@ class Load(unittest.TestCase):
 
         for name, (whole, frames, tail_us) in site.each(look).items():
             self.assertTrue(whole, f"{name}: its frames are not those that were sent, each once and in order")
-            self.assertLess(tail_us, TAIL_US, name)
             counted += frames
-        print(f"{counted} pictures of {len(site.names)} cameras stand as they were sent")
+            tails[name] = tail_us
+        print(f"{counted} pictures of {len(site.names)} cameras stand as they were sent; at most "
+              f"{max(tails.values()) / US:.2f} s before the end of sending")
+        self.assertEqual({name: tail for name, tail in tails.items() if tail >= TAIL_US}, {})
         self.assertEqual(site.fsck()["findings"], [])
 
 
