@@ -179,22 +179,17 @@ Result<int> ShowCamera(Client& client, const std::string& id) {
   return kExitOk;
 }
 
-std::string StateOf(const Json& camera) {
-  const auto status = camera.find("status");
-  return status == camera.end() ? "" : TextOf(*status, "state");
-}
-
 Result<int> ListCameras(Client& client, bool removed) {
-  LB_TRY_ASSIGN(answer, client.api().Get(removed ? "/api/v1/cameras?status=1&removed=1"
-                                                 : "/api/v1/cameras?status=1"));
+  LB_TRY_ASSIGN(answer,
+                client.api().Get(removed ? "/api/v1/cameras?removed=1" : "/api/v1/cameras"));
   if (client.json()) {
     PrintJson(answer);
     return kExitOk;
   }
-  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO", "STATE"});
+  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
   for (const Json& camera : ListOf(answer, "cameras")) {
     table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
-               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio"), StateOf(camera)});
+               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio")});
   }
   PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
                           : table.Text());
