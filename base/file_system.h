@@ -38,6 +38,10 @@ class File {
   // Reserves space without changing the size (FALLOC_FL_KEEP_SIZE). kUnsupported where it cannot.
   virtual Status Reserve(uint64_t offset, uint64_t length) = 0;
   virtual Result<uint64_t> Size() const = 0;
+
+  // What the kernel holds of it in memory is let go, so that the next read asks the disk. A wish:
+  // pages that are mapped, or not written yet, stay.
+  virtual void ForgetCached() const {}
 };
 
 struct DirEntry {

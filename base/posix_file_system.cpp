@@ -79,6 +79,7 @@ class PosixFile : public File {
     if (::fstat(fd_, &st) != 0) return System("stat", path_);
     return static_cast<uint64_t>(st.st_size);
   }
+  void ForgetCached() const override { (void)::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }
 
  private:
   Status WriteSome(uint64_t offset, std::span<const ByteSpan> parts) {

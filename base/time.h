@@ -32,6 +32,7 @@ struct TimeRange {
   int64_t duration_us() const { return end_us - start_us; }
   bool empty() const { return end_us <= start_us; }
   bool Contains(TimeUs t) const { return start_us <= t && t < end_us; }
+  // Of an empty one: when it lies inside the other.
   bool Overlaps(const TimeRange& o) const { return start_us < o.end_us && o.start_us < end_us; }
   // The common part; empty() when there is none.
   TimeRange Intersect(const TimeRange& other) const;

@@ -1,4 +1,5 @@
 // base/worker_pool.h: a fixed number of threads for work that may wait on a disk or burn CPU.
+// They give way to all other threads of the process.
 //
 // Invariant: at most `threads` tasks run and `max_waiting` wait. Stop() refuses new work and awaits
 //            the old: nothing runs after it.
@@ -35,5 +36,9 @@ class WorkerPool {
 
 // Names the calling thread, as `top` and a debugger show it.
 void NameThisThread(const std::string& name);
+
+// The calling thread gets less of a busy processor and of a busy disk than others from now on
+// (niceness 15; setpriority(2), ioprio_set(2)): for whatever recording must not wait for.
+void LowerThisThread();
 
 }  // namespace lookback
