@@ -16,6 +16,7 @@ constexpr int kLogVersion = 1;
 constexpr unsigned kSessionCleanupSeconds = 2;
 constexpr const char* kViewerRole = "viewer";
 constexpr std::string_view kMovedPrefix = "/moved/";
+constexpr const char* kSubSuffix = "/sub";
 // Frames of the cameras of a fleet are spread over this time, as those of real ones are.
 constexpr int64_t kPhaseSpreadUs = 40'000;
 // The first frame is captured this long after the start, when every camera stands.
@@ -211,9 +212,10 @@ Fleet::Fleet(FleetOptions options, FrameLog& log, const Clock& clock)
 
 Fleet::~Fleet() { Stop(); }
 
-Result<std::unique_ptr<Fleet>> Fleet::Start(
-    const FleetOptions& options, const std::vector<std::shared_ptr<const Footage>>& footage,
-    const std::shared_ptr<const AudioTrack>& audio, FrameLog& log, const Clock& clock) {
+Result<std::unique_ptr<Fleet>> Fleet::Start(const FleetOptions& options, const FootageList& footage,
+                                            const FootageList& sub_footage,
+                                            const std::shared_ptr<const AudioTrack>& audio,
+                                            FrameLog& log, const Clock& clock) {
   LB_CHECK(!footage.empty());
   std::unique_ptr<Fleet> fleet(new Fleet(options, log, clock));
   fleet->server_ = std::make_unique<Server>(options, log, clock);
@@ -225,23 +227,16 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
     fleet->server_->SetAuth(nullptr);
   }
   const int64_t start_us = clock.MonotonicUs() + kStartDelayUs;
+  fleet->AddStreams("", footage, audio, start_us);
+  if (!sub_footage.empty()) fleet->AddStreams(kSubSuffix, sub_footage, audio, start_us);
   std::vector<Camera*> cameras;
   nlohmann::ordered_json header = {{"event", "start"},
                                    {"version", kLogVersion},
                                    {"at_us", clock.NowUs()},
                                    {"seed", options.audience.seed}};
-  for (int i = 0; i < options.count; ++i) {
-    CameraOptions camera;
-    camera.id = options.prefix + std::to_string(i + 1);
-    camera.start_fraction = static_cast<double>(i) / options.count;
-    camera.start_mono_us = start_us + kPhaseSpreadUs * i / options.count;
-    camera.config_interval_s = options.config_interval_s;
-    camera.log_hashes = options.log_hashes;
-    header["cameras"].push_back(camera.id);
-    fleet->cameras_.push_back(std::make_unique<Camera>(
-        std::move(camera), footage[static_cast<size_t>(i) % footage.size()], audio, log));
-    cameras.push_back(fleet->cameras_.back().get());
-    fleet->server_->Mount(*cameras.back());
+  for (const auto& camera : fleet->cameras_) {
+    header["cameras"].push_back(camera->id());
+    cameras.push_back(camera.get());
   }
   if (!fleet->server_->Listen()) {
     return Fail(Code::kUnavailable, "cannot listen on " + options.listen + ":" +
@@ -252,6 +247,21 @@ Result<std::unique_ptr<Fleet>> Fleet::Start(
   return fleet;
 }
 
+void Fleet::AddStreams(const std::string& suffix, const FootageList& footage,
+                       const std::shared_ptr<const AudioTrack>& audio, int64_t start_us) {
+  for (int i = 0; i < options_.count; ++i) {
+    CameraOptions camera;
+    camera.id = options_.prefix + std::to_string(i + 1) + suffix;
+    camera.start_fraction = static_cast<double>(i) / options_.count;
+    camera.start_mono_us = start_us + kPhaseSpreadUs * i / options_.count;
+    camera.config_interval_s = options_.config_interval_s;
+    camera.log_hashes = options_.log_hashes;
+    cameras_.push_back(std::make_unique<Camera>(
+        std::move(camera), footage[static_cast<size_t>(i) % footage.size()], audio, log_));
+    server_->Mount(*cameras_.back());
+  }
+}
+
 std::string Fleet::BaseUrl() const {
   return (options_.tls ? "rtsps://" : "rtsp://") + options_.listen + ":" +
          std::to_string(server_->port()) + "/";
@@ -259,7 +269,9 @@ std::string Fleet::BaseUrl() const {
 
 std::vector<std::string> Fleet::CameraUrls() const {
   std::vector<std::string> urls;
-  for (const auto& camera : cameras_) urls.push_back(BaseUrl() + camera->id());
+  for (int i = 0; i < options_.count; ++i) {
+    urls.push_back(BaseUrl() + cameras_[static_cast<size_t>(i)]->id());
+  }
   return urls;
 }
 

@@ -1,6 +1,6 @@
 // apps/camera_sim/fleet.h: the cameras of one process behind one RTSP server.
 //
-// Each camera is one shared media, so that all its clients see the same frames. The server's
+// Each stream of a camera is one shared media, so that all its clients see the same frames. The server's
 // objects live on the GLib main loop of the thread that calls Start() and Stop(); it has to be run
 // between.
 //
@@ -39,12 +39,17 @@ struct FleetOptions {
   Audience::Options audience;
 };
 
+using FootageList = std::vector<std::shared_ptr<const Footage>>;
+
 class Fleet {
  public:
-  // Camera i plays footage i modulo their number. `log` and `clock` outlive the fleet.
-  static Result<std::unique_ptr<Fleet>> Start(
-      const FleetOptions& options, const std::vector<std::shared_ptr<const Footage>>& footage,
-      const std::shared_ptr<const AudioTrack>& audio, FrameLog& log, const Clock& clock);
+  // Camera i plays footage i modulo their number, and at its name with "/sub" behind it, where there
+  // is sub footage, one of that. `log` and `clock` outlive the fleet.
+  static Result<std::unique_ptr<Fleet>> Start(const FleetOptions& options,
+                                              const FootageList& footage,
+                                              const FootageList& sub_footage,
+                                              const std::shared_ptr<const AudioTrack>& audio,
+                                              FrameLog& log, const Clock& clock);
   ~Fleet();
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
@@ -60,6 +65,9 @@ class Fleet {
   class Server;
 
   Fleet(FleetOptions options, FrameLog& log, const Clock& clock);
+  // One stream of each camera.
+  void AddStreams(const std::string& suffix, const FootageList& footage,
+                  const std::shared_ptr<const AudioTrack>& audio, int64_t start_us);
 
   const FleetOptions options_;
   FrameLog& log_;

@@ -41,11 +41,12 @@ int Failed(const Error& error, int exit_code = kExitFailed) {
   return exit_code;
 }
 
-Result<std::vector<std::shared_ptr<const Footage>>> LoadAll(const Options& options) {
+Result<std::vector<std::shared_ptr<const Footage>>> LoadAll(
+    const std::vector<std::string>& paths, const std::optional<VideoCodec>& codec) {
   std::vector<std::shared_ptr<const Footage>> all;
-  for (const std::string& path : options.footage) {
+  for (const std::string& path : paths) {
     LB_TRY_ASSIGN(footage, LoadFootage(path));
-    if (options.codec && *options.codec != footage.codec) {
+    if (codec && *codec != footage.codec) {
       return Fail(Code::kInvalid, path + ": it is of another codec than --codec says");
     }
     all.push_back(std::make_shared<const Footage>(std::move(footage)));
@@ -66,8 +67,10 @@ void InstallStops(const Options& options) {
 }
 
 int Run(const Options& options) {
-  const auto footage = LoadAll(options);
+  const auto footage = LoadAll(options.footage, options.codec);
   if (!footage) return Failed(footage.error());
+  const auto sub_footage = LoadAll(options.sub_footage, options.codec);
+  if (!sub_footage) return Failed(sub_footage.error());
   std::shared_ptr<const AudioTrack> audio;
   if (options.audio) {
     auto tone = MakeTone(*options.audio);
@@ -78,7 +81,7 @@ int Run(const Options& options) {
   if (!log) return Failed(log.error());
 
   const SystemClock clock;
-  auto fleet = Fleet::Start(options.fleet, *footage, audio, **log, clock);
+  auto fleet = Fleet::Start(options.fleet, *footage, *sub_footage, audio, **log, clock);
   if (!fleet) return Failed(fleet.error());
   InstallStops(options);
   std::cout << "listening on " << (*fleet)->BaseUrl() << "\n";

@@ -39,6 +39,8 @@ void AddOptions(CLI::App& app, Options& o, std::string& password_file) {
       ->capture_default_str();
   app.add_option("--footage", o.footage, "clips to loop, dealt out to the cameras in turn")
       ->required();
+  app.add_option("--sub-footage", o.sub_footage,
+                 "lighter clips: each camera plays one of them at CAMERA/sub besides");
   app.add_option_function<std::string>(
          "--codec", [&o](const std::string& name) { o.codec = kVideoCodecs.at(name); },
          "refuse footage of another codec than this: h264, h265, mjpeg")
@@ -101,7 +103,9 @@ Result<std::optional<Options>> ParseOptions(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return Fail(Code::kInvalid, error.what());
   }
-  LB_TRY(CameraId::Parse(options.fleet.prefix + std::to_string(options.fleet.count)));
+  // A sub stream's name has to fit into a mark too.
+  const std::string longest = options.fleet.prefix + std::to_string(options.fleet.count);
+  LB_TRY(CameraId::Parse(longest + (options.sub_footage.empty() ? "" : "-sub")));
   if (!password_file.empty()) {
     LB_TRY_ASSIGN(password, ReadPassword(password_file));
     options.fleet.password = std::move(password);

@@ -16,7 +16,8 @@ namespace lookback::camera_sim {
 struct Options {
   FleetOptions fleet;
   std::vector<std::string> footage;
-  std::optional<VideoCodec> codec;  // That the footage must have.
+  std::vector<std::string> sub_footage;  // Of sub streams; empty: there are none.
+  std::optional<VideoCodec> codec;       // That the footage must have.
   std::optional<AudioCodec> audio;
   std::string log_path;
   double seconds = 0;  // 0: until a signal.
