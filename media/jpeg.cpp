@@ -8,12 +8,12 @@ constexpr size_t kLengthBytes = 2;
 
 auto Corrupt(const char* what) { return Fail(Code::kCorrupt, std::string("JPEG: ") + what); }
 
+}  // namespace
+
 bool IsStartOfFrame(JpegMarker marker) {
   const auto code = static_cast<uint8_t>(marker);
   return code >= 0xc0 && code <= 0xcf && code != 0xc4 && code != 0xc8 && code != 0xcc;
 }
-
-}  // namespace
 
 bool JpegSegmentReader::Next(Segment& segment) {
   if (!ok_ || in_scan_ || reader_.remaining() == 0) return false;

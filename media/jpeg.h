@@ -25,6 +25,9 @@ enum class JpegMarker : uint8_t {
   kComment = 0xfe,
 };
 
+// Of any kind: baseline, progressive, lossless, arithmetic-coded.
+bool IsStartOfFrame(JpegMarker marker);
+
 // Walks the marker segments in front of the entropy-coded data.
 class JpegSegmentReader {
  public:

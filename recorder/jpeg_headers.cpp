@@ -119,8 +119,8 @@ void WriteQuantizationTables(ByteSpan tables, ByteWriter& out) {
   WriteSegment(JpegMarker::kQuantizationTables, body, out);
 }
 
-bool IsFrameHeader(JpegMarker marker) {
-  // Baseline or extended sequential, Huffman-coded.
+// Baseline or extended sequential, Huffman-coded: the only frames of RFC 2435.
+bool IsUsableFrame(JpegMarker marker) {
   return marker == JpegMarker::kStartOfFrame || static_cast<uint8_t>(marker) == 0xc1;
 }
 
@@ -148,8 +148,12 @@ Status WriteJpegHeaders(const JpegHeaders& headers, Bytes& picture) {
     return std::any_of(given.begin(), given.end(),
                        [marker](const Segment& one) { return one.marker == marker; });
   };
-  const auto frame = std::find_if(given.begin(), given.end(),
-                                  [](const Segment& one) { return IsFrameHeader(one.marker); });
+  const auto is_frame = [](const Segment& one) { return media::IsStartOfFrame(one.marker); };
+  const auto frame = std::find_if(given.begin(), given.end(), is_frame);
+  if (frame != given.end() &&
+      (!IsUsableFrame(frame->marker) || std::any_of(frame + 1, given.end(), is_frame))) {
+    return Fail(Code::kCorrupt, "JPEG: not one frame header of sequential Huffman coding");
+  }
   const Bytes own_frame = frame == given.end() ? FrameHeader(headers) : Bytes();
   const ByteSpan frame_header = frame == given.end() ? ByteSpan(own_frame) : frame->body;
   LB_TRY(media::ParseJpegFrameHeader(frame_header));

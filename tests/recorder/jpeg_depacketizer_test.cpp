@@ -214,6 +214,26 @@ TEST_F(Jpeg, PicturesAbove2040PixelsTakeTheirSizeFromTheExtension) {
   EXPECT_EQ(samples().size(), 1u);
 }
 
+// ISO/IEC 10918-1 table B.1: 0xc2 is progressive, 0xc9 arithmetic-coded.
+TEST_F(Jpeg, AnExtensionWithAnotherOrASecondFrameHeaderMakesNoSample) {
+  const Parts parts = Small();
+  const Bytes body = {0, 17, 8, 0, 16, 0, 16, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1};
+  const auto frame = [&body](uint8_t marker) {
+    Bytes segment = {0xff, marker};
+    segment.insert(segment.end(), body.begin(), body.end());
+    return segment;
+  };
+  for (const uint8_t marker : {0xc2, 0xc9}) PushPicture(90 + marker, parts, 50, frame(marker));
+  Bytes two = frame(0xc0);
+  const Bytes second = frame(0xc9);
+  two.insert(two.end(), second.begin(), second.end());
+  PushPicture(900, parts, 50, two);
+  EXPECT_TRUE(samples().empty());
+  PushPicture(990, parts, 50, frame(0xc0));
+  ASSERT_EQ(samples().size(), 1U);
+  EXPECT_EQ(TakeApart(samples().back().data).frame_segment, frame(0xc0));
+}
+
 TEST_F(Jpeg, TheDescriptionMayGiveTheSizeInstead) {
   RtpFormat format;
   format.config.width = 3'840;
