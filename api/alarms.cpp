@@ -7,19 +7,22 @@
 namespace lookback::api {
 namespace {
 
-// What is wrong with one camera that is to be recorded.
-void AddCamera(Context& context, const CameraId& camera, CameraHealth& health,
+// What is wrong with one stream of a camera that is to be recorded.
+void AddStream(Context& context, const StreamId& stream, CameraHealth& health,
                std::vector<Condition>& conditions) {
-  const std::string& id = camera.text();
+  const bool sub = stream.stream == Stream::kSub;
+  // The sub stream is a light copy of what is evidence: without it none is lost.
+  const char* const down = sub ? "camera-sub-down" : "camera-down";
+  const std::string name = NameOf(stream);
   const auto add = [&](const char* kind, std::string sentence, TimeUs since_us = 0) {
-    conditions.push_back({kind, camera, id, std::move(sentence), since_us});
+    const std::string subject = sub ? stream.text() : stream.camera.text();
+    conditions.push_back({kind, stream.camera, subject, std::move(sentence), since_us});
   };
-  const auto status = context.recorder.StatusOf(camera);
-  if (!status)
-    return add("camera-down", fmt::format("{} is not recorded: {}", id, status.message()));
+  const auto status = context.recorder.StatusOf(stream);
+  if (!status) return add(down, fmt::format("{} is not recorded: {}", name, status.message()));
   if (status->state != recorder::CameraState::kRecording) {
-    add("camera-down",
-        fmt::format("{} is not recorded since {}: {}", id, FormatTime(status->down_since_us),
+    add(down,
+        fmt::format("{} is not recorded since {}: {}", name, FormatTime(status->down_since_us),
                     status->last_error.empty() ? "no answer" : status->last_error),
         status->down_since_us);
   }
@@ -27,9 +30,9 @@ void AddCamera(Context& context, const CameraId& camera, CameraHealth& health,
     add("camera-standing-timestamps",
         fmt::format("the timestamps of {} stand still or run back: its pictures are timed by their "
                     "arrival, to a twentieth of a second",
-                    id));
+                    name));
   }
-  auto findings = health.Look(camera, *status, context.clock.MonotonicUs());
+  auto findings = health.Look(stream, *status, context.clock.MonotonicUs());
   if (findings.degraded) add("camera-degraded", *std::move(findings.degraded));
   if (findings.bitrate) add("camera-bitrate", *std::move(findings.bitrate));
 }
@@ -42,10 +45,13 @@ void AddCameras(Context& context, CameraHealth& health, std::vector<Condition>& 
     return;
   }
   for (const index::Camera& camera : *cameras) {
-    if (camera.removed || !camera.enabled || camera.imported) {
-      health.Forget(camera.id);
-    } else {
-      AddCamera(context, camera.id, health, conditions);
+    const bool recorded = !camera.removed && camera.enabled && !camera.imported;
+    for (const Stream stream : {Stream::kMain, Stream::kSub}) {
+      if (recorded && (stream == Stream::kMain || !camera.sub_url.empty())) {
+        AddStream(context, {camera.id, stream}, health, conditions);
+      } else {
+        health.Forget({camera.id, stream});
+      }
     }
   }
 }
@@ -62,12 +68,55 @@ void AddVolumes(Context& context, std::vector<Condition>& conditions) {
                                       volume->root(), name)});
   }
   for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
-    if (trouble.why.code != Code::kDiskFull) continue;  // Its state is a condition already.
+    if (trouble.why.code == Code::kDiskFailed) continue;  // Its state is a condition already.
+    const bool full = trouble.why.code == Code::kDiskFull;
     conditions.push_back(
-        {"volume-full",
+        {full ? "volume-full" : "volume-slow",
          {},
          trouble.root,
-         fmt::format("volume {} takes no footage: {}", trouble.root, trouble.why.message)});
+         fmt::format("volume {} {}: {}", trouble.root, full ? "takes no footage" : "hardly answers",
+                     trouble.why.message)});
+  }
+}
+
+void AddDamage(Context& context, std::vector<Condition>& conditions) {
+  for (const storage::DamageTotal& total : context.store.archive().damage().Totals()) {
+    const StreamId& stream = total.stream;
+    const bool sub = stream.stream == Stream::kSub;
+    conditions.push_back(
+        {"damaged-footage", stream.camera, sub ? stream.text() : stream.camera.text(),
+         fmt::format(
+             "{} stretch{} of {} between {} and {} {} damaged, or without {} file: `lookback "
+             "scrub` names {}",
+             total.count, total.count == 1 ? "" : "es", NameOf(stream),
+             FormatTime(total.span.start_us), FormatTime(total.span.end_us),
+             total.count == 1 ? "is" : "are", total.count == 1 ? "its" : "their",
+             total.count == 1 ? "it" : "them")});
+  }
+}
+
+void AddLedgerCopies(Context& context, std::vector<Condition>& conditions) {
+  for (const storage::LedgerCopyState& copy : context.store.ledger_copies()) {
+    const std::string_view state = storage::LedgerCopyStateName(copy);
+    if (state == "failing" || state == "behind") {
+      conditions.push_back(
+          {"ledger-copy-behind",
+           {},
+           copy.root,
+           fmt::format("the copy of the ledger on {} has {} of {} records{}: nothing is deleted "
+                       "there while it lacks a hold",
+                       copy.root, copy.records, context.store.ledger().size(),
+                       copy.trouble.empty() ? "" : " (" + copy.trouble + ")")});
+    }
+    if (copy.set_apart) {
+      conditions.push_back({"ledger-copies-disagree",
+                            {},
+                            copy.root,
+                            fmt::format("the copy of the ledger that was on {} disagreed with the "
+                                        "ledger, and is kept in a folder apart-… in {}: somebody "
+                                        "put one of them back, or altered it",
+                                        copy.root, copy.directory)});
+    }
   }
 }
 
@@ -75,11 +124,6 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
   const auto add = [&](const char* kind, std::string sentence) {
     conditions.push_back({kind, {}, "", std::move(sentence)});
   };
-  if (const size_t damaged = context.store.archive().damage().size(); damaged > 0) {
-    add("damaged-footage", fmt::format("{} fragments were read and found damaged since the start: "
-                                       "the timelines of their cameras tell where",
-                                       damaged));
-  }
   if (context.store.journal().catalog_behind()) {
     add("catalog-behind", "the catalog cannot be written (is its disk full?); recording goes on");
   }
@@ -100,6 +144,16 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
   const LastRound& round = context.last_round;
   if (round.frozen) add("retention-frozen", round.sentence);
   if (round.below_floor) add("retention-below-floor", round.sentence);
+  const LastForecast& forecast = context.last_forecast;
+  if (forecast.breaks_us > 0 && forecast.breaks_us - context.clock.NowUs() < kForewarningUs) {
+    add("promise-breaks", forecast.sentence);
+  }
+  if (round.overdue_us > kUsPerDay) {
+    add("retention-overdue",
+        fmt::format("footage that no hold keeps is {} days past its policy's max_days and still "
+                    "there",
+                    round.overdue_us / kUsPerDay));
+  }
   if (round.must_stop) add("disk-nearly-full", round.sentence);
 }
 
@@ -116,6 +170,8 @@ std::vector<Condition> CurrentConditions(Context& context, CameraHealth& health)
   std::vector<Condition> conditions;
   AddCameras(context, health, conditions);
   AddVolumes(context, conditions);
+  AddDamage(context, conditions);
+  AddLedgerCopies(context, conditions);
   AddStore(context, conditions);
   return conditions;
 }

@@ -20,7 +20,7 @@ struct Context;
 struct Condition {
   std::string kind;     // One of kAlarmKinds.
   CameraId camera;      // Empty: it is of no camera.
-  std::string subject;  // The camera's id, a volume's root, or empty.
+  std::string subject;  // The camera's id, or "ID/sub"; a volume's root; or empty.
   std::string sentence;
   TimeUs since_us = 0;  // 0: since it was first seen.
 };
@@ -32,24 +32,34 @@ struct AlarmKind {
   int64_t ends_us;    // ... and so long it is gone before the alarm ends.
 };
 
+inline constexpr int64_t kForecastIntervalUs = kUsPerHour;
+// So long before a promise breaks its alarm begins.
+inline constexpr int64_t kForewarningUs = 14 * kUsPerDay;
+
 inline constexpr int64_t kCameraDownUs = 30 * kUsPerSecond;
 
 // docs/alarms.md has the same table.
 inline constexpr AlarmKind kAlarmKinds[] = {
     {"camera-down", index::Severity::kCritical, kCameraDownUs, 30 * kUsPerSecond},
+    {"camera-sub-down", index::Severity::kWarning, kCameraDownUs, 30 * kUsPerSecond},
     {"camera-degraded", index::Severity::kWarning, kUsPerMinute, 2 * kUsPerMinute},
     {"camera-standing-timestamps", index::Severity::kWarning, 10 * kUsPerSecond, kUsPerMinute},
     {"camera-bitrate", index::Severity::kWarning, 5 * kUsPerMinute, 5 * kUsPerMinute},
     {"volume-offline", index::Severity::kCritical, 0, 10 * kUsPerSecond},
     {"volume-failed", index::Severity::kCritical, 0, 10 * kUsPerSecond},
     {"volume-full", index::Severity::kCritical, 0, kUsPerMinute},
+    {"volume-slow", index::Severity::kCritical, 0, kUsPerMinute},
     {"disk-nearly-full", index::Severity::kCritical, 0, kUsPerMinute},
     {"damaged-footage", index::Severity::kCritical, 0, 0},
     {"missing-segments", index::Severity::kCritical, 0, 0},
+    {"ledger-copy-behind", index::Severity::kWarning, 30 * kUsPerSecond, 10 * kUsPerSecond},
+    {"ledger-copies-disagree", index::Severity::kCritical, 0, 0},
     {"catalog-behind", index::Severity::kWarning, 10 * kUsPerSecond, 10 * kUsPerSecond},
     {"policies-unconfirmed", index::Severity::kWarning, 0, 0},
     {"retention-frozen", index::Severity::kWarning, 0, kUsPerMinute},
     {"retention-below-floor", index::Severity::kCritical, 0, kUsPerMinute},
+    {"promise-breaks", index::Severity::kWarning, 0, kUsPerMinute},
+    {"retention-overdue", index::Severity::kCritical, 0, kUsPerMinute},
     {"clock-unsynchronised", index::Severity::kWarning, kUsPerMinute, kUsPerMinute},
 };
 // Of a kind that is not in the table, as a later version may have written it, something plain.

@@ -1,10 +1,10 @@
-// api/camera_health.h: what is wrong with cameras that are recorded, judged by their figures over
+// api/camera_health.h: what is wrong with streams that are recorded, judged by their figures over
 // time.
 //
 // A bitrate that is far off its own long mean says that settings, the network or the camera changed.
 // It says nothing of what happens in the picture, and no sentence here may claim that it did.
 //
-// Invariant: one small record a camera that is recorded, and none of others.
+// Invariant: one small record a stream that is recorded, and none of others.
 // Threads:   one at a time.
 // Errors:    none.
 #pragma once
@@ -33,6 +33,9 @@ class FadingMean {
   int64_t learnt_us_ = 0;
 };
 
+// "gate", "the sub stream of gate".
+std::string NameOf(const StreamId& stream);
+
 class CameraHealth {
  public:
   // Of the last minute.
@@ -49,8 +52,8 @@ class CameraHealth {
     std::optional<std::string> degraded;  // A sentence each.
     std::optional<std::string> bitrate;
   };
-  Findings Look(const CameraId& camera, const recorder::CameraStatus& status, int64_t now_us);
-  void Forget(const CameraId& camera) { cameras_.erase(camera); }
+  Findings Look(const StreamId& stream, const recorder::CameraStatus& status, int64_t now_us);
+  void Forget(const StreamId& stream) { streams_.erase(stream); }
 
  private:
   struct Past {
@@ -60,7 +63,7 @@ class CameraHealth {
     FadingMean now{kBitrateNowUs};
   };
 
-  std::map<CameraId, Past> cameras_;
+  std::map<StreamId, Past> streams_;
 };
 
 }  // namespace lookback::api

@@ -30,6 +30,14 @@ struct LastRound {
   bool frozen = false;
   bool below_floor = false;
   bool must_stop = false;
+  int64_t overdue_us = 0;
+  std::string sentence;
+};
+
+// What the last forecast said of the first promise that breaks.
+struct LastForecast {
+  int64_t at_monotonic_us = 0;  // 0: none was made yet.
+  TimeUs breaks_us = 0;         // 0: all are kept.
   std::string sentence;
 };
 
@@ -74,7 +82,10 @@ struct Context {
 
   std::mutex round_mutex;
   storage::Purger* purger = nullptr;
+  storage::Scrubber* scrubber = nullptr;
+  storage::Snapshotter* snapshotter = nullptr;
   LastRound last_round;
+  LastForecast last_forecast;
   uint64_t purged_segments = 0;
   uint64_t purged_bytes = 0;
 
@@ -88,11 +99,14 @@ struct Call {
 };
 
 // A right that a route asks for. Every person may `kSee`.
-enum class Right : uint8_t { kNone, kSee, kCameras, kRetention, kHolds, kUsers, kAudit };
+enum class Right : uint8_t { kNone, kSee, kCameras, kRetention, kHolds, kUsers, kAudit, kUpkeep };
 std::string_view RightName(Right right);
 
 // The camera of that name, removed ones too; unknown-camera else.
 index::Camera FindCamera(Context& context, const CameraId& id);
+
+// Makes a forecast for the alarms, unless one was made within kForecastIntervalUs.
+void Foresee(Context& context);
 
 // An act of the caller's, for the record.
 index::Act ActOf(const Call& call, index::ActKind kind, std::string what);
@@ -130,9 +144,14 @@ net::HttpResponse PutPolicy(Context&, const Call&);
 net::HttpResponse RemovePolicy(Context&, const Call&);
 net::HttpResponse ConfirmPolicies(Context&, const Call&);
 net::HttpResponse PreviewRetention(Context&, const Call&);
+net::HttpResponse GetForecast(Context&, const Call&);
 
 net::HttpResponse ListEvents(Context&, const Call&);
 net::HttpResponse AcknowledgeEvent(Context&, const Call&);
+
+net::HttpResponse GetLedger(Context&, const Call&);
+net::HttpResponse ProveInclusion(Context&, const Call&);
+net::HttpResponse ProveConsistency(Context&, const Call&);
 
 net::HttpResponse ListVolumes(Context&, const Call&);
 net::HttpResponse GetStatus(Context&, const Call&);

@@ -295,7 +295,9 @@ void Imports::CheckSpace(uint64_t bytes) {
 // What a policy would delete at once is not taken in, unless a hold keeps it.
 void Imports::CheckRetention(const StreamId& stream, TimeRange range) {
   const auto policies = OrThrow(store_.catalog().Policies());
-  const index::Policy policy = storage::PolicyFor(policies, stream.camera);
+  const auto camera = OrThrow(store_.catalog().FindCamera(stream.camera));
+  const index::Policy policy =
+      storage::PolicyFor(policies, stream.camera, camera ? camera->group : "");
   const TimeUs now_us = clock_.NowUs();
   if (policy.max_days == 0 || range.start_us >= now_us - policy.max_days * kUsPerDay) return;
   for (const index::Marker& marker : OrThrow(store_.catalog().Markers(stream.camera, range))) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "api/alarms.h"
@@ -23,11 +24,13 @@ std::string Escaped(std::string_view value) {
   return out;
 }
 
+using Label = std::pair<std::string_view, std::string_view>;
+
 // Series by name, so that those of one name stand together as the format asks.
 class Page {
  public:
   void Add(std::string_view name, std::string_view type, std::string_view help, double value,
-           std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+           std::initializer_list<Label> labels = {}) {
     std::string& text = families_[std::string(name)];
     if (text.empty()) text = fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
     text += name;
@@ -40,11 +43,11 @@ class Page {
     text += fmt::format(" {}\n", value);
   }
   void Gauge(std::string_view name, std::string_view help, double value,
-             std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+             std::initializer_list<Label> labels = {}) {
     Add(name, "gauge", help, value, labels);
   }
   void Counter(std::string_view name, std::string_view help, uint64_t value,
-               std::initializer_list<std::pair<std::string_view, std::string_view>> labels = {}) {
+               std::initializer_list<Label> labels = {}) {
     Add(name, "counter", help, static_cast<double>(value), labels);
   }
   std::string text() const {
@@ -59,53 +62,52 @@ class Page {
 
 double Seconds(int64_t us) { return static_cast<double>(us) / kUsPerSecond; }
 
-void AddCamera(Context& context, const index::Camera& camera, Page& page) {
-  const std::string& id = camera.id.text();
-  const auto stream = context.store.archive().StatusOf({camera.id, Stream::kMain});
-  const auto status = context.recorder.StatusOf(camera.id);
+void AddStream(Context& context, const StreamId& id, Page& page) {
+  const std::initializer_list<Label> labels = {{"camera", id.camera.text()},
+                                               {"stream", StreamName(id.stream)}};
+  const auto stream = context.store.archive().StatusOf(id);
+  const auto status = context.recorder.StatusOf(id);
   const bool recording = status && status->state == recorder::CameraState::kRecording;
-  page.Gauge("lookback_camera_recording", "1 while footage of the camera is recorded.", recording,
-             {{"camera", id}});
+  page.Gauge("lookback_camera_recording", "1 while footage of it is recorded.", recording, labels);
   if (stream.durable_until_us > 0) {
     page.Gauge("lookback_camera_durable_lag_seconds",
                "Age of the newest footage that survives a power cut.",
-               Seconds(context.clock.NowUs() - stream.durable_until_us), {{"camera", id}});
+               Seconds(context.clock.NowUs() - stream.durable_until_us), labels);
   }
   page.Counter("lookback_camera_dropped_fragments_total", "Fragments dropped: disk too slow.",
-               stream.dropped_fragments, {{"camera", id}});
+               stream.dropped_fragments, labels);
   if (!status) return;
   page.Gauge("lookback_camera_bits_per_second", "Received over the last seconds.",
-             status->bits_per_second, {{"camera", id}});
+             status->bits_per_second, labels);
   page.Counter("lookback_camera_received_bytes_total", "Received since the start.", status->bytes,
-               {{"camera", id}});
-  page.Counter("lookback_camera_frames_total", "Frames since the start.", status->frames,
-               {{"camera", id}});
+               labels);
+  page.Counter("lookback_camera_frames_total", "Frames since the start.", status->frames, labels);
   page.Counter("lookback_camera_received_packets_total", "RTP packets that came.",
-               status->received_packets, {{"camera", id}});
+               status->received_packets, labels);
   page.Counter("lookback_camera_lost_packets_total", "RTP packets that never came.",
-               status->lost_packets, {{"camera", id}});
+               status->lost_packets, labels);
   page.Counter("lookback_camera_damaged_frames_total", "Frames with packets missing.",
-               status->damaged_frames, {{"camera", id}});
+               status->damaged_frames, labels);
   page.Gauge("lookback_camera_lost_packets_ratio", "Share of packets lost in the last minute.",
-             status->lost_share, {{"camera", id}});
+             status->lost_share, labels);
   page.Gauge("lookback_camera_frames_per_second", "Over the last seconds.",
-             status->frames_per_second, {{"camera", id}});
+             status->frames_per_second, labels);
   if (status->declared_frames_per_second > 0) {
     page.Gauge("lookback_camera_declared_frames_per_second", "As SDP or SPS declare.",
-               status->declared_frames_per_second, {{"camera", id}});
+               status->declared_frames_per_second, labels);
   }
   if (status->gop_frames > 0) {
     page.Gauge("lookback_camera_gop_seconds", "From one sync sample to the next.",
-               Seconds(status->gop_us), {{"camera", id}});
+               Seconds(status->gop_us), labels);
   }
   if (status->has_camera_offset) {
     page.Gauge("lookback_camera_clock_offset_seconds", "The camera's clock less the server's.",
-               Seconds(status->camera_offset_us), {{"camera", id}});
+               Seconds(status->camera_offset_us), labels);
   }
   page.Gauge("lookback_camera_timed_by_arrival", "1 while its timestamps are of no use.",
-             status->timed_by_arrival, {{"camera", id}});
-  page.Counter("lookback_camera_reconnects_total", "Times the camera was connected to anew.",
-               status->reconnects, {{"camera", id}});
+             status->timed_by_arrival, labels);
+  page.Counter("lookback_camera_reconnects_total", "Times it was connected to anew.",
+               status->reconnects, labels);
 }
 
 void AddVolumes(Context& context, Page& page) {
@@ -118,6 +120,49 @@ void AddVolumes(Context& context, Page& page) {
                static_cast<double>(space->total_bytes), {{"volume", volume->root()}});
     page.Gauge("lookback_volume_free_bytes", "Free space of the file system.",
                static_cast<double>(space->free_bytes), {{"volume", volume->root()}});
+  }
+}
+
+void AddScrub(Context& context, Page& page) {
+  for (const storage::DamageTotal& total : context.store.archive().damage().Totals()) {
+    page.Gauge(
+        "lookback_damaged_fragments", "Stretches that cannot be given back.",
+        static_cast<double>(total.count),
+        {{"camera", total.stream.camera.text()}, {"stream", StreamName(total.stream.stream)}});
+  }
+  const std::lock_guard lock(context.round_mutex);
+  if (context.scrubber == nullptr) return;
+  page.Counter("lookback_scrub_checked_bytes_total", "Bytes held against their checksums.",
+               context.scrubber->checked_bytes());
+  for (const auto& volume : context.scrubber->Report()) {
+    const storage::VolumeScrub& scrub = volume.scrub;
+    const bool runs = scrub.pass.began_us != 0;
+    page.Gauge("lookback_scrub_running", "1 while a pass is under way.", runs,
+               {{"volume", volume.root}});
+    if (runs && scrub.bytes > 0) {
+      page.Gauge(
+          "lookback_scrub_pass_ratio", "How much of its bytes the pass has checked.",
+          std::min(1.0, static_cast<double>(scrub.pass.bytes) / static_cast<double>(scrub.bytes)),
+          {{"volume", volume.root}});
+    }
+    if (scrub.last.ended_us != 0) {
+      page.Gauge("lookback_scrub_last_pass_age_seconds", "Since the last whole pass ended.",
+                 Seconds(context.clock.NowUs() - scrub.last.ended_us), {{"volume", volume.root}});
+    }
+  }
+}
+
+void AddLedger(Context& context, Page& page) {
+  page.Gauge("lookback_ledger_records", "Records on the ledger.",
+             static_cast<double>(context.store.ledger().size()));
+  for (const storage::LedgerCopyState& copy : context.store.ledger_copies()) {
+    const std::initializer_list<Label> labels = {{"volume", copy.root}};
+    page.Gauge("lookback_ledger_copy_current", "1 while the copy on the volume follows.",
+               storage::LedgerCopyStateName(copy) == "current", labels);
+    page.Gauge("lookback_ledger_copy_records", "Records that the copy has synced.",
+               static_cast<double>(copy.records), labels);
+    page.Gauge("lookback_ledger_copy_lag_seconds", "Since it last had all of them.",
+               Seconds(copy.lag_us), labels);
   }
 }
 
@@ -187,9 +232,13 @@ std::string FormatMetrics(Context& context) {
   Page page;
   AddStore(context, page);
   AddVolumes(context, page);
+  AddScrub(context, page);
+  AddLedger(context, page);
   if (const auto cameras = context.store.catalog().Cameras()) {
     for (const index::Camera& camera : *cameras) {
-      if (!camera.removed) AddCamera(context, camera, page);
+      if (camera.removed) continue;
+      AddStream(context, {camera.id, Stream::kMain}, page);
+      if (!camera.sub_url.empty()) AddStream(context, {camera.id, Stream::kSub}, page);
     }
   }
   return page.text();

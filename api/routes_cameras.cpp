@@ -12,7 +12,9 @@ namespace {
 Json ToJson(Context& context, const index::Camera& camera) {
   return {{"id", camera.id.text()},
           {"name", camera.name},
+          {"group", camera.group.empty() ? Json() : Json(camera.group)},
           {"url", camera.url},
+          {"sub_url", camera.sub_url},
           {"user", camera.user},
           {"has_password", !context.secrets->PasswordOf(camera.id).empty()},
           {"audio", camera.audio},
@@ -64,14 +66,12 @@ Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime
 
 Json NumberOrNull(double value) { return value == 0 ? Json() : Json(value); }
 
-Json StatusToJson(Context& context, const index::Camera& settings) {
-  const CameraId& camera = settings.id;
-  const auto stream = context.store.archive().StatusOf({camera, Stream::kMain});
+Json StatusToJson(Context& context, const StreamId& id, bool imported) {
+  const auto stream = context.store.archive().StatusOf(id);
   recorder::CameraStatus status;
   status.state = recorder::CameraState::kStopped;
-  if (auto running = context.recorder.StatusOf(camera)) status = std::move(*running);
-  return {{"camera", camera.text()},
-          {"state", settings.imported ? "imported" : recorder::CameraStateName(status.state)},
+  if (auto running = context.recorder.StatusOf(id)) status = std::move(*running);
+  return {{"state", imported ? "imported" : recorder::CameraStateName(status.state)},
           {"reason", WaitingReason(status)},
           {"since", TimeOrNull(status.since_us)},
           {"last_error", status.last_error},
@@ -102,6 +102,15 @@ Json StatusToJson(Context& context, const index::Camera& settings) {
           {"volume", stream.volume}};
 }
 
+// Of its main stream, with that of its sub stream in it.
+Json StatusToJson(Context& context, const index::Camera& camera) {
+  Json json = {{"camera", camera.id.text()}};
+  json.update(StatusToJson(context, {camera.id, Stream::kMain}, camera.imported));
+  json["sub"] =
+      camera.sub_url.empty() ? Json() : StatusToJson(context, {camera.id, Stream::kSub}, false);
+  return json;
+}
+
 // A camera's settings and how it does.
 Json WithStatus(Context& context, const index::Camera& camera) {
   Json json = ToJson(context, camera);
@@ -118,8 +127,9 @@ index::Camera FindCamera(Context& context, const CameraId& id) {
 }
 
 Status ApplyCamera(Context& context, const index::Camera& camera) {
-  if (camera.removed || !camera.enabled || camera.imported) {
-    context.recorder.Remove(camera.id);
+  if (camera.imported) return Ok();  // Nothing is missing of what nobody records.
+  if (camera.removed || !camera.enabled) {
+    context.recorder.Remove(camera.id, camera.removed ? "removed" : "switched off");
     return Ok();
   }
   return context.recorder.Put(SourceOf(camera, context.secrets->PasswordOf(camera.id)));
@@ -139,8 +149,8 @@ net::HttpResponse ListCameras(Context& context, const Call& call) {
 
 net::HttpResponse AddCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"id", "name", "url", "user", "password", "audio", "transport", "tls",
-                              "enabled", "imported"});
+  const Body body(call.http, {"id", "name", "url", "sub_url", "user", "password", "audio",
+                              "transport", "tls", "enabled", "imported", "group"});
   index::Camera camera;
   camera.id = ReadNewCameraId(body);
   camera.name = camera.id.text();
@@ -173,8 +183,8 @@ net::HttpResponse GetCamera(Context& context, const Call& call) {
 
 net::HttpResponse ChangeCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http,
-                  {"name", "url", "user", "password", "audio", "transport", "tls", "enabled"});
+  const Body body(call.http, {"name", "url", "sub_url", "user", "password", "audio", "transport",
+                              "tls", "enabled", "group"});
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
   ReadCameraSettings(body, camera);

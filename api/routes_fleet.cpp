@@ -1,4 +1,4 @@
-// `POST /api/v1/fleet`: makes cameras and policies what a list says, all or nothing.
+// `POST /api/v1/fleet`: makes cameras, groups and policies what a list says, all or nothing.
 //
 // Everything is checked, and what differs is found, before anything is changed; then passwords are
 // on disk before the records, which go to the ledger as one group.
@@ -10,8 +10,10 @@
 #include <set>
 
 #include "api/context.h"
+#include "api/retention_preview.h"
 #include "api/settings.h"
 #include "base/checksum.h"
+#include "storage/retention.h"
 
 namespace lookback::api {
 namespace {
@@ -27,7 +29,9 @@ Json NullIfEmpty(const std::string& text) { return text.empty() ? Json() : Json(
 // What is compared and shown of a camera, by the names of the API.
 Json Shown(const Camera& camera) {
   return {{"name", camera.name},
+          {"group", NullIfEmpty(camera.group)},
           {"url", camera.url},
+          {"sub_url", NullIfEmpty(camera.sub_url)},
           {"user", NullIfEmpty(camera.user)},
           {"audio", camera.audio},
           {"transport", index::TransportName(camera.transport)},
@@ -36,9 +40,9 @@ Json Shown(const Camera& camera) {
 }
 
 Json Shown(const Policy& policy) {
-  return {{"min_days", policy.min_days},
-          {"max_days", policy.max_days},
-          {"at_floor", AtFloorToJson(policy.at_floor)}};
+  return {{"min_days", policy.min_days},       {"target_days", policy.target_days},
+          {"max_days", policy.max_days},       {"class", policy.keep_class},
+          {"quota_bytes", policy.quota_bytes}, {"at_floor", AtFloorToJson(policy.at_floor)}};
 }
 
 // [{"field", "from", "to"}]; of a new one all that it has.
@@ -66,28 +70,11 @@ class Fleet {
   void Read(const Body& body) {
     if (!body.IsNull("policy")) {
       At({{"policy", std::string(storage::kDefaultScope)}}, [&] {
-        ReadPolicy(body.Object("policy", {"min_days", "max_days", "at_floor"}),
-                   std::string(storage::kDefaultScope));
+        ReadPolicy(body.Object("policy", kPolicySettings), std::string(storage::kDefaultScope));
       });
     }
-    const size_t count = body.Count("cameras");
-    if (count > kMaxFleetCameras) {
-      throw FieldProblem("bad-field", "cameras",
-                         fmt::format("at most {} cameras are taken at once", kMaxFleetCameras));
-    }
-    for (size_t i = 0; i < count; ++i) {
-      At({{"camera", i}}, [&] {
-        ReadCamera(body.Element("cameras", i,
-                                {"id", "name", "url", "user", "password", "audio", "transport",
-                                 "tls", "enabled", "policy"}),
-                   i);
-      });
-    }
-    for (const auto& [id, camera] : cameras_) {
-      if (camera.removed || named_.count(id) != 0) continue;
-      others_.push_back(id.text());
-      if (body.FlagOr("remove_others", false)) Remove(camera);
-    }
+    ReadCameras(body);
+    ReadGroups(body);
     if (!faults_.empty()) {
       throw Problem{400,
                     "bad-fleet",
@@ -95,6 +82,9 @@ class Fleet {
                     {{"faults", faults_}}};
     }
   }
+
+  // As far as it says which footage goes.
+  const storage::RetentionChange& retention() const { return retention_; }
 
   void Apply() {
     std::map<CameraId, std::string> before;
@@ -143,6 +133,46 @@ class Fleet {
     faults_.push_back(std::move(where));
   }
 
+  void ReadCameras(const Body& body) {
+    const size_t count = body.Count("cameras");
+    if (count > kMaxFleetCameras) {
+      throw FieldProblem("bad-field", "cameras",
+                         fmt::format("at most {} cameras are taken at once", kMaxFleetCameras));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      At({{"camera", i}}, [&] {
+        ReadCamera(body.Element("cameras", i,
+                                {"id", "name", "url", "sub_url", "user", "password", "audio",
+                                 "transport", "tls", "enabled", "group", "policy"}),
+                   i);
+      });
+    }
+    for (const auto& [id, camera] : cameras_) {
+      if (camera.removed || named_.count(id) != 0) continue;
+      others_.push_back(id.text());
+      if (body.FlagOr("remove_others", false)) Remove(camera);
+    }
+  }
+
+  // After the cameras: a policy for a group that nobody is in would keep nothing, and look as if it did.
+  void ReadGroups(const Body& body) {
+    for (size_t i = 0; i < body.Count("groups"); ++i) {
+      At({{"group", i}}, [&] {
+        const Body group = body.Element("groups", i, {"name", "policy"});
+        const std::string name = group.Text("name", kMaxLineBytes);
+        if (const Status status = storage::CheckGroupName(name); !status) {
+          throw FieldProblem("bad-field", "name", status.message());
+        }
+        if (std::none_of(cameras_.begin(), cameras_.end(),
+                         [&](const auto& camera) { return camera.second.group == name; })) {
+          throw FieldProblem("unknown-group", "name",
+                             fmt::format("no camera is in group \"{}\"", name));
+        }
+        if (group.Has("policy")) ReadOwnPolicy(group, storage::ScopeOfGroup(name), {});
+      });
+    }
+  }
+
   void ReadCamera(const Body& body, size_t place) {
     const Json where = {{"camera", place}};
     Camera camera;
@@ -164,10 +194,12 @@ class Fleet {
       Change("camera", camera.id.text(), cameras_.count(camera.id) == 0 ? "add" : "change",
              std::move(fields));
       Record(camera, {camera.id});
+      NoteGroup(camera);
       touched_.push_back(camera);
+      cameras_[camera.id] = camera;
     }
     At(where, [&] {
-      if (body.Has("policy")) ReadCameraPolicy(body, camera.id);
+      if (body.Has("policy")) ReadOwnPolicy(body, camera.id.text(), {camera.id});
     });
   }
 
@@ -192,20 +224,28 @@ class Fleet {
     return true;
   }
 
-  // A table is the camera's own policy, as a whole; null is none of its own.
-  void ReadCameraPolicy(const Body& body, const CameraId& id) {
+  void NoteGroup(const Camera& camera) {
+    const auto known = cameras_.find(camera.id);
+    if (camera.group != (known == cameras_.end() ? "" : known->second.group)) {
+      retention_.cameras.push_back(camera);
+    }
+  }
+
+  // An object is the scope's own policy, as a whole; null is none of its own.
+  void ReadOwnPolicy(const Body& body, const std::string& scope, std::vector<CameraId> cameras) {
     if (!body.IsNull("policy")) {
-      ReadPolicy(body.Object("policy", {"min_days", "max_days", "at_floor"}), id.text());
+      ReadPolicy(body.Object("policy", kPolicySettings), scope);
       return;
     }
-    const auto known = policies_.find(id.text());
+    const auto known = policies_.find(scope);
     if (known == policies_.end() || known->second.removed) return;
     Policy policy = known->second;
     policy.removed = true;
     ++policy.version;
     policy.person = call_.person.name;
     Change("policy", policy.scope, "remove", Json::array());
-    Record(policy, {id});
+    retention_.policies.push_back(policy);
+    Record(policy, std::move(cameras));
   }
 
   void ReadPolicy(const Body& body, const std::string& scope) {
@@ -224,6 +264,7 @@ class Fleet {
     if (auto camera = CameraId::Parse(scope); camera && scope != storage::kDefaultScope) {
       cameras.push_back(*std::move(camera));
     }
+    retention_.policies.push_back(policy);
     Record(policy, std::move(cameras));
   }
 
@@ -257,6 +298,7 @@ class Fleet {
   std::vector<index::Record> records_;
   std::map<CameraId, std::string> passwords_;
   std::vector<Camera> touched_;
+  storage::RetentionChange retention_;
 };
 
 }  // namespace
@@ -265,16 +307,22 @@ net::HttpResponse SetFleet(Context& context, const Call& call) {
   const Query query(call.http, {"dry_run"});
   const bool dry_run = query.Flag("dry_run", false);
   (void)query.Reason();
-  const Body body(call.http, {"cameras", "policy", "remove_others", "plan"});
-  const std::lock_guard lock(context.settings);
+  const Body body(call.http, {"cameras", "groups", "policy", "remove_others", "plan"});
+  std::unique_lock lock(context.settings);
   Fleet fleet(context, call);
   fleet.Read(body);
   if (body.Has("plan") && body.Text("plan", kMaxLineBytes) != fleet.Digest()) {
     throw Problem{409, "fleet-changed",
                   "cameras or policies were changed since the plan was made; nothing is done"};
   }
-  if (!dry_run) fleet.Apply();
-  return JsonResponse(fleet.ToJson(!dry_run));
+  Json answer = fleet.ToJson(!dry_run);
+  if (dry_run) {
+    lock.unlock();  // A preview waits for the round of deletion that is under way.
+    answer["retention"] = PreviewOrNull(context, fleet.retention());
+  } else {
+    fleet.Apply();
+  }
+  return JsonResponse(answer);
 }
 
 }  // namespace lookback::api

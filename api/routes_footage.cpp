@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "api/byte_range.h"
 #include "api/context.h"
@@ -16,12 +18,21 @@ namespace {
 constexpr int64_t kMaxTimelineUs = 366 * kUsPerDay;
 constexpr size_t kMaxGapsInHeader = 16;
 
+// While recording has a backlog, each piece of a clip waits so long: readers take what it leaves,
+// and still get on.
+constexpr auto kGiveWay = std::chrono::milliseconds(50);
+
 class ClipBody final : public net::HttpBody {
  public:
-  ClipBody(std::shared_ptr<const query::Clip> clip, const Selection& selection)
-      : clip_(std::move(clip)), at_(selection.offset), end_(at_ + selection.length) {}
+  ClipBody(std::shared_ptr<const query::Clip> clip, const Selection& selection,
+           const storage::Archive& archive)
+      : clip_(std::move(clip)),
+        archive_(archive),
+        at_(selection.offset),
+        end_(at_ + selection.length) {}
 
   Result<size_t> Read(std::span<uint8_t> into) override {
+    if (archive_.Backlog() > storage::kBacklogToGiveWay) std::this_thread::sleep_for(kGiveWay);
     const auto most = static_cast<size_t>(std::min<uint64_t>(into.size(), end_ - at_));
     if (most == 0) return size_t{0};
     LB_TRY_ASSIGN(count, clip_->Read(at_, into.first(most)));
@@ -31,6 +42,7 @@ class ClipBody final : public net::HttpBody {
 
  private:
   const std::shared_ptr<const query::Clip> clip_;
+  const storage::Archive& archive_;
   uint64_t at_;
   const uint64_t end_;
 };
@@ -100,6 +112,11 @@ void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::
   if (!status) throw NotOnRecord(status.error(), "this access");
 }
 
+// What the record of an access says of the stream: nothing of the main one.
+std::string Variant(std::string what, Stream stream) {
+  return stream == Stream::kSub ? what + ", sub stream" : what;
+}
+
 std::vector<query::Timeline> BuildTimelines(Context& context, const Call& call, const Query& query,
                                             const std::vector<CameraId>& cameras) {
   const Stream stream = query.WhichStream();
@@ -109,7 +126,8 @@ std::vector<query::Timeline> BuildTimelines(Context& context, const Call& call, 
     throw FieldProblem("range-too-long", "end", "a timeline is given over at most 366 days");
   }
   for (const CameraId& camera : cameras) (void)FindCamera(context, camera);
-  RecordAccess(context, call, index::ActKind::kSearch, "timeline", cameras, range, reason);
+  RecordAccess(context, call, index::ActKind::kSearch, Variant("timeline", stream), cameras, range,
+               reason);
   std::vector<query::Timeline> timelines;
   for (const CameraId& camera : cameras) {
     timelines.push_back(OrThrow(query::BuildTimeline(context.store.archive(), {camera, stream},
@@ -121,7 +139,7 @@ std::vector<query::Timeline> BuildTimelines(Context& context, const Call& call, 
 struct AskedClip {
   query::ClipRequest request;
   std::string reason;
-  std::string variant;  // "close", "no audio", "sub": what tells it from the usual.
+  std::string variant;  // ", gaps closed, sub stream": what tells it from the usual.
 };
 
 AskedClip ReadClipRequest(Context& context, const Call& call) {
@@ -135,9 +153,12 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   asked.request.audio = query.Flag("audio", true);
   asked.reason = query.Reason();
   if (asked.request.range.duration_us() > query::kMaxClipUs) {
-    throw FieldProblem("range-too-long", "end",
-                       fmt::format("a clip is made of at most {}; ask for several",
-                                   FormatDuration(query::kMaxClipUs)));
+    throw FieldProblem(
+        "range-too-long", "end",
+        fmt::format("a clip is made of at most {}; from {} to {} it is {}",
+                    FormatDuration(query::kMaxClipUs), FormatTime(asked.request.range.start_us),
+                    FormatTime(asked.request.range.end_us),
+                    FormatDuration(asked.request.range.duration_us())));
   }
   (void)FindCamera(context, camera);
   if (asked.request.range.start_us >= context.clock.NowUs()) {
@@ -147,7 +168,7 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   }
   if (asked.request.gaps == query::GapMode::kClose) asked.variant += ", gaps closed";
   if (!asked.request.audio) asked.variant += ", without audio";
-  if (asked.request.stream.stream == Stream::kSub) asked.variant += ", sub stream";
+  asked.variant = Variant(asked.variant, asked.request.stream.stream);
   return asked;
 }
 
@@ -183,11 +204,12 @@ std::shared_ptr<const query::Clip> ChooseClip(Context& context, const net::HttpR
   return PlanClip(context, request);
 }
 
-std::string FileName(const std::string& camera, TimeUs start_us) {
+std::string FileName(const std::string& camera, const query::ClipRequest& request) {
   // 20260504T220000Z: no colons, which some file systems refuse.
-  std::string name = FormatTime(start_us).substr(0, 19) + "Z";
+  std::string name = FormatTime(request.range.start_us).substr(0, 19) + "Z";
   std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
-  name = camera + "_" + name + ".mp4";
+  const bool sub = request.stream.stream == Stream::kSub;
+  name = camera + (sub ? "_sub_" : "_") + name + ".mp4";
   std::replace_if(
       name.begin(), name.end(), [](char c) { return c == '/' || c == '\\'; }, '_');
   return name;
@@ -223,9 +245,9 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
                     net::HttpResponse& response) {
   const query::ClipReport& report = clip.report();
   const std::string id = request.stream.camera.text();
-  const std::string ascii = FileName(id, request.range.start_us);
+  const std::string ascii = FileName(id, request);
   const std::string& named = FindCamera(context, request.stream.camera).name;
-  const std::string utf8 = FileName(named.empty() ? id : named, request.range.start_us);
+  const std::string utf8 = FileName(named.empty() ? id : named, request);
   auto& headers = response.headers;
   headers.emplace_back("ETag", "\"" + clip.etag() + "\"");
   headers.emplace_back("Accept-Ranges", "bytes");
@@ -288,7 +310,7 @@ net::HttpResponse GetClip(Context& context, const Call& call) {
         "Content-Range", fmt::format("bytes {}-{}/{}", selection.offset,
                                      selection.offset + selection.length - 1, clip->size()));
   }
-  response.stream = std::make_unique<ClipBody>(clip, selection);
+  response.stream = std::make_unique<ClipBody>(clip, selection, context.store.archive());
   response.stream_bytes = static_cast<int64_t>(selection.length);
   return response;
 }
@@ -321,7 +343,7 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
          {"check_after", ClockCheckToJson(checks.after)}}},
        {"size_bytes", clip->size()},
        {"etag", "\"" + clip->etag() + "\""},
-       {"file_name", FileName(request.stream.camera.text(), request.range.start_us)}});
+       {"file_name", FileName(request.stream.camera.text(), request)}});
 }
 
 }  // namespace lookback::api

@@ -107,6 +107,11 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
   if (!status) throw NotOnRecord(status.error(), marker.hold ? "this hold" : "this marker");
   Json json = ToJson(marker);
   json["without_footage"] = std::move(without_footage);
+  if (marker.hold) {
+    const Status second = context.store.AwaitSecondCopy();
+    json["second_copy"] = second.has_value();
+    if (!second) json["warning"] = "this hold stands, but " + second.message();
+  }
   net::HttpResponse response = JsonResponse(json, 201);
   response.headers.emplace_back("Location",
                                 fmt::format("/api/v1/{}/{}", collection, marker.id.text()));

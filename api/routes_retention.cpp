@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "api/context.h"
+#include "api/retention_preview.h"
 #include "api/settings.h"
+#include "storage/retention.h"
 
 namespace lookback::api {
 namespace {
@@ -15,23 +16,45 @@ Json ToJson(const index::Policy& policy) {
   return {{"scope", policy.scope},
           {"version", policy.version},
           {"min_days", policy.min_days},
+          {"target_days", policy.target_days},
           {"max_days", policy.max_days},
+          {"class", policy.keep_class},
+          {"quota_bytes", policy.quota_bytes},
           {"at_floor", AtFloorToJson(policy.at_floor)},
           {"person", policy.person}};
+}
+
+void CheckGroupExists(Context& context, const std::string& group) {
+  if (const Status status = storage::CheckGroupName(group); !status) {
+    throw FieldProblem("bad-field", "scope", status.message());
+  }
+  const std::vector<index::Camera> cameras = OrThrow(context.store.catalog().Cameras());
+  if (std::any_of(cameras.begin(), cameras.end(),
+                  [&](const index::Camera& camera) { return camera.group == group; })) {
+    return;
+  }
+  throw Problem{
+      404, "unknown-group",
+      fmt::format("no camera is in group \"{}\"; a camera's group is among its settings", group)};
+}
+
+// What governs a scope now.
+index::Policy InForce(Context& context, const std::vector<index::Policy>& known,
+                      const std::string& scope) {
+  if (scope == storage::kDefaultScope) return storage::PolicyFor(known, CameraId(), "");
+  if (const auto group = storage::GroupOfScope(scope)) {
+    CheckGroupExists(context, *group);
+    return storage::PolicyFor(known, CameraId(), *group);
+  }
+  const index::Camera camera = FindCamera(context, ReadCameraId(scope, "scope"));
+  return storage::PolicyFor(known, camera.id, camera.group);
 }
 
 // What a scope's policy becomes: of what the body leaves out stays what is in force for the scope,
 // so that a ceiling which is set for one camera does not take the floor from it.
 index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, std::string scope) {
   const std::vector<index::Policy> known = OrThrow(context.store.catalog().Policies());
-  index::Policy policy;
-  if (scope == storage::kDefaultScope) {
-    policy = storage::PolicyFor(known, CameraId());
-  } else {
-    const CameraId camera = ReadCameraId(scope, "scope");
-    (void)FindCamera(context, camera);
-    policy = storage::PolicyFor(known, camera);
-  }
+  index::Policy policy = InForce(context, known, scope);
   // What a deletion has on record as its policy must never mean two: versions go on, also behind a
   // policy that was taken away.
   policy.version = 0;
@@ -45,45 +68,21 @@ index::Policy ReadPolicy(Context& context, const Call& call, const Body& body, s
   return policy;
 }
 
-struct Doomed {
-  uint64_t segments = 0;
-  uint64_t bytes = 0;
-  int64_t duration_us = 0;
-  TimeUs oldest_us = kTimeMaxUs;
-  TimeUs newest_us = kTimeMinUs;
-  std::string reason;
-
-  void Add(const storage::Victim& victim) {
-    ++segments;
-    bytes += victim.segment.bytes;
-    duration_us += victim.segment.range().duration_us();
-    oldest_us = std::min(oldest_us, victim.segment.start_us);
-    newest_us = std::max(newest_us, victim.segment.end_us);
-    if (reason.empty()) reason = victim.reason;
+// The policy of a scope as it is without one of its own, from now on.
+index::Policy RemovedPolicy(Context& context, const Call& call, const std::string& scope) {
+  if (scope == storage::kDefaultScope) {
+    throw Problem{409, "default-policy",
+                  "the default policy cannot be removed; set its days to 0 to promise nothing"};
   }
-};
-
-Json ToJson(const storage::RetentionPlan& plan) {
-  std::map<std::string, Doomed> by_camera;
-  Doomed all;
-  for (const storage::Victim& victim : plan.victims) {
-    by_camera[victim.segment.stream.camera.text()].Add(victim);
-    all.Add(victim);
+  for (index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
+    if (policy.scope != scope || policy.removed) continue;
+    ++policy.version;
+    policy.person = call.person.name;
+    policy.removed = true;
+    return std::move(policy);
   }
-  Json cameras = Json::array();
-  for (const auto& [camera, doomed] : by_camera) {
-    cameras.push_back({{"camera", camera},
-                       {"segments", doomed.segments},
-                       {"bytes", doomed.bytes},
-                       {"duration_us", doomed.duration_us},
-                       {"oldest", FormatTime(doomed.oldest_us)},
-                       {"newest", FormatTime(doomed.newest_us)},
-                       {"reason", doomed.reason}});
-  }
-  return {{"segments", all.segments},       {"bytes", all.bytes},
-          {"duration_us", all.duration_us}, {"below_floor", plan.below_floor},
-          {"frozen", plan.frozen},          {"must_stop", plan.must_stop},
-          {"sentence", plan.sentence},      {"cameras", std::move(cameras)}};
+  if (!storage::GroupOfScope(scope)) (void)ReadCameraId(scope, "scope");
+  throw Problem{404, "unknown-policy", fmt::format("\"{}\" has no policy of its own", scope)};
 }
 
 }  // namespace
@@ -101,10 +100,12 @@ net::HttpResponse ListPolicies(Context& context, const Call& call) {
 
 net::HttpResponse PutPolicy(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"min_days", "max_days", "at_floor"});
-  if (!body.Has("min_days") && !body.Has("max_days") && !body.Has("at_floor")) {
+  const Body body(call.http, kPolicySettings);
+  if (std::none_of(kPolicySettings.begin(), kPolicySettings.end(),
+                   [&](std::string_view setting) { return body.Has(setting); })) {
     throw FieldProblem("bad-policy", "min_days",
-                       "say what is to change: min_days, max_days or at_floor");
+                       "say what is to change: min_days, target_days, max_days, class, quota_bytes "
+                       "or at_floor");
   }
   const std::lock_guard lock(context.settings);
   const index::Policy policy = ReadPolicy(context, call, body, call.names[0]);
@@ -114,23 +115,9 @@ net::HttpResponse PutPolicy(Context& context, const Call& call) {
 
 net::HttpResponse RemovePolicy(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const std::string& scope = call.names[0];
-  if (scope == storage::kDefaultScope) {
-    throw Problem{409, "default-policy",
-                  "the default policy cannot be removed; set its days to 0 to promise nothing"};
-  }
   const std::lock_guard lock(context.settings);
-  for (index::Policy& policy : OrThrow(context.store.catalog().Policies())) {
-    if (policy.scope != scope || policy.removed) continue;
-    ++policy.version;
-    policy.person = call.person.name;
-    policy.removed = true;
-    CommitSetting(context, call, {policy});
-    return NoContent();
-  }
-  throw Problem{
-      404, "unknown-policy",
-      fmt::format("\"{}\" has no policy of its own", ReadCameraId(scope, "scope").text())};
+  CommitSetting(context, call, {RemovedPolicy(context, call, call.names[0])});
+  return NoContent();
 }
 
 net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {
@@ -143,16 +130,20 @@ net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {
 
 net::HttpResponse PreviewRetention(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"scope", "min_days", "max_days", "at_floor"});
-  storage::Purger* purger = nullptr;
-  {
-    const std::lock_guard lock(context.round_mutex);
-    purger = context.purger;
+  const Body body(call.http, {"scope", "min_days", "target_days", "max_days", "class",
+                              "quota_bytes", "at_floor", "remove", "camera", "group"});
+  storage::RetentionChange change;
+  if (body.Has("camera")) {
+    index::Camera camera =
+        FindCamera(context, ReadCameraId(body.Text("camera", kMaxLineBytes), "camera"));
+    camera.group = ReadGroup(body);
+    change.cameras.push_back(std::move(camera));
+  } else if (body.FlagOr("remove", false)) {
+    change.policies.push_back(RemovedPolicy(context, call, body.Text("scope", kMaxLineBytes)));
+  } else if (!call.http.body.empty()) {
+    change.policies.push_back(ReadPolicy(context, call, body, body.Text("scope", kMaxLineBytes)));
   }
-  if (purger == nullptr) throw Problem{503, "unavailable", "retention has not started yet"};
-  if (call.http.body.empty()) return JsonResponse(ToJson(OrThrow(purger->Preview(nullptr))));
-  const index::Policy change = ReadPolicy(context, call, body, body.Text("scope", kMaxLineBytes));
-  return JsonResponse(ToJson(OrThrow(purger->Preview(&change))));
+  return JsonResponse(PreviewOf(context, change));
 }
 
 }  // namespace lookback::api

@@ -193,7 +193,9 @@ Json ToJson(const storage::RecoveryReport& report) {
           {"quarantined_files", report.quarantined_files},
           {"missing_segments", report.missing_segments},
           {"ledger_torn_bytes", report.ledger_torn_bytes},
+          {"ledger_mended_records", report.ledger_mended_records},
           {"catalog_rebuilt", report.catalog_rebuilt},
+          {"finished", report.finished},
           {"notes", report.notes}};
 }
 

@@ -178,7 +178,7 @@ net::HttpResponse ListClockChecks(Context& context, const Call& call) {
         return check == nullptr ? Json() : ClockCheckToJson(*check);
       });
   Json offset;
-  if (const auto status = context.recorder.StatusOf(camera.id);
+  if (const auto status = context.recorder.StatusOf({camera.id, Stream::kMain});
       status && status->has_camera_offset) {
     offset = status->camera_offset_us;
   }

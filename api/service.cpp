@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/context.h"
+#include "api/routes_care.h"
 #include "base/log.h"
 
 namespace lookback::api {
@@ -47,15 +48,23 @@ constexpr std::array kRoutes = {
     Route{"DELETE", "/api/v1/retention/policies/{}", Right::kRetention, RemovePolicy},
     Route{"POST", "/api/v1/retention/confirm", Right::kRetention, ConfirmPolicies},
     Route{"POST", "/api/v1/retention/preview", Right::kRetention, PreviewRetention},
+    Route{"GET", "/api/v1/retention/forecast", Right::kRetention, GetForecast},
     Route{"GET", "/api/v1/events", Right::kSee, ListEvents},
     Route{"POST", "/api/v1/events/{}/acknowledge", Right::kSee, AcknowledgeEvent},
     Route{"POST", "/api/v1/imports", Right::kCameras, AddImport},
     Route{"GET", "/api/v1/imports/{}", Right::kCameras, GetImport},
     Route{"PUT", "/api/v1/imports/{}/parts", Right::kCameras, PutImportPart},
     Route{"DELETE", "/api/v1/imports/{}", Right::kCameras, CancelImport},
+    Route{"GET", "/api/v1/scrub", Right::kSee, GetScrub},
+    Route{"POST", "/api/v1/scrub", Right::kUpkeep, BeginScrub},
+    Route{"GET", "/api/v1/snapshot", Right::kSee, GetSnapshot},
+    Route{"POST", "/api/v1/snapshot", Right::kUpkeep, BeginSnapshot},
     Route{"GET", "/api/v1/volumes", Right::kSee, ListVolumes},
     Route{"GET", "/api/v1/status", Right::kSee, GetStatus},
     Route{"GET", "/api/v1/custody", Right::kAudit, GetCustody},
+    Route{"GET", "/api/v1/ledger", Right::kAudit, GetLedger},
+    Route{"GET", "/api/v1/ledger/inclusion", Right::kAudit, ProveInclusion},
+    Route{"GET", "/api/v1/ledger/consistency", Right::kAudit, ProveConsistency},
     Route{"GET", "/api/v1/users", Right::kUsers, ListUsers},
     Route{"POST", "/api/v1/users", Right::kUsers, AddUser},
     Route{"POST", "/api/v1/users/{}/tokens", Right::kUsers, AddToken},
@@ -117,8 +126,8 @@ bool IsLocal(const net::HttpRequest& request) {
 }  // namespace
 
 std::string_view RightName(Right right) {
-  constexpr std::array<std::string_view, 7> kNames = {"none",  "see",   "cameras", "retention",
-                                                      "holds", "users", "audit"};
+  constexpr std::array<std::string_view, 8> kNames = {"none",  "see",   "cameras", "retention",
+                                                      "holds", "users", "audit",   "upkeep"};
   return kNames[static_cast<size_t>(right)];
 }
 
@@ -253,10 +262,22 @@ void Service::SetPurger(storage::Purger* purger) {
   state_->context.purger = purger;
 }
 
+void Service::SetScrubber(storage::Scrubber* scrubber) {
+  const std::lock_guard lock(state_->context.round_mutex);
+  state_->context.scrubber = scrubber;
+}
+
+void Service::SetSnapshotter(storage::Snapshotter* snapshotter) {
+  const std::lock_guard lock(state_->context.round_mutex);
+  state_->context.snapshotter = snapshotter;
+}
+
 void Service::OnRetentionRound(const storage::RetentionPlan& plan) {
   Context& context = state_->context;
+  Foresee(context);
   const std::lock_guard lock(context.round_mutex);
-  context.last_round = {plan.frozen, plan.below_floor, plan.must_stop, plan.sentence};
+  context.last_round = {plan.frozen, plan.below_floor, plan.must_stop, plan.overdue_us,
+                        plan.sentence};
   context.purged_segments += plan.victims.size();
   context.purged_bytes += plan.bytes;
 }

@@ -18,7 +18,9 @@
 #include "base/file_system.h"
 #include "net/http_server.h"
 #include "recorder/recorder.h"
-#include "storage/retention.h"
+#include "storage/purger.h"
+#include "storage/scrubber.h"
+#include "storage/snapshotter.h"
 #include "storage/store.h"
 
 namespace lookback::api {
@@ -55,6 +57,10 @@ class Service {
 
   // What previews are asked of. Until it is set, they are answered "unavailable".
   void SetPurger(storage::Purger* purger);
+  // The same for the scrub.
+  void SetScrubber(storage::Scrubber* scrubber);
+  // And for the snapshots of the catalog.
+  void SetSnapshotter(storage::Snapshotter* snapshotter);
   // What the purger's last round did: shown as alarms and metrics.
   void OnRetentionRound(const storage::RetentionPlan& plan);
 

@@ -19,11 +19,31 @@ void Collect(Faults& faults, Read read) {
   }
 }
 
-std::string ReadUrl(const Body& body) {
-  std::string url = body.Text("url", recorder::kMaxUrlBytes);
+std::string ReadUrl(const Body& body, const char* member) {
+  std::string url = body.Text(member, recorder::kMaxUrlBytes);
   const Status status = recorder::CheckCameraUrl(url);
-  if (!status) throw FieldProblem("bad-camera-url", "url", status.message());
+  if (!status) throw FieldProblem("bad-camera-url", member, status.message());
   return url;
+}
+
+// Empty: no sub stream.
+std::string ReadSubUrl(const Body& body) {
+  if (body.Text("sub_url", recorder::kMaxUrlBytes).empty()) return {};
+  return ReadUrl(body, "sub_url");
+}
+
+// A setting that is at fault with the others, each for itself being well.
+void CheckTogether(const index::Camera& camera, Faults& faults) {
+  const auto url = recorder::ParseCameraUrl(camera.url);
+  const auto sub_url = recorder::ParseCameraUrl(camera.sub_url);
+  if (url && sub_url && recorder::SameStream(*url, *sub_url)) {
+    faults.push_back(
+        FieldProblem("bad-camera-url", "sub_url",
+                     "the sub stream's URL is the main stream's, which would be recorded twice"));
+    return;
+  }
+  const Status fits = recorder::CheckCameraSource(SourceOf(camera, ""));
+  if (!fits) faults.push_back(FieldProblem("bad-transport", "transport", fits.message()));
 }
 
 index::Transport ReadTransport(const Body& body) {
@@ -41,6 +61,16 @@ std::string ReadTls(const Body& body) {
 
 }  // namespace
 
+std::string ReadGroup(const Body& body) {
+  if (body.IsNull("group")) return {};
+  std::string group = body.Text("group", kMaxLineBytes);
+  if (group.empty()) return group;
+  if (const Status status = storage::CheckGroupName(group); !status) {
+    throw FieldProblem("bad-field", "group", status.message());
+  }
+  return group;
+}
+
 CameraId ReadNewCameraId(const Body& body) {
   CameraId id = ReadCameraId(body.Text("id", kMaxLineBytes), "id");
   if (id.text() != storage::kDefaultScope) return id;
@@ -51,13 +81,16 @@ CameraId ReadNewCameraId(const Body& body) {
 
 void ReadCameraSettings(const Body& body, index::Camera& camera, Faults& faults) {
   const size_t before = faults.size();
-  for (const char* member : {"url", "user", "password", "transport", "tls"}) {
+  for (const char* member : {"url", "sub_url", "user", "password", "transport", "tls"}) {
     if (!camera.imported || !body.Has(member)) continue;
     faults.push_back(FieldProblem("bad-field", member,
                                   "a camera that only takes imports is connected to by nobody"));
   }
   Collect(faults, [&] {
-    if (body.Has("url")) camera.url = ReadUrl(body);
+    if (body.Has("url")) camera.url = ReadUrl(body, "url");
+  });
+  Collect(faults, [&] {
+    if (body.Has("sub_url")) camera.sub_url = ReadSubUrl(body);
   });
   Collect(faults, [&] {
     if (body.Has("transport")) camera.transport = ReadTransport(body);
@@ -66,12 +99,14 @@ void ReadCameraSettings(const Body& body, index::Camera& camera, Faults& faults)
     if (body.Has("tls")) camera.tls = ReadTls(body);
   });
   Collect(faults, [&] { camera.name = body.TextOr("name", kMaxLineBytes, camera.name); });
+  Collect(faults, [&] {
+    if (body.Has("group")) camera.group = ReadGroup(body);
+  });
   Collect(faults, [&] { camera.user = body.TextOr("user", kMaxLineBytes, camera.user); });
   Collect(faults, [&] { camera.audio = body.FlagOr("audio", camera.audio); });
   Collect(faults, [&] { camera.enabled = body.FlagOr("enabled", camera.enabled); });
   if (faults.size() > before || camera.url.empty()) return;
-  const Status fits = recorder::CheckCameraSource(SourceOf(camera, ""));
-  if (!fits) faults.push_back(FieldProblem("bad-transport", "transport", fits.message()));
+  CheckTogether(camera, faults);
 }
 
 void ReadCameraSettings(const Body& body, index::Camera& camera) {
@@ -81,12 +116,22 @@ void ReadCameraSettings(const Body& body, index::Camera& camera) {
 }
 
 recorder::CameraSource SourceOf(const index::Camera& camera, const std::string& password) {
-  return {camera.id, camera.url, camera.user, password, camera.audio, camera.transport, camera.tls};
+  return {camera.id,    camera.url,       camera.user, password,
+          camera.audio, camera.transport, camera.tls,  camera.sub_url};
 }
 
 void ReadPolicySettings(const Body& body, index::Policy& policy) {
   policy.min_days = body.DaysOr("min_days", policy.min_days);
+  policy.target_days = body.DaysOr("target_days", policy.target_days);
   policy.max_days = body.DaysOr("max_days", policy.max_days);
+  if (body.Has("class")) {
+    const uint64_t keep_class = body.Number("class");
+    if (keep_class > storage::kMaxKeepClass) {
+      throw FieldProblem("bad-field", "class", "class is from 0, which gives first, to 3");
+    }
+    policy.keep_class = static_cast<uint8_t>(keep_class);
+  }
+  if (body.Has("quota_bytes")) policy.quota_bytes = body.Number("quota_bytes");
   if (body.Has("at_floor")) policy.at_floor = index::AtFloor::kUnset;
   if (!body.IsNull("at_floor")) {
     const std::string at_floor = body.Text("at_floor", kMaxLineBytes);

@@ -6,7 +6,9 @@
 // Errors:    each fault is a Problem with its field; none is left out for another's sake.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/input.h"
@@ -24,8 +26,12 @@ void ReadCameraSettings(const Body& body, index::Camera& camera, Faults& faults)
 void ReadCameraSettings(const Body& body, index::Camera& camera);
 recorder::CameraSource SourceOf(const index::Camera& camera, const std::string& password);
 
-// min_days, max_days and at_floor; what is left out stays. Throws bad-policy for what makes no sense
-// together.
+// A camera's `group`; empty, or null, for none.
+std::string ReadGroup(const Body& body);
+
+// A policy's settings; what is left out stays. Throws bad-policy for what makes no sense together.
+inline const std::initializer_list<std::string_view> kPolicySettings = {
+    "min_days", "target_days", "max_days", "class", "quota_bytes", "at_floor"};
 void ReadPolicySettings(const Body& body, index::Policy& policy);
 Json AtFloorToJson(index::AtFloor at_floor);
 

@@ -29,6 +29,7 @@
 #include <filesystem>
 #include <random>
 
+#include "bench/cpu_time.h"
 #include "bench/sqlite_catalog.h"
 
 namespace lookback::bench {
@@ -44,16 +45,6 @@ constexpr double kMeanBytes = 26e6;  // A minute at 3.5 Mbit/s.
 
 double Seconds(std::chrono::steady_clock::time_point since) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
-}
-
-// User and system time of the process, its background threads too.
-double CpuSeconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 // Of the calling thread: what a short piece of work costs, however many wait for the processor.

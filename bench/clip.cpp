@@ -31,6 +31,7 @@
 #include <fstream>
 #include <map>
 
+#include "bench/cpu_time.h"
 #include "tests/query/camera_clip.h"
 #include "tests/support/file_footage.h"
 
@@ -48,15 +49,6 @@ struct Cost {
   double cpu_seconds = 0;
   double peak_mib = 0;
 };
-
-double CpuSeconds(int who) {
-  rusage usage{};
-  getrusage(who, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 double StatusMib(const std::string& field) {
   std::ifstream status("/proc/self/status");
@@ -97,7 +89,7 @@ class Hour {
     malloc_trim(0);
     std::ofstream("/proc/self/clear_refs") << "5";  // Starts the peak anew.
     const double before_mib = StatusMib("VmRSS");
-    const double cpu = CpuSeconds(RUSAGE_SELF);
+    const double cpu = bench::CpuSeconds();
     const auto start = std::chrono::steady_clock::now();
     const auto clip = Plan();
     auto out = files_->Open(directory_ + "/out", OpenMode::kCreateNew);
@@ -110,7 +102,7 @@ class Hour {
       LB_CHECK((*out)->WriteAt(at, {&part, 1}).has_value());
       at += *count;
     }
-    return {Since(start), CpuSeconds(RUSAGE_SELF) - cpu, StatusMib("VmHWM") - before_mib};
+    return {Since(start), bench::CpuSeconds() - cpu, StatusMib("VmHWM") - before_mib};
   }
 
   Cost RunCp() {

@@ -100,7 +100,7 @@ void RunLookback(const RtspLoad& load, int cameras, const std::string& directory
     char byte = 0;
     (void)!read(stop, &byte, 1);
     for (const CameraId& id : ids) {
-      const auto status = recorder->StatusOf(id);
+      const auto status = recorder->StatusOf({id});
       LB_CHECK(status.has_value());
       frames += status->frames;
       lost += status->lost_packets;

@@ -116,6 +116,8 @@ class Catalog {
   struct State;  // index/catalog_state.h, for this folder alone.
 
  private:
+  friend class CatalogView;  // index/catalog_rows.h
+  friend class CatalogLoader;
   explicit Catalog(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

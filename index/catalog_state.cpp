@@ -12,10 +12,6 @@
 namespace lookback::index {
 namespace {
 
-constexpr std::array<std::string_view, kFamilies> kFamilyNames{
-    "default",  "segments", "gaps",   "lost", "markers", "marked", "cameras",
-    "policies", "persons",  "totals", "acts", "notes",   "alarms"};
-
 // A day of one camera is about 110 KB of rows: seven blocks. bench/catalog.cpp has what it costs.
 constexpr size_t kBlockBytes = 16 << 10;
 constexpr size_t kWriteBufferBytes = 16 << 20;

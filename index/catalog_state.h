@@ -38,6 +38,9 @@ enum class Family : uint8_t {
   kCount
 };
 inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);
+inline constexpr std::array<std::string_view, kFamilies> kFamilyNames{
+    "default",  "segments", "gaps",   "lost", "markers", "marked", "cameras",
+    "policies", "persons",  "totals", "acts", "notes",   "alarms"};
 // Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what came
 // later: that is empty.
 inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);

@@ -95,7 +95,9 @@ void Fields(A& field, S& s) {
   field(7, s.removed);
   field(8, s.transport);
   field(9, s.tls);
+  field(10, s.sub_url);
   field(11, s.imported);
+  field(12, s.group);
 }
 
 template <typename A, Of<Policy> S>
@@ -107,6 +109,9 @@ void Fields(A& field, S& s) {
   field(5, s.at_floor);
   field(6, s.person);
   field(7, s.removed);
+  field(8, s.target_days);
+  field(9, s.keep_class);
+  field(10, s.quota_bytes);
 }
 
 template <typename A, Of<Marker> S>

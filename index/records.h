@@ -129,21 +129,26 @@ struct Camera {
   bool enabled = true;
   bool removed = false;  // Its footage stays until retention takes it; the id is never reused.
   Transport transport = Transport::kAuto;
-  std::string tls = {};   // Whom to believe (net/tls_policy.h); empty: the default.
-  bool imported = false;  // It is not recorded: its footage comes from files, and it has no URL.
+  std::string tls = {};      // Whom to believe (net/tls_policy.h); empty: the default.
+  std::string sub_url = {};  // Of its sub stream; empty: it has none, or none is recorded.
+  bool imported = false;     // It is not recorded: its footage comes from files, and it has no URL.
+  std::string group = {};    // Of cameras; empty: none. Also of one that is removed.
 };
 
 // What the store does when only footage below the floor is left to delete.
 enum class AtFloor : uint8_t { kUnset = 0, kShorten = 1, kStop = 2 };
 
 struct Policy {
-  std::string scope;  // A camera id, or "default".
+  std::string scope;  // A camera id, "group:" and a group's name, or "default".
   uint32_t version = 0;
   uint32_t min_days = 0;  // 0: no floor.
   uint32_t max_days = 0;  // 0: no ceiling.
   AtFloor at_floor = AtFloor::kUnset;
   std::string person;
-  bool removed = false;  // A camera's own policy is gone; the default holds for it again.
+  bool removed = false;      // The scope has no policy of its own any more.
+  uint32_t target_days = 0;  // What is promised beyond the floor, while there is room; 0: no more.
+  uint8_t keep_class = 0;    // 0 to 3: under pressure the lowest class gives first.
+  uint64_t quota_bytes = 0;  // Of a camera's footage on all volumes; 0: none.
 };
 
 // A marker; a hold is the same with `hold` set, and forbids deletion of what it touches.
@@ -251,7 +256,7 @@ struct Alarm {
   std::string kind;  // "camera-down"; docs/alarms.md lists them.
   Severity severity = Severity::kWarning;
   CameraId camera;      // Empty: it is of no camera.
-  std::string subject;  // The camera's id, a volume's root, or empty.
+  std::string subject;  // The camera's id, or "ID/sub"; a volume's root; or empty.
   TimeUs since_us = 0;
   TimeUs until_us = 0;  // 0: it stands.
   std::string sentence;

@@ -8,14 +8,13 @@
 #include <optional>
 
 #include "query/clip_plan.h"
+#include "storage/segment_reader.h"
 
 namespace lookback::query {
 namespace {
 
 // Files of one clip that stay open between reads.
 constexpr size_t kMaxOpenFiles = 4;
-
-constexpr size_t kSliceBytes = 128 << 10;
 
 // Serves payload fragment by fragment: each is read whole and its digest checked before a byte of
 // it leaves. One buffer and a few open files are all that a clip holds while it is read.
@@ -48,24 +47,10 @@ class PayloadReader {
     loaded_.reset();
     const SourceFragment& source = parts_.fragments[number];
     LB_TRY_ASSIGN(file, OpenFile(source.file));
-    const size_t wanted = source.length + storage::kFragmentTrailerBytes;
-    if (buffer_.size() < wanted) buffer_.resize(wanted);
-    // In slices, so that each is hashed while it is in the processor's cache.
-    Xxh64Hasher hasher;
-    for (size_t at = 0; at < wanted;) {
-      const std::span<uint8_t> slice(buffer_.data() + at, std::min(kSliceBytes, wanted - at));
-      LB_TRY_ASSIGN(count, file->ReadAt(source.offset + at, slice));
-      if (count < slice.size()) return Damaged(source, "the file is shorter than its index says");
-      if (at < source.length) hasher.Update(slice.first(std::min(count, source.length - at)));
-      at += count;
-    }
-    const ByteSpan trailer_box(buffer_.data() + source.length, storage::kFragmentTrailerBytes);
-    LB_TRY_ASSIGN(trailer, storage::ParseFragmentTrailer(trailer_box));
-    if (trailer.run != parts_.files[source.file].run || trailer.number != source.number ||
-        trailer.length != source.length) {
-      return Damaged(source, "another fragment stands there");
-    }
-    if (hasher.Digest() != trailer.digest) return Damaged(source, "its checksum does not agree");
+    const storage::FragmentPlace place{parts_.files[source.file].run, source.number, source.offset,
+                                       source.length};
+    LB_TRY_ASSIGN(problem, storage::ReadFragment(*file, place, buffer_));
+    if (!problem.empty()) return Damaged(source, problem);
     loaded_ = number;
     return Ok();
   }
@@ -74,11 +59,11 @@ class PayloadReader {
   tl::unexpected<Error> Damaged(const SourceFragment& source, std::string_view what) {
     const SourceFile& file = parts_.files[source.file];
     const index::Seal& row = file.segment.row;
-    std::string sentence = "segment of " + FormatTime(row.start_us) + ", fragment " +
-                           std::to_string(source.number) + " at byte " +
-                           std::to_string(source.offset) + ": " + std::string(what);
-    footage_.damage().Add({index::KeyOf(row), file.run, source.number, source.range, sentence});
-    return Fail(Code::kCorrupt, row.stream.text() + ", " + sentence);
+    storage::Damage damage =
+        storage::DamagedFragment(row, file.run, source.number, source.range, source.offset, what);
+    const std::string sentence = row.stream.text() + ", " + damage.what;
+    footage_.damage().Add(std::move(damage));
+    return Fail(Code::kCorrupt, sentence);
   }
 
   Result<const File*> OpenFile(uint32_t number) {

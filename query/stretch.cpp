@@ -68,6 +68,24 @@ GapCause CauseOf(Code code) {
   }
 }
 
+Result<index::Gap> Unreadable(const FootageSegment& segment, const Error& error) {
+  return index::Gap{segment.row.stream, segment.row.range(), CauseOf(error.code), error.message};
+}
+
+// From now on every answer leaves the segment out, and says so; unless retention took it meanwhile.
+Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& segment, Code code) {
+  const index::Seal& row = segment.row;
+  const GapCause cause = CauseOf(code);
+  const storage::Damage damage = storage::DamagedSegment(
+      row, cause == GapCause::kMissing ? "its file is gone" : "its file is damaged", cause);
+  LB_TRY_ASSIGN(now, footage.Segments(row.stream, row.range()));
+  const bool stands = std::any_of(now.begin(), now.end(), [&row](const FootageSegment& other) {
+    return index::KeyOf(other.row) == index::KeyOf(row);
+  });
+  if (stands) footage.damage().Add(damage);
+  return index::Gap{row.stream, row.range(), stands ? cause : GapCause::kRetention, damage.what};
+}
+
 Result<LoadedSegment> LoadSegment(storage::Footage& footage, const FootageSegment& segment) {
   LB_TRY_ASSIGN(index, footage.Index(segment));
   LB_TRY_ASSIGN(tracks, media::ParseInitSection(index->init));
@@ -106,7 +124,10 @@ class DamagedFragments {
     }
   }
   bool Has(const index::Seal& row, uint32_t fragment) const {
-    return !fragments_.empty() && fragments_.contains({index::KeyOf(row), fragment});
+    if (fragments_.empty()) return false;
+    const index::SegmentKey key = index::KeyOf(row);
+    return fragments_.contains({key, fragment}) ||
+           fragments_.contains({key, storage::kWholeSegment});
   }
 
  private:
@@ -277,9 +298,11 @@ Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& strea
         into.push_back(std::move(*one));
         continue;
       }
-      if (!first_error) first_error = one.error();
-      loaded.unreadable.push_back(
-          {stream, segment.row.range(), CauseOf(one.code()), one.message()});
+      const bool lost = one.code() == Code::kNotFound || one.code() == Code::kCorrupt;
+      if (!lost && !first_error) first_error = one.error();
+      LB_TRY_ASSIGN(
+          gap, lost ? NoteLoss(footage, segment, one.code()) : Unreadable(segment, one.error()));
+      loaded.unreadable.push_back(std::move(gap));
     }
     return Ok();
   };

@@ -6,7 +6,8 @@
 //            limits, so what follows may count on it.
 // Threads:   values; loading reads files.
 // Errors:    of storage/footage.h. A segment whose index cannot be read is left out and told in
-//            `unreadable`; only if all are, the first error is the answer.
+//            `unreadable`; what is gone or damaged is noted in
+//            Footage::damage(). If all cannot be read for another reason, that is the answer.
 #pragma once
 
 #include <memory>

@@ -62,11 +62,11 @@ void CloseSmallHoles(std::vector<Span>& spans) {
   }
 }
 
-// Takes what readers found damaged out of its run's spans, and puts it among the gaps.
+// Takes what was found damaged or gone out of its run's spans, and puts it among the gaps.
 void CutDamage(const StreamId& stream, const std::vector<storage::Damage>& damaged,
                std::vector<Span>& spans, std::vector<Gap>& gaps) {
   for (const storage::Damage& damage : damaged) {
-    gaps.push_back({stream, damage.range, GapCause::kCorrupt, damage.what});
+    gaps.push_back({stream, damage.range, damage.cause, damage.what});
     std::vector<Span> rest;
     for (const Span& span : spans) {
       if (span.run != damage.run || !span.range.Overlaps(damage.range)) {

@@ -25,11 +25,13 @@ uint32_t Random32() {
   return ByteReader(bytes).U32();
 }
 
-CameraSession::CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
-                             const Recorder::Options& options, const IngestContext& context,
-                             DemuxThreads& demuxers, storage::Archive& archive, GapKeeper& gaps,
+CameraSession::CameraSession(Stream stream, CameraSource source, CameraUrl url,
+                             int64_t first_try_us, const Recorder::Options& options,
+                             const IngestContext& context, DemuxThreads& demuxers,
+                             storage::Archive& archive, GapKeeper& gaps,
                              std::shared_ptr<StatusBoard> board)
     : source_(std::move(source)),
+      stream_{source_.id, stream},
       url_(std::move(url)),
       options_(options),
       context_(context),
@@ -107,8 +109,7 @@ void CameraSession::Disconnect() {
 }
 
 RunWriter& CameraSession::OnTracks(const std::vector<RtpFormat>& tracks) {
-  writer_ = std::make_unique<RunWriter>(StreamId{source_.id, Stream::kMain}, tracks, archive_,
-                                        gaps_, context_.clock);
+  writer_ = std::make_unique<RunWriter>(stream_, tracks, archive_, gaps_, context_.clock);
   return *writer_;
 }
 
@@ -161,7 +162,7 @@ void CameraSession::Recording(int64_t now_us) {
   status_.tracks = writer_->tracks();
   status_.transport = session_->transport_name();
   SetState(CameraState::kRecording);
-  LogInfo("recorder", fmt::format("{}: recording {}", source_.id.text(), status_.tracks));
+  LogInfo("recorder", fmt::format("{}: recording {}", stream_.text(), status_.tracks));
 }
 
 std::string CameraSession::WhyNoFootage(int64_t waited_us) const {
@@ -195,7 +196,7 @@ bool CameraSession::Follow(SessionFailure& failure, int64_t now_us) {
   }
   ++redirects_;
   const CameraUrl url = *failure.redirect;
-  LogInfo("recorder", fmt::format("{}: {}", source_.id.text(), failure.detail));
+  LogInfo("recorder", fmt::format("{}: {}", stream_.text(), failure.detail));
   Disconnect();
   gaps_.Interrupt(failure.cause, failure.detail);
   Connect(url);
@@ -211,7 +212,7 @@ void CameraSession::Wait(const SessionFailure& failure, int64_t now_us) {
   gaps_.Interrupt(failure.cause, failure.detail);
   // The same failure again is no news.
   if (status_.last_error != failure.detail) {
-    LogWarning("recorder", fmt::format("{}: {}", source_.id.text(), failure.detail));
+    LogWarning("recorder", fmt::format("{}: {}", stream_.text(), failure.detail));
   }
   status_.last_error = failure.detail;
   ++status_.reconnects;

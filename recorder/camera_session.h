@@ -1,6 +1,7 @@
-// recorder/camera_session.h: one camera, connected again and again, and what its state is.
+// recorder/camera_session.h: one stream of a camera, connected again and again, and what its state
+// is.
 //
-// Invariant: at every instant the camera is connecting, recording, or waiting for its next try; a
+// Invariant: at every instant the stream is connecting, recording, or waiting for its next try; a
 //            failure of any kind leads to waiting, longer each time, and puts a cause on the gap.
 // Threads:   the loop's; Status() on any.
 // Errors:    in the status.
@@ -52,9 +53,9 @@ class CameraSession : private SourceSession::Owner {
   static constexpr int64_t kStableUs = 2 * kUsPerSecond;
   static constexpr int kMaxRedirects = 5;  // One after the other.
 
-  // `url` is the source's, parsed; the first try is at `first_try_us`, monotonic. The rest must
+  // `url` is the stream's, parsed; the first try is at `first_try_us`, monotonic. The rest must
   // outlive the session.
-  CameraSession(CameraSource source, CameraUrl url, int64_t first_try_us,
+  CameraSession(Stream stream, CameraSource source, CameraUrl url, int64_t first_try_us,
                 const Recorder::Options& options, const IngestContext& context,
                 DemuxThreads& demuxers, storage::Archive& archive, GapKeeper& gaps,
                 std::shared_ptr<StatusBoard> board);
@@ -83,6 +84,7 @@ class CameraSession : private SourceSession::Owner {
   SourceCounters Counters() const;
 
   const CameraSource source_;
+  const StreamId stream_;
   const CameraUrl url_;
   const Recorder::Options options_;
   const IngestContext context_;

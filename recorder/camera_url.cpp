@@ -52,6 +52,7 @@ Result<CameraUrl> ParseCameraUrl(const std::string& url) {
   parsed.tls = scheme->tls;
   parsed.container = scheme->container;
   parsed.port = scheme->port;
+  parsed.path = rest.substr(authority.size());
   parsed.text = url;
   std::string_view port;
   if (!authority.empty() && authority[0] == '[') {
@@ -72,6 +73,11 @@ Result<CameraUrl> ParseCameraUrl(const std::string& url) {
   }
   parsed.port = static_cast<uint16_t>(number);
   return parsed;
+}
+
+bool SameStream(const CameraUrl& a, const CameraUrl& b) {
+  return SchemeOf(a.text) == SchemeOf(b.text) && EqualsIgnoringCase(a.host, b.host) &&
+         a.port == b.port && a.path == b.path;
 }
 
 Status CheckCameraUrl(const std::string& url) {

@@ -23,9 +23,12 @@ struct CameraUrl {
   uint16_t port = kRtspPort;
   bool tls = false;        // rtsps:// or https://
   bool container = false;  // Not RTSP: libavformat opens it (media/demuxer.h).
+  std::string path;        // And query: what follows host and port.
   std::string text;        // The whole.
 };
 
 Result<CameraUrl> ParseCameraUrl(const std::string& url);
+// Whether both lead to the same stream, however they are written.
+bool SameStream(const CameraUrl& a, const CameraUrl& b);
 
 }  // namespace lookback::recorder

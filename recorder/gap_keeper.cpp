@@ -15,6 +15,15 @@ GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& c
   if (!fresh_) Show();
 }
 
+std::unique_ptr<GapKeeper> GapKeeper::Off(const StreamId& stream, storage::Archive& archive,
+                                          Clock& clock, const std::string& detail) {
+  auto keeper = std::make_unique<GapKeeper>(stream, archive, clock);
+  keeper->cause_ = GapCause::kCameraOff;
+  keeper->detail_ = detail;
+  if (!keeper->fresh_) keeper->Show();
+  return keeper;
+}
+
 void GapKeeper::LookBack() {
   from_us_ = ever_ ? footage_end_us_ : started_us_ - kLookBackUs;
   const TimeUs since_us = from_us_;

@@ -2,10 +2,13 @@
 //
 // Time is missing from the end of the last footage until the next begins. While it is, the gap is
 // shown as going on; when footage begins, it goes on record, exactly from end to start. One that
-// lasts goes on record in pieces of kPieceUs, so that a crash forgets no more than that.
+// lasts goes on record in pieces of kPieceUs, so that a crash forgets no more than that. That of a
+// camera that is off does not, for the next start knows that it is: it goes on record when the camera
+// is on again, or at a stop.
 //
 // When the process starts, what is missing until then is "recorder down"; and if the camera
-// delivers without a failed try, so is the rest, as one gap.
+// delivers without a failed try, so is the rest, as one gap. Of a stream that is not recorded then,
+// because a person wants it so, all is "camera off".
 //
 // A stream that never had footage misses nothing until a try to record it has failed; from the start
 // of the keeper that failed, its missing time has a cause like any other's.
@@ -15,6 +18,7 @@
 // Errors:    none.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -32,6 +36,9 @@ class GapKeeper {
 
   // `archive` and `clock` must outlive the keeper.
   GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock);
+  // Of a stream that is not recorded; `detail` is why.
+  static std::unique_ptr<GapKeeper> Off(const StreamId& stream, storage::Archive& archive,
+                                        Clock& clock, const std::string& detail);
 
   // Footage has stopped, or still does not begin, because of this.
   void Interrupt(index::GapCause cause, std::string detail);

@@ -19,7 +19,20 @@ using index::GapCause;
 constexpr size_t kReadBufferBytes = 256 << 10;
 constexpr size_t kMaxLoops = 64;
 
-// One thread, its loop, and the cameras that live on it.
+// When streams have to wait for their turns, subs wait for so much longer: the mains of 500 cameras
+// are tried by then.
+constexpr int64_t kSubStartsLaterUs = 5 * kUsPerSecond;
+constexpr Stream kStreams[] = {Stream::kMain, Stream::kSub};
+
+// What a stream's session is to know of its camera: the other stream's settings are none of its own,
+// so that a change of them is no change of this one.
+CameraSource OfStream(CameraSource source, Stream stream) {
+  const std::string sub_url = std::exchange(source.sub_url, "");
+  if (stream == Stream::kSub) source.url = sub_url;
+  return source;
+}
+
+// One thread, its loop, and the streams that live on it.
 class IngestLoop {
  public:
   IngestLoop(const Recorder::Options& options, DemuxThreads& demuxers, storage::Archive& archive,
@@ -34,40 +47,48 @@ class IngestLoop {
   IngestLoop(const IngestLoop&) = delete;
   IngestLoop& operator=(const IngestLoop&) = delete;
 
-  // `gaps` is for a camera that is new here.
-  void Put(CameraSource source, CameraUrl url, int64_t first_try_us,
+  // `source` is the stream's own; `gaps` is for one that is new here.
+  void Put(const StreamId& id, CameraSource source, CameraUrl url, int64_t first_try_us,
            std::shared_ptr<GapKeeper> gaps, std::shared_ptr<StatusBoard> board) {
-    loop_.Post([this, source = std::move(source), url = std::move(url), first_try_us,
+    loop_.Post([this, id, source = std::move(source), url = std::move(url), first_try_us,
                 gaps = std::move(gaps), board = std::move(board)] {
-      Camera& camera = cameras_[source.id];
-      if (!camera.gaps) camera.gaps = gaps;
-      if (camera.session) {
-        camera.session.reset();
-        camera.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");
+      Recorded& recorded = streams_[id];
+      if (recorded.gaps) {
+        // Of one that was off, what is missing until now goes on record: a start after a crash would
+        // not know why it is.
+        if (!recorded.session) recorded.gaps->Settle();
+        recorded.session.reset();
+        recorded.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");
+      } else {
+        recorded.gaps = gaps;
       }
-      camera.session = std::make_unique<CameraSession>(
-          source, url, first_try_us, options_, context_, demuxers_, archive_, *camera.gaps, board);
+      recorded.session =
+          std::make_unique<CameraSession>(id.stream, source, url, first_try_us, options_, context_,
+                                          demuxers_, archive_, *recorded.gaps, board);
     });
   }
 
-  void Remove(const CameraId& id) {
-    loop_.Post([this, id] {
-      const auto found = cameras_.find(id);
-      if (found == cameras_.end() || !found->second.session) return;
-      found->second.session.reset();
-      found->second.gaps->Interrupt(GapCause::kCameraOff, "switched off");
-      found->second.gaps->Settle();
+  // `gaps` is for one that is new here.
+  void Remove(const StreamId& id, const std::string& detail, std::shared_ptr<GapKeeper> gaps) {
+    loop_.Post([this, id, detail, gaps = std::move(gaps)] {
+      Recorded& recorded = streams_[id];
+      if (recorded.gaps) {
+        recorded.session.reset();
+        recorded.gaps->Interrupt(GapCause::kCameraOff, detail);
+      } else {
+        recorded.gaps = gaps;
+      }
     });
   }
 
   void Stop() {
     if (!thread_.joinable()) return;
     loop_.Post([this] {
-      for (auto& [id, camera] : cameras_) {
-        camera.session.reset();
-        camera.gaps->Settle();
+      for (auto& [id, recorded] : streams_) {
+        recorded.session.reset();
+        recorded.gaps->Settle();
       }
-      cameras_.clear();
+      streams_.clear();
       tick_.reset();
     });
     loop_.Stop();
@@ -76,7 +97,7 @@ class IngestLoop {
 
  private:
   // Of one that is switched off only the gap is left.
-  struct Camera {
+  struct Recorded {
     std::shared_ptr<GapKeeper> gaps;
     std::unique_ptr<CameraSession> session;
   };
@@ -88,8 +109,8 @@ class IngestLoop {
   }
 
   void Tick() {
-    for (auto& [id, camera] : cameras_) {
-      if (camera.session) camera.session->Tick();
+    for (auto& [id, recorded] : streams_) {
+      if (recorded.session) recorded.session->Tick();
     }
     // The tick wanders by a tenth either way. One of exactly 50 ms would stay in step with a camera
     // of 20 frames a second and see each frame equally late, for ever; the clock map needs to see
@@ -106,7 +127,7 @@ class IngestLoop {
   net::Loop loop_;
   Bytes buffer_;
   const IngestContext context_;
-  std::map<CameraId, Camera> cameras_;
+  std::map<StreamId, Recorded> streams_;
   std::unique_ptr<net::Timer> tick_;
   int64_t phase_ = 0;
   std::thread thread_;  // Last: it uses all of the above.
@@ -119,7 +140,8 @@ class RecorderImpl : public Recorder {
         archive_(archive),
         clock_(clock),
         demuxers_(2 * options.max_container_cameras),
-        pace_(options.first_tries_per_second) {
+        main_pace_(options.first_tries_per_second),
+        sub_pace_(options.first_tries_per_second) {
     const size_t count = std::clamp<size_t>(options.loops, 1, kMaxLoops);
     for (size_t i = 0; i < count; ++i) {
       loops_.push_back(std::make_unique<IngestLoop>(options, demuxers_, archive, clock));
@@ -135,48 +157,33 @@ class RecorderImpl : public Recorder {
 
   Status Put(const CameraSource& source) override {
     const std::lock_guard lock(mutex_);
-    LB_TRY_ASSIGN(url, Admit(source));
-    std::shared_ptr<GapKeeper> gaps;
-    auto found = cameras_.find(source.id);
-    if (found == cameras_.end()) {
-      found = cameras_.emplace(source.id, Known{}).first;
-      found->second.loop = next_loop_++ % loops_.size();
-      gaps = std::make_shared<GapKeeper>(StreamId{source.id, Stream::kMain}, archive_, clock_);
-    } else if (found->second.board && found->second.source == source) {
-      return Ok();
+    LB_TRY(Admit(source));
+    for (const Stream stream : kStreams) {
+      CameraSource own = OfStream(source, stream);
+      if (own.url.empty()) {
+        RemoveStream({source.id, stream}, "it has no such stream any more");
+      } else {
+        PutStream({source.id, stream}, std::move(own));
+      }
     }
-    found->second.source = source;
-    found->second.container = url.container;
-    found->second.board = std::make_shared<StatusBoard>();
-    const int64_t now_us = clock_.MonotonicUs();
-    const int64_t first_try_us = pace_.Next(now_us, Random32());
-    CameraStatus status;
-    status.state = first_try_us > now_us ? CameraState::kWaiting : CameraState::kConnecting;
-    status.since_us = status.down_since_us = clock_.NowUs();
-    found->second.board->Write(status, first_try_us);
-    loops_[found->second.loop]->Put(source, std::move(url), first_try_us, std::move(gaps),
-                                    found->second.board);
     return Ok();
   }
 
-  void Remove(const CameraId& id) override {
+  void Remove(const CameraId& id, const std::string& detail) override {
     const std::lock_guard lock(mutex_);
-    const auto found = cameras_.find(id);
-    if (stopped_ || found == cameras_.end()) return;
-    found->second.board.reset();
-    loops_[found->second.loop]->Remove(id);
+    for (const Stream stream : kStreams) RemoveStream({id, stream}, detail);
   }
 
-  Result<CameraStatus> StatusOf(const CameraId& id) override {
+  Result<CameraStatus> StatusOf(const StreamId& id) override {
     std::shared_ptr<StatusBoard> board;
     {
       const std::lock_guard lock(mutex_);
-      const auto found = cameras_.find(id);
-      if (found != cameras_.end()) board = found->second.board;
+      const auto found = streams_.find(id);
+      if (found != streams_.end()) board = found->second.board;
     }
-    if (!board) return Fail(Code::kNotFound, "camera \"" + id.text() + "\" is not being recorded");
+    if (!board) return Fail(Code::kNotFound, "stream \"" + id.text() + "\" is not being recorded");
     CameraStatus status = board->Read(clock_.MonotonicUs());
-    const storage::StreamStatus stream = archive_.StatusOf({id, Stream::kMain});
+    const storage::StreamStatus stream = archive_.StatusOf(id);
     status.recorded_until_us = stream.recorded_until_us;
     status.durable_until_us = stream.durable_until_us;
     if (stream.dropping && status.state == CameraState::kRecording) {
@@ -198,30 +205,82 @@ class RecorderImpl : public Recorder {
 
  private:
   struct Known {
-    CameraSource source;
+    CameraSource source;  // Of this stream alone.
     size_t loop = 0;
     bool container = false;
     std::shared_ptr<StatusBoard> board;  // Null: switched off.
   };
 
-  Result<CameraUrl> Admit(const CameraSource& source) const {
-    LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
+  // All of a camera, or nothing of it.
+  Status Admit(const CameraSource& source) const {
     LB_TRY(CheckCameraSource(source));
     if (source.id.empty()) return Fail(Code::kInvalid, "a camera needs an id");
     if (stopped_) return Fail(Code::kUnavailable, "the recorder stopped");
-    if (url.container) LB_TRY(CheckRoom(source.id));
-    return url;
+    size_t asked = 0;
+    for (const std::string& url : {source.url, source.sub_url}) {
+      const auto parsed = ParseCameraUrl(url);
+      if (parsed && parsed->container) ++asked;
+    }
+    return asked == 0 ? Ok() : CheckRoom(source.id, asked);
   }
 
-  Status CheckRoom(const CameraId& id) const {
-    const auto count = std::count_if(cameras_.begin(), cameras_.end(), [&id](const auto& known) {
-      return known.first != id && known.second.container && known.second.board;
+  // For so many streams of this camera that take a thread each.
+  Status CheckRoom(const CameraId& id, size_t asked) const {
+    const auto count = std::count_if(streams_.begin(), streams_.end(), [&id](const auto& known) {
+      return known.first.camera != id && known.second.container && known.second.board;
     });
-    if (static_cast<size_t>(count) < max_container_cameras_) return Ok();
+    if (static_cast<size_t>(count) + asked <= max_container_cameras_) return Ok();
     return Fail(Code::kUnavailable,
-                fmt::format("{} cameras are read over rtmp, http or https, which takes a thread "
-                            "each; no more are allowed (serve --max-container-cameras)",
-                            count));
+                fmt::format("{} streams are read over rtmp, http or https, which takes a thread "
+                            "each; at most {} are allowed (serve --max-container-cameras)",
+                            count, max_container_cameras_));
+  }
+
+  void PutStream(const StreamId& id, CameraSource source) {
+    std::shared_ptr<GapKeeper> gaps;
+    auto found = streams_.find(id);
+    if (found == streams_.end()) {
+      found = streams_.emplace(id, Known{}).first;
+      found->second.loop = next_loop_++ % loops_.size();
+      gaps = std::make_shared<GapKeeper>(id, archive_, clock_);
+    } else if (found->second.board && found->second.source == source) {
+      return;
+    }
+    const auto url = ParseCameraUrl(source.url);
+    LB_CHECK(url.has_value());  // It was admitted.
+    found->second.source = source;
+    found->second.container = url->container;
+    found->second.board = std::make_shared<StatusBoard>();
+    const int64_t now_us = clock_.MonotonicUs();
+    const int64_t first_try_us = FirstTry(id.stream, now_us);
+    CameraStatus status;
+    status.state = first_try_us > now_us ? CameraState::kWaiting : CameraState::kConnecting;
+    status.since_us = status.down_since_us = clock_.NowUs();
+    found->second.board->Write(status, first_try_us);
+    loops_[found->second.loop]->Put(id, std::move(source), *url, first_try_us, std::move(gaps),
+                                    found->second.board);
+  }
+
+  int64_t FirstTry(Stream stream, int64_t now_us) {
+    if (stream == Stream::kMain) return main_pace_.Next(now_us, Random32());
+    const int64_t turn_us = sub_pace_.Next(now_us, Random32());
+    return turn_us > now_us ? turn_us + kSubStartsLaterUs : now_us;
+  }
+
+  void RemoveStream(const StreamId& id, const std::string& detail) {
+    if (stopped_) return;
+    auto found = streams_.find(id);
+    std::shared_ptr<GapKeeper> gaps;
+    if (found == streams_.end()) {
+      // One that never had footage misses none.
+      if (archive_.StatusOf(id).recorded_until_us == 0) return;
+      found = streams_.emplace(id, Known{}).first;
+      found->second.loop = next_loop_++ % loops_.size();
+      gaps = GapKeeper::Off(id, archive_, clock_, detail);
+    }
+    found->second.board.reset();
+    found->second.source = {};
+    loops_[found->second.loop]->Remove(id, detail, std::move(gaps));
   }
 
   const size_t max_container_cameras_;
@@ -230,11 +289,32 @@ class RecorderImpl : public Recorder {
   DemuxThreads demuxers_;  // Some may still wait for the end of a read, when their camera is gone.
   std::vector<std::unique_ptr<IngestLoop>> loops_;
   std::mutex mutex_;  // Of what follows.
-  std::map<CameraId, Known> cameras_;
-  StartPace pace_;
+  std::map<StreamId, Known> streams_;
+  StartPace main_pace_;
+  StartPace sub_pace_;
   size_t next_loop_ = 0;
   bool stopped_ = false;
 };
+
+// Whether a stream can be had by the way that its camera's settings say.
+Status CheckWay(const CameraUrl& url, const CameraSource& source) {
+  LB_TRY_ASSIGN(tls, net::TlsPolicy::Parse(source.tls));
+  if (url.container && source.transport == index::Transport::kUdp) {
+    return Fail(Code::kInvalid, "transport udp is for rtsp:// cameras; leave it at auto");
+  }
+  if (url.container && tls.check == net::TlsPolicy::Check::kPin) {
+    return Fail(Code::kInvalid,
+                "a pinned certificate is for rtsps:// cameras; the one behind https:// must be one "
+                "that this machine trusts, or the policy insecure");
+  }
+  if (url.tls && source.transport == index::Transport::kUdp) {
+    return Fail(
+        Code::kInvalid,
+        "over UDP the pictures of an rtsps:// camera would travel unencrypted; set transport "
+        "to tcp, or the URL to rtsp://");
+  }
+  return Ok();
+}
 
 }  // namespace
 
@@ -256,22 +336,14 @@ std::string_view CameraStateName(CameraState state) {
 
 Status CheckCameraSource(const CameraSource& source) {
   LB_TRY_ASSIGN(url, ParseCameraUrl(source.url));
-  LB_TRY_ASSIGN(tls, net::TlsPolicy::Parse(source.tls));
-  if (url.container && source.transport == index::Transport::kUdp) {
-    return Fail(Code::kInvalid, "transport udp is for rtsp:// cameras; leave it at auto");
-  }
-  if (url.container && tls.check == net::TlsPolicy::Check::kPin) {
+  LB_TRY(CheckWay(url, source));
+  if (source.sub_url.empty()) return Ok();
+  LB_TRY_ASSIGN(sub_url, ParseCameraUrl(source.sub_url));
+  if (SameStream(url, sub_url)) {
     return Fail(Code::kInvalid,
-                "a pinned certificate is for rtsps:// cameras; the one behind https:// must be one "
-                "that this machine trusts, or the policy insecure");
+                "the sub stream's URL is the main stream's, which would be recorded twice");
   }
-  if (url.tls && source.transport == index::Transport::kUdp) {
-    return Fail(
-        Code::kInvalid,
-        "over UDP the pictures of an rtsps:// camera would travel unencrypted; set transport "
-        "to tcp, or the URL to rtsp://");
-  }
-  return Ok();
+  return CheckWay(sub_url, source);
 }
 
 std::unique_ptr<Recorder> Recorder::Start(const Options& options, storage::Archive& archive,

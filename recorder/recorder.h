@@ -1,7 +1,9 @@
-// recorder/recorder.h: keeps every camera's stream flowing into the archive.
+// recorder/recorder.h: keeps every camera's streams flowing into the archive.
 //
-// Invariant: one camera's sickness costs that camera alone; every interruption becomes a gap with a
-//            cause; no thread per camera, but for those that only libavformat can read.
+// Each stream of a camera, main and sub, has a session, a status and gaps of its own.
+//
+// Invariant: one stream's sickness costs that stream alone; every interruption becomes a gap with a
+//            cause; no thread per stream, but for those that only libavformat can read.
 // Threads:   every method on any thread; cameras live on the ingest loops' threads.
 // Errors:    Put refuses (kInvalid) a source that can never work, saying what is allowed. What goes
 //            wrong later is in the status.
@@ -26,14 +28,16 @@ struct CameraSource {
   std::string password;
   bool audio = false;
   index::Transport transport = index::Transport::kAuto;
-  std::string tls = {};  // Whom to believe behind rtsps:// (net/tls_policy.h).
+  std::string tls = {};      // Whom to believe behind rtsps:// (net/tls_policy.h).
+  std::string sub_url = {};  // Of the sub stream, which shares all of the above; empty: none.
 
   friend bool operator==(const CameraSource&, const CameraSource&) = default;
 };
 
 // kInvalid unless `url` is one that the recorder can try: scheme, host, port, no credentials in it.
 Status CheckCameraUrl(const std::string& url);
-// The same of a whole source: RTP over UDP is not encrypted, so it does not go with rtsps://.
+// The same of a whole source: RTP over UDP is not encrypted, so it does not go with rtsps://; and a
+// sub stream is another one than the main stream.
 Status CheckCameraSource(const CameraSource& source);
 
 enum class CameraState : uint8_t {
@@ -45,6 +49,7 @@ enum class CameraState : uint8_t {
 };
 std::string_view CameraStateName(CameraState state);
 
+// How one stream of a camera does.
 struct CameraStatus {
   CameraState state = CameraState::kConnecting;
   // Of the last failed try, or what ails the stream that is recorded; empty when all is well.
@@ -100,10 +105,11 @@ class Recorder {
     int64_t no_picture_reconnect_us = 30 * kUsPerSecond;
     // One that sends more than this, over kFloodUs, floods: no camera's settings give so much.
     uint64_t max_bytes_per_second = 32 << 20;
-    // Cameras put all at once are tried spread out, so that a start asks neither the network nor
-    // this machine for everything in one instant: the first StartPace::kAtOnce now, the others at this pace.
+    // Streams put all at once are tried spread out, so that a start asks neither the network nor
+    // this machine for everything in one instant: the first StartPace::kAtOnce now, the others at
+    // this pace; sub streams that have to wait, 5 s behind the main ones.
     int64_t first_tries_per_second = 100;
-    // Container cameras (rtmp, http, https) cost a thread each; more are refused.
+    // Streams of container cameras (rtmp, http, https) cost a thread each; more are refused.
     size_t max_container_cameras = 64;
     net::PortRange udp_ports;  // Where cameras send RTP over UDP to.
   };
@@ -115,10 +121,13 @@ class Recorder {
 
   // What Put would say, with nothing done.
   virtual Status CanPut(const CameraSource& source) = 0;
-  // Starts a camera, or restarts it when anything about its source changed.
+  // Starts a camera's streams; restarts one when anything about its source changed, and ends the
+  // sub stream when there is no URL of it any more.
   virtual Status Put(const CameraSource& source) = 0;
-  virtual void Remove(const CameraId& id) = 0;
-  virtual Result<CameraStatus> StatusOf(const CameraId& id) = 0;
+  // Records it no more, or not at all: from the end of its footage on, time is missing with the cause
+  // "camera off" and this detail ("switched off").
+  virtual void Remove(const CameraId& id, const std::string& detail) = 0;
+  virtual Result<CameraStatus> StatusOf(const StreamId& stream) = 0;
   // Ends every session; what was received is in the archive's hands when it returns.
   virtual void Stop() = 0;
 };

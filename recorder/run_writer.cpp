@@ -264,13 +264,13 @@ void RunWriter::Push(Sample sample) {
     ++dropped_samples_;
     return;
   }
-  if (*fragment) Append(std::move(**fragment));
+  if (*fragment) Append(std::move(**fragment), /*last=*/false);
 }
 
-void RunWriter::Append(media::Fragment fragment) {
+void RunWriter::Append(media::Fragment fragment, bool last) {
   const TimeRange range{fragment.info.start_us, fragment.info.end_us};
-  // One that the archive drops is a gap by the archive's own account.
-  (void)run_->recording->Append(std::move(fragment));
+  storage::Recording& recording = *run_->recording;
+  (void)(last ? recording.AppendLast(std::move(fragment)) : recording.Append(std::move(fragment)));
   gaps_.Footage(range);
 }
 
@@ -281,7 +281,9 @@ void RunWriter::EndRun() {
     PutBetween(wild, run_->last + 2 * media::kVideoTimescale / kGuessedFrameRate);
     PushPicture(std::move(wild));
   }
-  while (auto fragment = run_->fragmenter->Flush()) Append(std::move(*fragment));
+  while (auto fragment = run_->fragmenter->Flush()) {
+    Append(std::move(*fragment), /*last=*/true);
+  }
   run_.reset();
   idle_since_us_ = clock_.MonotonicUs();
   met_ = Met::kNothing;

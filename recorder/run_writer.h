@@ -103,7 +103,8 @@ class RunWriter : public SampleSink {
   double DeclaredFrameRate() const;
   TimeUs MapPicture(int64_t ticks);
   void Push(media::Sample sample);
-  void Append(media::Fragment fragment);
+  // What the archive drops is a gap by the archive's own account.
+  void Append(media::Fragment fragment, bool last);
   int64_t WallOffset() const { return clock_.NowUs() - clock_.MonotonicUs(); }
 
   const StreamId stream_;

@@ -1,12 +1,17 @@
 #include "storage/archive.h"
 
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <shared_mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
+#include "base/worker_pool.h"
 #include "media/fragmenter.h"
 #include "storage/layout.h"
 #include "storage/record_queue.h"
@@ -16,7 +21,8 @@
 namespace lookback::storage {
 namespace {
 
-constexpr int kDrainPasses = 2;  // A run may move once, and then stands in a second queue.
+// How often volumes are looked at: the clock may be one that a test moves.
+constexpr auto kWatchTick = std::chrono::milliseconds(100);
 
 index::SegmentKey KeyOfView(const FootageSegment& segment) { return index::KeyOf(segment.row); }
 
@@ -24,13 +30,18 @@ bool ByStart(const FootageSegment& a, const FootageSegment& b) {
   return KeyOfView(a) < KeyOfView(b);
 }
 
+double Share(const VolumeWriter& writer) {
+  return static_cast<double>(writer.health().free_bytes()) / static_cast<double>(writer.runs() + 1);
+}
+
 // Ends a run at the door: nothing of it is taken any more.
 void EndRun(const std::shared_ptr<WritingRun>& run, RecordQueue& records) {
   const std::lock_guard lock(run->mutex);
   if (std::exchange(run->ended, true)) return;
-  if (auto hole = run->stream->TakeHole(&run->dropping)) records.AddGap(run->stream, *hole);
+  const auto& stream = run->common->stream;
+  if (auto hole = stream->TakeHole(&run->dropping)) records.AddGap(stream, *hole);
   run->entry->End(run);
-  run->stream->RunEnds();
+  stream->RunEnds();
 }
 
 class RecordingImpl : public Recording {
@@ -40,42 +51,41 @@ class RecordingImpl : public Recording {
   ~RecordingImpl() override { EndRun(run_, *records_); }
 
   Status Append(media::Fragment fragment) override {
+    return Take(std::move(fragment), VolumeWriter::Room::kWithinLimit);
+  }
+  Status AppendLast(media::Fragment fragment) override {
+    return Take(std::move(fragment), VolumeWriter::Room::kForLast);
+  }
+
+  void SetCameraOffset(int64_t offset_us) override {
+    run_->common->camera_offset_us = offset_us;
+    run_->common->has_camera_offset = true;
+  }
+
+  TimeUs written_until_us() const override { return run_->common->stream->recorded_until_us(); }
+
+ private:
+  Status Take(media::Fragment fragment, VolumeWriter::Room room) {
     const std::lock_guard lock(run_->mutex);
     if (run_->ended) return Fail(Code::kUnavailable, "the archive stopped");
-    const media::FragmentInfo info = InfoOf(fragment);
-    const bool inside = (info.flags & media::kContinuation) != 0;
-    if ((run_->dropping && inside) || !run_->entry->Push(run_, fragment)) {
+    const auto shared = std::make_shared<const media::Fragment>(std::move(fragment));
+    const auto& stream = run_->common->stream;
+    const bool inside = (shared->info.flags & media::kContinuation) != 0;
+    if ((run_->dropping && inside) || !run_->entry->Push(run_, shared, room)) {
       run_->dropping = true;
       const std::string& root = run_->entry->volume().root();
-      run_->stream->ExtendHole(&run_->dropping, info, index::GapCause::kDiskTooSlow,
-                               root + " could not keep up");
+      stream->ExtendHole(&run_->dropping, shared->info, index::GapCause::kDiskTooSlow,
+                         root + " could not keep up");
       return Fail(Code::kUnavailable, "the queue of volume " + root + " is full; " +
-                                          run_->info.stream.text() + " loses a GOP");
+                                          stream->id().text() + " loses a GOP");
     }
     if (std::exchange(run_->dropping, false)) {
-      if (auto hole = run_->stream->TakeHole(&run_->dropping)) {
-        records_->AddGap(run_->stream, *hole);
+      if (auto hole = stream->TakeHole(&run_->dropping)) {
+        records_->AddGap(stream, *hole);
         records_->Flush();
       }
     }
     return Ok();
-  }
-
-  void SetCameraOffset(int64_t offset_us) override {
-    run_->camera_offset_us = offset_us;
-    run_->has_camera_offset = true;
-  }
-
-  TimeUs written_until_us() const override { return run_->stream->recorded_until_us(); }
-
- private:
-  // What a hole needs of a fragment, without its sample tables.
-  static media::FragmentInfo InfoOf(const media::Fragment& fragment) {
-    media::FragmentInfo info;
-    info.flags = fragment.info.flags;
-    info.start_us = fragment.info.start_us;
-    info.end_us = fragment.info.end_us;
-    return info;
   }
 
   const std::shared_ptr<WritingRun> run_;
@@ -90,16 +100,17 @@ class ArchiveImpl : public Archive {
         clock_(clock),
         volumes_(std::move(volumes)),
         records_(std::make_shared<RecordQueue>(journal)) {
-    const VolumeWriter::Options writing{options.store, options.epoch, options.sync_interval_us,
-                                        options.queue_bytes};
-    const auto find_other = [this](const VolumeWriter& failed) { return Best(&failed); };
+    writing_.store = options.store;
+    writing_.epoch = options.epoch;
+    writing_.sync_interval_us = options.sync_interval_us;
+    writing_.queue_bytes = options.queue_bytes;
+    writing_.replay = std::make_shared<ReplayBudget>(options.replay_bytes);
     // A volume that is offline now stays so until the next start.
     for (Volume* volume : volumes_) {
-      if (volume->state() == VolumeState::kOffline) continue;
-      writers_.push_back(
-          std::make_unique<VolumeWriter>(writing, *volume, *records_, clock, find_other));
+      if (volume->state() != VolumeState::kOffline) used_.emplace_back(volume);
     }
-    ready_ = true;
+    for (Used& used : used_) used.writer = MakeWriter(*used.volume, std::nullopt);
+    watch_ = std::thread([this] { Watch(); });
   }
   ~ArchiveImpl() override { Stop(); }
 
@@ -107,6 +118,7 @@ class ArchiveImpl : public Archive {
   void RecordGap(index::Gap gap) override;
   void SetOpenGap(const StreamId& stream, std::optional<index::Gap> gap) override;
   StreamStatus StatusOf(const StreamId& stream) override;
+  double Backlog() const override;
   std::vector<VolumeTrouble> Troubles() const override;
   Status Drain() override;
   void Stop() override;
@@ -117,6 +129,16 @@ class ArchiveImpl : public Archive {
   Result<std::unique_ptr<File>> Open(const FootageSegment& segment) override;
 
  private:
+  // A volume that was online at the start, and who writes to it.
+  struct Used {
+    explicit Used(Volume* v) : volume(v) {}
+    Volume* const volume;
+    std::atomic<VolumeWriter*> writer{nullptr};
+  };
+
+  VolumeWriter* MakeWriter(Volume& volume, std::optional<Error> trouble);
+  void Watch();
+  void LookAt(Used& used);
   VolumeWriter* Best(const VolumeWriter* besides);
   VolumeWriter* ForNewRun();
   std::shared_ptr<StreamState> Find(const StreamId& stream) const;
@@ -127,22 +149,59 @@ class ArchiveImpl : public Archive {
   Clock& clock_;
   const std::vector<Volume*> volumes_;
   const std::shared_ptr<RecordQueue> records_;
-  std::atomic<bool> ready_{false};  // All writers are there.
+  VolumeWriter::Options writing_;
+  std::deque<Used> used_;
+  // Those that were given up too: runs still lead through them.
   std::vector<std::unique_ptr<VolumeWriter>> writers_;
 
   mutable std::shared_mutex mutex_;  // Of what follows.
   std::unordered_map<StreamId, std::shared_ptr<StreamState>> streams_;
   std::vector<std::weak_ptr<WritingRun>> runs_;
   bool stopped_ = false;
+
+  std::mutex watch_mutex_;
+  std::condition_variable watch_wakes_;
+  bool watch_stops_ = false;
+  std::thread watch_;  // Alone makes writers, once the archive has started.
 };
 
-// Of those that take footage, the one with most space.
+VolumeWriter* ArchiveImpl::MakeWriter(Volume& volume, std::optional<Error> trouble) {
+  VolumeWriter::Options options = writing_;
+  options.trouble = std::move(trouble);
+  const auto find_other = [this](const VolumeWriter& failed) { return Best(&failed); };
+  writers_.push_back(
+      std::make_unique<VolumeWriter>(std::move(options), volume, *records_, clock_, find_other));
+  return writers_.back().get();
+}
+
+void ArchiveImpl::Watch() {
+  NameThisThread("volume-watch");
+  std::unique_lock lock(watch_mutex_);
+  while (!watch_stops_) {
+    watch_wakes_.wait_for(lock, kWatchTick);
+    for (Used& used : used_) LookAt(used);
+  }
+}
+
+// A volume that does not answer is given up while another one takes footage, and taken up again when
+// its calls have come back and a probe succeeds.
+void ArchiveImpl::LookAt(Used& used) {
+  VolumeWriter& writer = *used.writer;
+  if (writer.gone()) {
+    used.writer = MakeWriter(*used.volume, writer.health().trouble());
+  } else if (!writer.abandoned() && writer.hung() && Best(&writer)) {
+    writer.Abandon({Code::kDiskFailed, used.volume->root() + " does not answer"});
+  }
+}
+
+// Of those that take footage, the one with most space for each of its runs and one more: so runs are
+// spread over equal volumes evenly, and over unequal ones as their space is.
 VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) {
   VolumeWriter* best = nullptr;
-  if (!ready_) return best;
-  for (const auto& writer : writers_) {
-    if (writer.get() == besides || !writer->health().taking()) continue;
-    if (!best || writer->health().free_bytes() > best->health().free_bytes()) best = writer.get();
+  for (const Used& used : used_) {
+    VolumeWriter* const writer = used.writer;
+    if (!writer || writer == besides || !writer->health().taking() || writer->slow()) continue;
+    if (!best || Share(*writer) > Share(*best)) best = writer;
   }
   return best;
 }
@@ -150,7 +209,7 @@ VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) {
 // One in trouble is better than none: it drops with a cause, and probes.
 VolumeWriter* ArchiveImpl::ForNewRun() {
   if (VolumeWriter* best = Best(nullptr)) return best;
-  return writers_.empty() ? nullptr : writers_.front().get();
+  return used_.empty() ? nullptr : used_.front().writer.load();
 }
 
 std::shared_ptr<StreamState> ArchiveImpl::Find(const StreamId& stream) const {
@@ -177,23 +236,23 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
   if (!writer) {
     return Fail(Code::kUnavailable, "no volume is online; " + info.stream.text() + " has to wait");
   }
-  auto run = std::make_shared<WritingRun>();
-  run->stream = FindOrMake(info.stream);
-  if (info.imported) run->stream = std::make_shared<StreamState>(run->stream);
+  const auto run = std::make_shared<WritingRun>(std::make_shared<RunCommon>(), *writer);
+  RunCommon& common = *run->common;
+  common.stream = FindOrMake(info.stream);
+  if (info.imported) common.stream = std::make_shared<StreamState>(common.stream);
   if (info.camera_offset_us) {
-    run->camera_offset_us = *info.camera_offset_us;
-    run->has_camera_offset = true;
+    common.camera_offset_us = *info.camera_offset_us;
+    common.has_camera_offset = true;
   }
-  run->info = std::move(info);
-  run->entry = writer;
+  common.info = std::move(info);
   {
     const std::unique_lock lock(mutex_);
     if (stopped_) return Fail(Code::kUnavailable, "the archive stopped");
     std::erase_if(runs_, [](const std::weak_ptr<WritingRun>& old) { return old.expired(); });
     runs_.push_back(run);
-    run->stream->RunBegins(writer->volume().root());
+    common.stream->RunBegins(writer->volume().root());
   }
-  return std::unique_ptr<Recording>(new RecordingImpl(std::move(run), records_));
+  return std::unique_ptr<Recording>(new RecordingImpl(run, records_));
 }
 
 void ArchiveImpl::RecordGap(index::Gap gap) {
@@ -229,23 +288,42 @@ StreamStatus ArchiveImpl::StatusOf(const StreamId& stream) {
   return status;
 }
 
+double ArchiveImpl::Backlog() const {
+  double most = 0;
+  for (const Used& used : used_) most = std::max(most, used.writer.load()->Backlog());
+  return most;
+}
+
 std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {
   std::vector<VolumeTrouble> troubles;
-  for (const auto& writer : writers_) {
-    if (writer->health().taking()) continue;
-    troubles.push_back({writer->volume().root(), writer->health().trouble()});
+  for (const Used& used : used_) {
+    const VolumeWriter& writer = *used.writer;
+    if (!writer.health().taking()) {
+      troubles.push_back({used.volume->root(), writer.health().trouble()});
+    } else if (writer.slow()) {
+      troubles.push_back({used.volume->root(),
+                          {Code::kUnavailable, "a write or sync takes longer than " +
+                                                   std::to_string(kSlowCallUs / kUsPerSecond) +
+                                                   " s; other volumes take what is new"}});
+    }
   }
   return troubles;
 }
 
 Status ArchiveImpl::Drain() {
   Status first = Ok();
-  for (int pass = 0; pass < kDrainPasses; ++pass) {
-    for (const auto& writer : writers_) writer->Barrier();
-  }
-  for (const auto& writer : writers_) {
-    const Status synced = writer->SyncGroup(/*repair_all=*/true);
-    if (!synced && first) first = synced;
+  // What one volume cannot take goes to the next one.
+  for (size_t pass = 0; pass < used_.size(); ++pass) {
+    for (size_t hop = 0; hop < used_.size(); ++hop) {
+      for (const Used& used : used_) used.writer.load()->Barrier();
+    }
+    bool moved = false;
+    for (const Used& used : used_) {
+      const Status synced = used.writer.load()->SyncGroup(/*repair_all=*/true);
+      moved = moved || !used.writer.load()->health().taking();
+      if (!synced && first) first = synced;
+    }
+    if (!moved) break;
   }
   const Status recorded = records_->FlushAndWait();
   return first ? recorded : first;
@@ -261,6 +339,12 @@ void ArchiveImpl::Stop() {
   for (const auto& weak : runs) {
     if (const auto run = weak.lock()) EndRun(run, *records_);
   }
+  {
+    const std::lock_guard lock(watch_mutex_);
+    watch_stops_ = true;
+  }
+  watch_wakes_.notify_all();
+  watch_.join();
   const Status drained = Drain();
   if (!drained) LogError("archive", "not all is on record: " + drained.message());
   for (const auto& writer : writers_) writer->Stop();

@@ -20,6 +20,7 @@
 #include "media/fragment.h"
 #include "storage/footage.h"
 #include "storage/journal.h"
+#include "storage/replay_budget.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -27,6 +28,8 @@ namespace lookback::storage {
 inline constexpr int64_t kSyncIntervalUs = 5 * kUsPerSecond;
 inline constexpr uint64_t kVolumeQueueBytes = 256 << 20;  // Fragments waiting for one volume.
 inline constexpr size_t kVolumeQueueItems = 16'384;
+// From this Archive::Backlog() on whoever reads gives way to what is written.
+inline constexpr double kBacklogToGiveWay = 0.25;
 
 // What stays the same for a whole run.
 struct RunInfo {
@@ -54,6 +57,9 @@ class Recording {
 
   // Takes the next fragment; its number and times go on from the one before.
   virtual Status Append(media::Fragment fragment) = 0;
+  // The same for what is still held when the run ends. At a stop all cameras end at once, so it is
+  // taken above the queue's limit too, up to StreamState::kMaxLastBytes.
+  virtual Status AppendLast(media::Fragment fragment) = 0;
   // Camera's clock minus ours; goes into the next segment's head.
   virtual void SetCameraOffset(int64_t offset_us) = 0;
   // The end of what is in a file: whoever has more than a camera gives waits for it, so that cameras
@@ -78,6 +84,7 @@ class Archive : public Footage {
     uint32_t epoch = 0;
     int64_t sync_interval_us = kSyncIntervalUs;
     uint64_t queue_bytes = kVolumeQueueBytes;  // Of each volume.
+    uint64_t replay_bytes = kReplayBytes;      // Of all volumes together.
   };
 
   // `volumes`, `journal`, `catalog`, `clock` must outlive the archive. Volumes are recovered
@@ -96,6 +103,9 @@ class Archive : public Footage {
 
   // Ends of what is recorded and durable; from the catalog for streams not recorded since start.
   virtual StreamStatus StatusOf(const StreamId& stream) = 0;
+
+  // How full the fullest volume's queue is, 0 to 1: who reads gives way before it is full.
+  virtual double Backlog() const = 0;
 
   // Of volumes that are online; empty when all take footage.
   virtual std::vector<VolumeTrouble> Troubles() const = 0;

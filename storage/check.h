@@ -64,11 +64,40 @@ Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProg
                         FsckDepth depth = FsckDepth::kIndexes);
 
 struct RebuildReport {
-  uint64_t records = 0;
-  uint64_t segments = 0;
-  uint64_t lost_records = 0;  // Damaged on the ledger: what they said is not in the catalog.
+  uint64_t records = 0;            // Read from the ledger.
+  uint64_t segments = 0;           // That the catalog has.
+  uint64_t lost_records = 0;       // Damaged on the ledger: what they said is not in the catalog.
+  uint64_t snapshot_records = 0;   // That needed no reading, since
+  std::string snapshot;            // this file has what they come to; empty: none was used.
+  std::vector<std::string> notes;  // Why newer snapshots, or all, were not.
 };
+// From the newest good snapshot (storage/snapshot.h) and the ledger's records after it; what the
+// ledger lacks is taken from its copies before. `volumes`: those of a store whose store.json is lost.
 Result<RebuildReport> Rebuild(const std::string& data, Clock& clock, FileSystem& files,
-                              const OnProgress& progress);
+                              const OnProgress& progress,
+                              const std::vector<std::string>& volumes = {});
+
+struct FromFilesReport {
+  uint64_t segments = 0;    // On record now.
+  uint64_t bytes = 0;       // Of them; all were read.
+  uint64_t cameras = 0;     // Made of their names alone: switched off, without a URL.
+  uint64_t damaged = 0;     // Of the segments: some of their bytes are not those that were written.
+  uint64_t unfinished = 0;  // Files without a good end: the next start sees to them.
+  uint64_t left = 0;        // Files that are no segment of this store, or could not be read.
+  std::string snapshot;     // What people put on record is from here; empty: it is not known.
+  TimeUs snapshot_us = 0;
+  uint64_t holds = 0;                  // From there.
+  std::vector<std::string> set_apart;  // Ledgers, and what followed from them, under new names.
+  std::vector<std::string> notes;  // Of files and volumes: one sentence each, the first thousand.
+};
+struct FromFilesOptions {
+  std::string data;
+  std::vector<std::string> volumes;  // As for Rebuild().
+  bool set_ledger_apart = false;     // Also where a ledger, or a copy, has records: else kConflict.
+};
+// A new ledger, and the catalog of it, from the segment files alone, each of which is read to its
+// end. Nothing is removed, and no segment file is changed.
+Result<FromFilesReport> RebuildFromFiles(const FromFilesOptions& options, Clock& clock,
+                                         FileSystem& files, const OnProgress& progress);
 
 }  // namespace lookback::storage

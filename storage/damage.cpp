@@ -5,11 +5,54 @@
 
 namespace lookback::storage {
 
-void DamageList::Add(Damage damage) {
-  const std::lock_guard lock(mutex_);
+Damage DamagedFragment(const index::Seal& row, const Uuid& run, uint32_t fragment, TimeRange range,
+                       uint64_t offset, std::string_view what) {
+  return {index::KeyOf(row),
+          run,
+          fragment,
+          range,
+          "segment of " + FormatTime(row.start_us) + ", fragment " + std::to_string(fragment) +
+              " at byte " + std::to_string(offset) + ": " + std::string(what),
+          index::GapCause::kCorrupt};
+}
+
+Damage DamagedSegment(const index::Seal& row, std::string_view what, index::GapCause cause) {
+  return {index::KeyOf(row),
+          row.run,
+          kWholeSegment,
+          row.range(),
+          "segment of " + FormatTime(row.start_us) + ": " + std::string(what),
+          cause};
+}
+
+void DamageList::AddLocked(Damage damage) {
   if (found_.size() >= kMaxFragments) return;
   Key key{damage.segment.stream, damage.range.start_us, damage.segment, damage.fragment};
-  found_.try_emplace(std::move(key), std::move(damage));
+  if (found_.try_emplace(std::move(key), std::move(damage)).second) ++revision_;
+}
+
+void DamageList::Add(Damage damage) {
+  const std::lock_guard lock(mutex_);
+  AddLocked(std::move(damage));
+}
+
+void DamageList::Replace(const index::SegmentKey& segment, std::vector<Damage> found) {
+  const Key from{segment.stream, segment.start_us, {}, 0};
+  const std::lock_guard lock(mutex_);
+  for (auto it = found_.lower_bound(from); it != found_.end();) {
+    const Damage& damage = it->second;
+    if (damage.segment.stream != segment.stream ||
+        damage.range.start_us > segment.start_us + index::kMaxSegmentUs) {
+      break;
+    }
+    if (damage.segment != segment) {
+      ++it;
+      continue;
+    }
+    it = found_.erase(it);
+    ++revision_;
+  }
+  for (Damage& damage : found) AddLocked(std::move(damage));
 }
 
 std::vector<Damage> DamageList::Find(const StreamId& stream, TimeRange range) const {
@@ -25,9 +68,37 @@ std::vector<Damage> DamageList::Find(const StreamId& stream, TimeRange range) co
   return found;
 }
 
+std::vector<Damage> DamageList::All() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Damage> all;
+  all.reserve(found_.size());
+  for (const auto& [key, damage] : found_) all.push_back(damage);
+  return all;
+}
+
+std::vector<DamageTotal> DamageList::Totals() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DamageTotal> totals;
+  for (const auto& [key, damage] : found_) {
+    const StreamId& stream = damage.segment.stream;
+    if (totals.empty() || totals.back().stream != stream) {
+      totals.push_back({stream, 0, damage.range});
+    }
+    DamageTotal& total = totals.back();
+    ++total.count;
+    total.span.end_us = std::max(total.span.end_us, damage.range.end_us);
+  }
+  return totals;
+}
+
 size_t DamageList::size() const {
   const std::lock_guard lock(mutex_);
   return found_.size();
+}
+
+uint64_t DamageList::revision() const {
+  const std::lock_guard lock(mutex_);
+  return revision_;
 }
 
 }  // namespace lookback::storage

@@ -4,6 +4,8 @@
 #include <array>
 #include <filesystem>
 
+#include "storage/volume.h"
+
 namespace lookback::storage {
 namespace {
 
@@ -60,6 +62,20 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& pa
 Status DataDirectory::Write(const StoreFile& file) {
   LB_TRY(WriteStoreFile(files_, JoinPath(path_, kStoreFile), file));
   file_ = file;
+  return Ok();
+}
+
+Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
+                         FileSystem& files) {
+  const auto file = ReadStoreFile(files, JoinPath(data, kStoreFile));
+  if (!file && file.code() != Code::kNotFound) return Ok();  // Opening it tells.
+  for (const std::string& asked : volumes) {
+    const std::string root = AbsolutePath(asked);
+    const bool known =
+        file && std::any_of(file->volumes.begin(), file->volumes.end(),
+                            [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
+    if (!known) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files));
+  }
   return Ok();
 }
 

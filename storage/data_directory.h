@@ -38,4 +38,9 @@ class DataDirectory {
 // Without "." and "..", from the root.
 std::string AbsolutePath(const std::string& path);
 
+// Whether the store in `data`, or one that is yet to be made there, may have these volumes. Before
+// anything is made: a start that fails over a volume must not leave a store behind.
+Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
+                         FileSystem& files);
+
 }  // namespace lookback::storage

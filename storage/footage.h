@@ -34,7 +34,7 @@ class Footage {
   virtual Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) = 0;
   virtual Result<std::unique_ptr<File>> Open(const FootageSegment& segment) = 0;
 
-  // What readers found damaged, for all readers.
+  // What was found damaged, for all readers.
   DamageList& damage() { return damage_; }
   const DamageList& damage() const { return damage_; }
 

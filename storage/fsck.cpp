@@ -263,7 +263,8 @@ class Checker {
       return;
     }
     const auto index = ReadClosedSegment(**file);
-    const std::string problem = index ? Contradiction(*index, key, entry) : index.message();
+    const std::string problem =
+        index ? Contradiction(*index, store_, key, entry.end_us) : index.message();
     if (!problem.empty()) {
       Add(FindingKind::kDamagedFile, key, entry.end_us, problem).path = path;
     } else if (depth_ == FsckDepth::kBytes && entry.on_ledger) {
@@ -290,19 +291,6 @@ class Checker {
                            fmt::format("damaged from {} on: {}", FormatTime(from_us), problem));
     finding.path = path;
     finding.range.start_us = from_us;
-  }
-
-  // Where what a file says of itself differs from its seal; "" when it does not.
-  std::string Contradiction(const SegmentIndex& index, const index::SegmentKey& key,
-                            const Entry& entry) const {
-    const SegmentHeader& head = index.header;
-    if (head.store != store_ || head.stream != key.stream || head.epoch != key.epoch ||
-        head.sequence != key.sequence || head.start_us != key.start_us) {
-      return fmt::format("its head is that of segment {} of epoch {} of {}, starting at {}",
-                         head.sequence, head.epoch, head.stream.text(), FormatTime(head.start_us));
-    }
-    if (index.end_us() == entry.end_us) return "";
-    return "its own index ends at " + FormatTime(index.end_us());
   }
 
   void NameMissing() {

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "base/file_system.h"
+
 namespace lookback::storage {
 namespace {
 
@@ -27,6 +29,10 @@ bool Split(std::string_view text, char separator, std::array<std::string_view, N
 }
 
 }  // namespace
+
+std::string LedgerCopyPath(std::string_view root) {
+  return JoinPath(JoinPath(root, kFormatFolder), kLedgerCopyFolder);
+}
 
 std::string SegmentPath(const index::SegmentKey& key) {
   std::string path(kFormatFolder);

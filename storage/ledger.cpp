@@ -28,6 +28,7 @@ struct Ledger::State {
   const std::string directory;
   Clock* const clock;
   FileSystem& files;
+  uint64_t file_bytes = kLedgerFileBytes;
   Uuid store;
 
   mutable std::mutex mutex;  // For what Read sees: `list` and `torn`.
@@ -207,9 +208,10 @@ Ledger::Ledger(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Ledger::~Ledger() = default;
 
 Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const Uuid& store,
-                                             Clock& clock, FileSystem& files) {
+                                             Clock& clock, FileSystem& files, uint64_t file_bytes) {
   LB_TRY(files.MakeDirectories(directory));
   auto state = std::make_unique<State>(directory, &clock, files);
+  state->file_bytes = file_bytes;
   LB_TRY(state->LoadAll(&store, /*repair=*/true));
   state->store = store;
   LB_TRY_ASSIGN(leaves, LedgerLeaves::Open(directory, state->list, files));
@@ -218,9 +220,9 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const
 }
 
 Result<std::unique_ptr<Ledger>> Ledger::OpenReadOnly(const std::string& directory,
-                                                     FileSystem& files) {
+                                                     FileSystem& files, const Uuid* store) {
   auto state = std::make_unique<State>(directory, nullptr, files);
-  LB_TRY(state->LoadAll(nullptr, /*repair=*/false));
+  LB_TRY(state->LoadAll(store, /*repair=*/false));
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));
 }
 
@@ -230,7 +232,7 @@ Result<std::vector<index::NumberedRecord>> Ledger::Append(
   LB_CHECK(s.clock != nullptr);
   const uint64_t synced = size();
   // One Sync is one file's: a full one is left only when all of it is synced.
-  const bool full = s.written_bytes >= kLedgerFileBytes && s.written_number == synced;
+  const bool full = s.written_bytes >= s.file_bytes && s.written_number == synced;
   if (!s.current || full) LB_TRY(s.BeginFile());
   std::vector<index::NumberedRecord> numbered;
   Bytes bytes, leaves;
@@ -294,8 +296,26 @@ uint64_t Ledger::bytes() const {
 
 uint64_t Ledger::torn_bytes() const { return state_->torn; }
 
+std::vector<LedgerFile> Ledger::Files() const { return state_->Synced(); }
+
 Result<uint64_t> Ledger::Read(
     uint64_t first, const std::function<bool(const index::NumberedRecord&)>& visit) const {
+  Status decoded = Ok();
+  LB_TRY_ASSIGN(lost, ReadRaw(first, [&](const LedgerRecord& raw) {
+                  auto record = index::DecodeRecord(raw.kind, raw.payload);
+                  if (!record && record.code() == Code::kUnsupported) return true;
+                  if (!record) {
+                    decoded = Pass(record.error(), "ledger record " + std::to_string(raw.number));
+                    return false;
+                  }
+                  return visit({raw.number, raw.time_us, *std::move(record)});
+                }));
+  LB_TRY(decoded);
+  return lost;
+}
+
+Result<uint64_t> Ledger::ReadRaw(uint64_t first,
+                                 const std::function<bool(const LedgerRecord&)>& visit) const {
   uint64_t next = first, lost = 0;
   const std::vector<LedgerFile> list = state_->Synced();
   for (const LedgerFile& file : list) {
@@ -310,14 +330,30 @@ Result<uint64_t> Ledger::Read(
       if (!more || raw.number >= file.end_number) break;
       lost += raw.number - next;
       next = raw.number + 1;
-      auto record = index::DecodeRecord(raw.kind, raw.payload);
-      if (!record && record.code() == Code::kUnsupported) continue;
-      if (!record) return Pass(record.error(), "ledger record " + std::to_string(raw.number));
-      if (!visit({raw.number, raw.time_us, *std::move(record)})) return lost;
+      if (!visit(raw)) return lost;
     }
   }
   return list.empty() || list.back().end_number < next ? lost
                                                        : lost + list.back().end_number - next;
+}
+
+Result<Bytes> Ledger::Leaves(uint64_t first, uint64_t end) const {
+  LB_TRY_ASSIGN(leaves, LedgerLeaves::Read(state_->directory, first, end, state_->files));
+  const auto leaf_at = [&, first = first](uint64_t number) {
+    return std::span(leaves).subspan(static_cast<size_t>(number - first) * kLeafBytes, kLeafBytes);
+  };
+  uint64_t absent = first;
+  while (absent < end && !IsAbsentLeaf(leaf_at(absent))) ++absent;
+  if (absent == end) return leaves;
+  LB_TRY(ReadRaw(absent, [&](const LedgerRecord& record) {
+    if (record.number >= end) return false;
+    if (const auto leaf = leaf_at(record.number); IsAbsentLeaf(leaf)) {
+      const Sha256Digest made = LeafHash(record);
+      std::copy(made.begin(), made.end(), leaf.begin());
+    }
+    return record.number + 1 < end;
+  }));
+  return leaves;
 }
 
 Status Ledger::Verify() const {

@@ -22,6 +22,7 @@
 #include "base/file_system.h"
 #include "base/ids.h"
 #include "index/catalog.h"
+#include "storage/ledger_file.h"
 
 namespace lookback::storage {
 
@@ -31,10 +32,12 @@ class Ledger {
  public:
   // Opens or creates the ledger in `directory`. `store` is checked against the files.
   static Result<std::unique_ptr<Ledger>> Open(const std::string& directory, const Uuid& store,
-                                              Clock& clock, FileSystem& files);
-  // For fsck: opens what is there and changes nothing.
+                                              Clock& clock, FileSystem& files,
+                                              uint64_t file_bytes = kLedgerFileBytes);
+  // For fsck and copies: opens what is there and changes nothing. `store`, unless null, is checked.
   static Result<std::unique_ptr<Ledger>> OpenReadOnly(const std::string& directory,
-                                                      FileSystem& files);
+                                                      FileSystem& files,
+                                                      const Uuid* store = nullptr);
   ~Ledger();
 
   // Appends a group, all or nothing; the records come back with number and time. They count (and
@@ -42,14 +45,22 @@ class Ledger {
   Result<std::vector<index::NumberedRecord>> Append(const std::vector<index::Record>& records);
   Status Sync();
 
-  uint64_t size() const;        // Records that are synced.
-  uint64_t bytes() const;       // On disk.
-  uint64_t torn_bytes() const;  // What Open cut off, or found when read-only.
+  uint64_t size() const;                  // Records that are synced.
+  uint64_t bytes() const;                 // On disk.
+  uint64_t torn_bytes() const;            // What Open cut off, or found when read-only.
+  std::vector<LedgerFile> Files() const;  // As far as they are synced, oldest first.
 
   // Visits records from `first` on, in order, as far as they are synced; `visit` returns false to
   // stop. Passes over kinds of a later version, and over lost records: how many is returned.
   Result<uint64_t> Read(uint64_t first,
                         const std::function<bool(const index::NumberedRecord&)>& visit) const;
+
+  // The same with the records as they stand, later kinds too. A payload stands until `visit` returns.
+  Result<uint64_t> ReadRaw(uint64_t first,
+                           const std::function<bool(const LedgerRecord&)>& visit) const;
+  // The leaf hashes of [first, end), which ends at size() or before, 32 bytes each: the one that is
+  // kept, else that of the record, else zeros: the record is lost, and its leaf too.
+  Result<Bytes> Leaves(uint64_t first, uint64_t end) const;
 
   // Reads every synced record, and compares each with its leaf hash: kCorrupt names the first that
   // is lost or another than it was. For fsck.

@@ -43,7 +43,7 @@ struct LedgerRecord {
   index::RecordKind kind{};
   uint8_t version = 1;
   uint16_t flags = 0;
-  uint32_t unsynced = 0;
+  uint32_t unsynced = 0;  // So many records before it were not synced yet when it was written.
   uint64_t number = 0;
   TimeUs time_us = 0;
   std::array<uint8_t, 16> salt{};

@@ -8,16 +8,9 @@
 namespace lookback::storage {
 namespace {
 
-constexpr std::string_view kLeavesFile = "leaves";
-constexpr size_t kLeafBytes = 32;
-static_assert(sizeof(Sha256Digest) == kLeafBytes);
+static_assert(kLeafBytes == 32);
 // More than the records of a ledger file; what leaves claim beyond is not believed.
 constexpr uint64_t kMaxStanding = uint64_t{1} << 20;
-
-// Whether that is no leaf yet, or one that a power cut took.
-bool IsAbsent(ByteSpan leaf) {
-  return std::all_of(leaf.begin(), leaf.end(), [](uint8_t byte) { return byte == 0; });
-}
 
 bool IsLeafOf(ByteSpan leaf, const LedgerRecord& record) {
   const Sha256Digest expected = LeafHash(record);
@@ -25,6 +18,23 @@ bool IsLeafOf(ByteSpan leaf, const LedgerRecord& record) {
 }
 
 }  // namespace
+
+bool IsAbsentLeaf(ByteSpan leaf) {
+  return std::all_of(leaf.begin(), leaf.end(), [](uint8_t byte) { return byte == 0; });
+}
+
+Result<Bytes> LedgerLeaves::Read(const std::string& directory, uint64_t first, uint64_t end,
+                                 FileSystem& files) {
+  Bytes leaves(static_cast<size_t>((end - first) * kLeafBytes));
+  const auto file = files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead);
+  if (!file && file.code() == Code::kNotFound) return leaves;
+  if (!file) return Pass(file.error());
+  LB_TRY_ASSIGN(read, (*file)->ReadAt(first * kLeafBytes, leaves));
+  // A leaf of which only a part was written is none.
+  const size_t whole = read - read % kLeafBytes;
+  std::fill(leaves.begin() + static_cast<ptrdiff_t>(whole), leaves.end(), uint8_t{0});
+  return leaves;
+}
 
 Result<uint64_t> LedgerLeaves::Count(const std::string& directory, FileSystem& files) {
   const auto file = files.Open(JoinPath(directory, kLeavesFile), OpenMode::kRead);
@@ -43,7 +53,7 @@ Result<uint64_t> LedgerLeaves::Standing(const std::string& directory, uint64_t f
   LB_TRY_ASSIGN(read, file->ReadAt(first * kLeafBytes, leaves));
   uint64_t standing = 0;
   for (; (standing + 1) * kLeafBytes <= read; ++standing) {
-    if (IsAbsent(ByteSpan(leaves).subspan(standing * kLeafBytes, kLeafBytes))) break;
+    if (IsAbsentLeaf(ByteSpan(leaves).subspan(standing * kLeafBytes, kLeafBytes))) break;
   }
   return standing;
 }
@@ -90,7 +100,7 @@ Status LedgerLeaves::Repair(const LedgerFile& ledger, uint64_t from, FileSystem&
     if (!more || record.number >= ledger.end_number) break;
     const std::span<uint8_t> leaf = std::span(kept).subspan(
         static_cast<size_t>(record.number - first) * kLeafBytes, kLeafBytes);
-    if (IsAbsent(leaf)) {
+    if (IsAbsentLeaf(leaf)) {
       const Sha256Digest made = LeafHash(record);
       std::copy(made.begin(), made.end(), leaf.begin());
       mended = true;
@@ -146,7 +156,7 @@ Status LedgerLeaves::Verify(const std::string& directory, const std::vector<Ledg
       const size_t at = static_cast<size_t>(number - file.first_number) * kLeafBytes;
       if (at + kLeafBytes > read) continue;  // Not written yet, beside a running store.
       const ByteSpan leaf = ByteSpan(leaves).subspan(at, kLeafBytes);
-      if (IsAbsent(leaf) || IsLeafOf(leaf, record)) continue;
+      if (IsAbsentLeaf(leaf) || IsLeafOf(leaf, record)) continue;
       return Fail(Code::kCorrupt, "ledger file " + file.path + " has as record " +
                                       std::to_string(number) +
                                       " another than the one whose leaf hash was kept");

@@ -11,12 +11,19 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
 #include "storage/ledger_file.h"
 
 namespace lookback::storage {
+
+inline constexpr std::string_view kLeavesFile = "leaves";
+inline constexpr size_t kLeafBytes = sizeof(Sha256Digest);
+
+// Whether that is no leaf yet, or one that a power cut took.
+bool IsAbsentLeaf(ByteSpan leaf);
 
 class LedgerLeaves {
  public:
@@ -27,6 +34,9 @@ class LedgerLeaves {
 
   // How many whole leaves the file has; 0 when there is none.
   static Result<uint64_t> Count(const std::string& directory, FileSystem& files);
+  // Those of [first, end) as they stand; zeros for those that do not.
+  static Result<Bytes> Read(const std::string& directory, uint64_t first, uint64_t end,
+                            FileSystem& files);
   // How many leaves stand without a break in [first, end): so many records were synced there.
   static Result<uint64_t> Standing(const std::string& directory, uint64_t first, uint64_t end,
                                    FileSystem& files);

@@ -71,14 +71,27 @@ LiveSegment::LiveSegment(index::Seal row)
 
 void LiveSegment::Add(SegmentFragment fragment, uint64_t file_bytes) {
   const std::lock_guard lock(mutex_);
+  if (fragment.info.number >= cut_at_) return;
   end_us_ = fragment.info.end_us;
   index_.fragments.push_back(std::move(fragment));
   index_.file_bytes = file_bytes;
   snapshot_.reset();
 }
 
+void LiveSegment::CutAt(uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  cut_at_ = number;
+  closed_ = false;
+  auto& fragments = index_.fragments;
+  while (!fragments.empty() && fragments.back().info.number >= number) fragments.pop_back();
+  end_us_ = fragments.empty() ? key_.start_us : fragments.back().info.end_us;
+  if (fragments.empty()) durable_end_us_ = end_us_;  // Nothing of it is waited for.
+  snapshot_.reset();
+}
+
 void LiveSegment::Close(index::Seal row) {
   const std::lock_guard lock(mutex_);
+  if (cut_at_ != std::numeric_limits<uint32_t>::max()) return;
   end_us_ = row.end_us;
   row_ = std::move(row);
   closed_ = true;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <mutex>
 
@@ -27,6 +28,8 @@ class LiveSegment {
   const index::SegmentKey& key() const { return key_; }
 
   void Add(SegmentFragment fragment, uint64_t file_bytes);
+  // Its fragments from `number` on, those to come too, are written elsewhere.
+  void CutAt(uint32_t number);
   // It has its LKEN: `row` is what goes on record.
   void Close(index::Seal row);
   // The row is on the ledger; the index is read from the file from now on.
@@ -52,6 +55,7 @@ class LiveSegment {
   SegmentIndex index_;
   TimeUs end_us_;
   TimeUs durable_end_us_ = 0;
+  uint32_t cut_at_ = std::numeric_limits<uint32_t>::max();
   bool closed_ = false;
   bool recorded_ = false;
   index::Seal row_;  // Once closed.

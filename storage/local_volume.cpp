@@ -160,7 +160,11 @@ Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) 
 
 Result<std::unique_ptr<File>> LocalVolume::Open(const index::SegmentKey& key) {
   LB_TRY(CheckPresent());
-  return files_.Open(PathOf(SegmentPath(key)), OpenMode::kRead);
+  auto file = files_.Open(PathOf(SegmentPath(key)), OpenMode::kRead);
+  if (file || file.code() != Code::kNotFound) return file;
+  // Of a disk that is not mounted any more no file is gone.
+  if (const Status ours = CheckIdentity(); !ours) return Fail(Code::kUnavailable, ours.message());
+  return file;
 }
 
 Result<std::unique_ptr<File>> LocalVolume::OpenToRepair(const index::SegmentKey& key) {
@@ -255,6 +259,21 @@ Result<Space> LocalVolume::FreeSpace() {
   return files_.FreeSpace(root_);
 }
 
+Result<std::string> LocalVolume::LedgerDirectory() {
+  LB_TRY(CheckIdentity());
+  std::string directory = LedgerCopyPath(root_);
+  if (!Exists(files_, directory)) {
+    LB_TRY(files_.MakeDirectories(directory));
+    ledger_directory_synced_ = false;
+  }
+  if (!ledger_directory_synced_) {
+    LB_TRY(files_.SyncDirectory(Parent(directory)));
+    LB_TRY(files_.SyncDirectory(root_));
+    ledger_directory_synced_ = true;
+  }
+  return directory;
+}
+
 Result<std::vector<std::string>> LocalVolume::Folders(
     const std::string& path, const std::function<bool(const std::string&)>& accept,
     std::vector<Found>& strays) const {
@@ -280,7 +299,10 @@ Result<std::vector<Volume::Day>> LocalVolume::ListDays(std::vector<Found>& stray
   const auto is_stream = [](const std::string& name) { return ParseStream(name).has_value(); };
   LB_TRY_ASSIGN(cameras, Folders(top, is_camera, strays));
   for (const std::string& camera : cameras) {
-    LB_TRY_ASSIGN(streams, Folders(JoinPath(top, camera), is_stream, strays));
+    // A camera may have that name too: its streams stand beside the copy's files, which are no strays.
+    std::vector<Found> of_copy;
+    LB_TRY_ASSIGN(streams, Folders(JoinPath(top, camera), is_stream,
+                                   camera == kLedgerCopyFolder ? of_copy : strays));
     for (const std::string& stream : streams) {
       const StreamId id{*CameraId::Parse(camera), *ParseStream(stream)};
       LB_TRY_ASSIGN(names, Folders(JoinPath(top, id.text()), IsDay, strays));

@@ -42,6 +42,7 @@ class LocalVolume : public Volume {
   Status Sync() override;
   Status Probe() override;
   Result<Space> FreeSpace() override;
+  Result<std::string> LedgerDirectory() override;
 
   Result<std::vector<Day>> Days() override;
   Result<std::vector<Found>> FilesOf(const Day& day) override;
@@ -70,6 +71,7 @@ class LocalVolume : public Volume {
   const std::unique_ptr<File> own_mount_;
   FileSystem& files_;
   std::atomic<VolumeState> state_{VolumeState::kOnline};
+  std::atomic<bool> ledger_directory_synced_{false};  // Its name, and that of the one above.
 
   std::mutex sync_mutex_;  // Held through a Sync().
   mutable std::mutex mutex_;

@@ -1,5 +1,6 @@
-#include <fmt/format.h>
+#include "storage/purger.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -10,6 +11,7 @@
 #include "base/log.h"
 #include "base/worker_pool.h"
 #include "storage/retention.h"
+#include "storage/retention_rows.h"
 
 namespace lookback::storage {
 namespace {
@@ -17,11 +19,20 @@ namespace {
 constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
 
 std::vector<index::Policy> WithChange(std::vector<index::Policy> policies,
-                                      const index::Policy* change) {
-  if (!change) return policies;
-  std::erase_if(policies, [&](const index::Policy& p) { return p.scope == change->scope; });
-  policies.push_back(*change);
+                                      const RetentionChange& change) {
+  for (const index::Policy& changed : change.policies) {
+    std::erase_if(policies, [&](const index::Policy& p) { return p.scope == changed.scope; });
+    policies.push_back(changed);
+  }
   return policies;
+}
+
+std::map<CameraId, std::string> Groups(const std::vector<index::Camera>& cameras,
+                                       const RetentionChange& change) {
+  std::map<CameraId, std::string> groups;
+  for (const index::Camera& camera : cameras) groups[camera.id] = camera.group;
+  for (const index::Camera& camera : change.cameras) groups[camera.id] = camera.group;
+  return groups;
 }
 
 TimeUs NewestRecordBefore(Store& store) {
@@ -55,33 +66,47 @@ class PurgerThread : public Purger {
 
   Result<RetentionPlan> RunOnce() override {
     const std::lock_guard lock(round_);
-    LB_TRY_ASSIGN(plan, PlanAll(nullptr));
+    LB_TRY_ASSIGN(plan, Plan({}, Budget::kDaily));
     std::map<Uuid, bool> takes;  // Volumes on which something can be removed.
     for (const Victim& victim : plan.victims) {
-      const auto [volume, first] = takes.try_emplace(victim.segment.volume, true);
-      if (first) volume->second = CanRemove(victim.segment.volume);
-      if (!volume->second) continue;
-      const Status deleted = store_.DeleteSegment(victim.segment, victim.policy, victim.reason);
-      if (!deleted) {
-        LogWarning("retention", deleted.message());
-        // One that is held, or gone already, says nothing of the others.
-        volume->second = deleted.code() == Code::kDenied || deleted.code() == Code::kNotFound;
-        continue;
-      }
-      if (!victim.reason.starts_with(kPressureReason))
-        spent_.emplace_back(clock_.MonotonicUs(), victim.segment.bytes);
+      LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
+      if (!segment) continue;  // Gone since.
+      const auto [volume, first] = takes.try_emplace(segment->volume, true);
+      if (first) volume->second = CanRemove(segment->volume);
+      if (volume->second && Delete(plan, victim, *segment, volume->second)) continue;
+      if (victim.cause != DeleteCause::kCeiling) continue;
+      const uint32_t max_days = plan.streams[victim.stream].policy.max_days;
+      plan.overdue_us =
+          std::max(plan.overdue_us, clock_.NowUs() - victim.row.end_us - max_days * kUsPerDay);
     }
     Report(plan);
     return plan;
   }
 
-  Result<RetentionPlan> Preview(const index::Policy* change) override {
+  Result<RetentionPlan> Preview(const RetentionChange& change) override {
     const std::lock_guard lock(round_);
-    return PlanAll(change);
+    return Plan(change, Budget::kNone);
   }
 
  private:
-  static constexpr std::string_view kPressureReason = "disk pressure";
+  enum class Budget { kDaily, kNone };
+
+  // False when it ought to have gone and did not; `goes_on` becomes false when the volume is to be left alone.
+  bool Delete(const RetentionPlan& plan, const Victim& victim, const index::Seal& segment,
+              bool& goes_on) {
+    const Status deleted =
+        store_.DeleteSegment(segment, plan.PolicyOf(victim), plan.ReasonOf(victim));
+    if (!deleted) {
+      LogWarning("retention", deleted.message());
+      // One that is held, or gone already, says nothing of the others.
+      goes_on = deleted.code() == Code::kDenied || deleted.code() == Code::kNotFound;
+      return goes_on;
+    }
+    if (victim.cause != DeleteCause::kPressure) {
+      spent_.emplace_back(clock_.MonotonicUs(), segment.bytes);
+    }
+    return true;
+  }
 
   void Work() {
     NameThisThread("purger");
@@ -124,96 +149,70 @@ class PurgerThread : public Purger {
     last_frozen_ = plan.frozen ? plan.sentence : "";
   }
 
-  // One plan a volume, since space on one is no help to another.
-  Result<RetentionPlan> PlanAll(const index::Policy* change) {
-    RetentionInput common;
+  Result<RetentionPlan> Plan(const RetentionChange& change, Budget budget) {
+    RetentionInput input;
     LB_TRY_ASSIGN(policies, store_.catalog().Policies());
     LB_TRY_ASSIGN(markers, store_.catalog().Markers(CameraId(), kAllTime));
     LB_TRY_ASSIGN(confirmed, store_.catalog().PoliciesConfirmed());
-    common.policies = WithChange(std::move(policies), change);
-    common.holds = std::move(markers);
-    std::erase_if(common.holds, [](const index::Marker& marker) { return !marker.hold; });
-    common.now_us = clock_.NowUs();
-    common.confirmed = confirmed;
-    common.clock_trusted = judge_.Trusted();
-    RetentionPlan all;
+    LB_TRY_ASSIGN(totals, store_.catalog().Totals());
+    LB_TRY_ASSIGN(cameras, store_.catalog().Cameras());
+    const auto groups = Groups(cameras, change);
+    input.policies = WithChange(std::move(policies), change);
+    input.holds = std::move(markers);
+    std::erase_if(input.holds, [](const index::Marker& marker) { return !marker.hold; });
+    input.now_us = clock_.NowUs();
+    input.confirmed = confirmed;
+    input.clock_trusted = judge_.Trusted();
+
+    std::vector<StreamId> streams;
+    for (const index::StreamTotals& stream : totals) {
+      const auto group = groups.find(stream.stream.camera);
+      input.streams.push_back(
+          {stream.stream, stream.bytes, group == groups.end() ? "" : group->second});
+      streams.push_back(stream.stream);
+    }
+    std::vector<Volume*> online;
+    std::vector<Uuid> ids;
     for (Volume* volume : store_.volumes()) {
       if (volume->state() != VolumeState::kOnline) continue;
-      RetentionInput input = common;
-      LB_TRY(Fill(input, *volume));
-      Merge(all, PlanRetention(input));
+      online.push_back(volume);
+      ids.push_back(volume->id());
     }
-    return all;
+    const CatalogRows rows(store_.catalog(), std::move(streams), std::move(ids));
+    LB_TRY(AddVolumes(input, online, rows, budget));
+    RetentionPlan plan = PlanRetention(input, rows);
+    LB_TRY(rows.status());
+    return plan;
   }
 
-  static void Merge(RetentionPlan& all, RetentionPlan one) {
-    all.victims.insert(all.victims.end(), one.victims.begin(), one.victims.end());
-    all.bytes += one.bytes;
-    all.below_floor |= one.below_floor;
-    const bool graver = one.must_stop > all.must_stop || one.frozen > all.frozen;
-    all.frozen |= one.frozen;
-    all.must_stop |= one.must_stop;
-    if (graver || all.sentence.empty() || !one.victims.empty()) all.sentence = one.sentence;
-  }
-
-  Status Fill(RetentionInput& input, Volume& volume) {
-    LB_TRY_ASSIGN(space, volume.FreeSpace());
-    LB_TRY_ASSIGN(totals, store_.catalog().Totals());
-    LB_TRY_ASSIGN(hour_bytes, IngestOfLastHour(totals, volume.id()));
-    const auto share = [&](double part) {
-      return static_cast<uint64_t>(static_cast<double>(space.total_bytes) * part);
-    };
-    input.free_bytes = space.free_bytes;
-    input.pressure_bytes =
-        std::max(hour_bytes * (kPressureIngestUs / kUsPerHour), share(kPressureShare));
-    input.relief_bytes = input.pressure_bytes + hour_bytes * (kReliefIngestUs / kUsPerHour);
-    input.stop_bytes = share(kStopShare);
-    input.expiry_budget_bytes = ExpiryBudget(hour_bytes);
-    for (const index::StreamTotals& stream : totals) {
-      LB_TRY(AddOldest(input, stream.stream, volume.id()));
-    }
-    return Ok();
-  }
-
-  // A stream's oldest segments: all that are past their ceiling, and as many bytes more as the disk
-  // needs. No plan can want others, so a round does not read the whole catalog.
-  Status AddOldest(RetentionInput& input, const StreamId& stream, const Uuid& volume) {
-    const index::Policy policy = PolicyFor(input.policies, stream.camera);
-    const TimeUs ceiling_us =
-        policy.max_days > 0 ? input.now_us - policy.max_days * kUsPerDay : kTimeMinUs;
-    const uint64_t needed =
-        input.free_bytes < input.pressure_bytes ? input.relief_bytes - input.free_bytes : 0;
-    uint64_t unheld = 0;
-    return store_.catalog().VisitSegments(stream, kAllTime, [&](const index::Seal& segment) {
-      if (segment.end_us > ceiling_us && unheld >= needed) return false;
-      if (segment.volume != volume) return true;
-      const auto held = store_.catalog().IsHeld(stream.camera, segment.range(), input.now_us);
-      if (held && !*held) unheld += segment.bytes;
-      input.segments.push_back(segment);
-      return true;
-    });
-  }
-
-  Result<uint64_t> IngestOfLastHour(const std::vector<index::StreamTotals>& totals,
-                                    const Uuid& volume) {
-    uint64_t bytes = 0;
-    const TimeUs now_us = clock_.NowUs();
-    for (const index::StreamTotals& stream : totals) {
-      LB_TRY(store_.catalog().VisitSegments(stream.stream, {now_us - kUsPerHour, now_us},
+  Status AddVolumes(RetentionInput& input, const std::vector<Volume*>& online,
+                    const CatalogRows& rows, Budget budget) {
+    std::vector<uint64_t> hour_bytes(online.size());
+    uint64_t all_hour_bytes = 0;
+    for (const RetentionStream& stream : input.streams) {
+      LB_TRY(store_.catalog().VisitSegments(stream.id, {input.now_us - kUsPerHour, input.now_us},
                                             [&](const index::Seal& segment) {
-                                              if (segment.volume == volume) bytes += segment.bytes;
+                                              const RetentionRow row = rows.RowOf(segment);
+                                              if (row.volume != kNoVolume)
+                                                hour_bytes[row.volume] += row.bytes;
+                                              all_hour_bytes += row.bytes;
                                               return true;
                                             }));
     }
-    return bytes;
+    for (size_t i = 0; i < online.size(); ++i) {
+      LB_TRY_ASSIGN(space, online[i]->FreeSpace());
+      input.volumes.push_back(VolumeLimits(online[i]->root(), space, hour_bytes[i]));
+    }
+    input.budget_bytes = budget == Budget::kDaily ? BudgetLeft(all_hour_bytes) : UINT64_MAX;
+    return Ok();
   }
 
-  uint64_t ExpiryBudget(uint64_t hour_bytes) {
+  uint64_t BudgetLeft(uint64_t hour_bytes) {
     const int64_t day_ago_us = clock_.MonotonicUs() - kUsPerDay;
     while (!spent_.empty() && spent_.front().first < day_ago_us) spent_.pop_front();
     uint64_t spent = 0;
     for (const auto& [when_us, bytes] : spent_) spent += bytes;
-    const uint64_t budget = std::max(hour_bytes * 24 * kExpiryBudgetDays, kExpiryBudgetMinBytes);
+    const uint64_t budget = std::max(hour_bytes * 24 * kBudgetDays, kBudgetMinBytes);
     return budget > spent ? budget - spent : 0;
   }
 
@@ -222,7 +221,7 @@ class PurgerThread : public Purger {
   ClockJudge judge_;
   const OnRound on_round_;
   std::mutex round_;                                // One round or preview at a time.
-  std::deque<std::pair<int64_t, uint64_t>> spent_;  // What expiry took: monotonic time, bytes.
+  std::deque<std::pair<int64_t, uint64_t>> spent_;  // What the budget gave: monotonic time, bytes.
   std::string last_frozen_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -231,6 +230,20 @@ class PurgerThread : public Purger {
 };
 
 }  // namespace
+
+RetentionVolume VolumeLimits(std::string root, Space space, uint64_t hour_bytes) {
+  const auto share = [&](double part) {
+    return static_cast<uint64_t>(static_cast<double>(space.total_bytes) * part);
+  };
+  RetentionVolume volume;
+  volume.root = std::move(root);
+  volume.free_bytes = space.free_bytes;
+  volume.pressure_bytes =
+      std::max(hour_bytes * (kPressureIngestUs / kUsPerHour), share(kPressureShare));
+  volume.relief_bytes = volume.pressure_bytes + hour_bytes * (kReliefIngestUs / kUsPerHour);
+  volume.stop_bytes = share(kStopShare);
+  return volume;
+}
 
 std::unique_ptr<Purger> Purger::Start(Store& store, Clock& clock, OnRound on_round) {
   return std::make_unique<PurgerThread>(store, clock, std::move(on_round));

@@ -45,4 +45,7 @@ class Recovery {
   virtual RecoveryReport report() const = 0;
 };
 
+// The epoch of the newest footage that there is, by the catalog and by the newest file names.
+uint32_t NewestEpoch(const index::Catalog& catalog, const std::vector<Volume*>& volumes);
+
 }  // namespace lookback::storage

@@ -121,7 +121,7 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
 }
 
 Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const Uuid& store,
-                               Volume& to, uint32_t sequence) {
+                               Volume& to, uint32_t sequence, uint32_t before) {
   LB_TRY_ASSIGN(old_file, from.Open(key));
   auto scan = ScanSegment(*old_file);
   if (!scan && scan.code() != Code::kCorrupt) return Pass(scan.error());
@@ -134,6 +134,12 @@ Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const
 
   SegmentIndex index = std::move(scan->index);
   const uint64_t old_head_bytes = index.fragments.front().offset;
+  uint64_t good_bytes = scan->good_bytes;
+  while (!index.fragments.empty() && index.fragments.back().info.number >= before) {
+    good_bytes = index.fragments.back().offset;
+    index.fragments.pop_back();
+  }
+  if (index.fragments.empty()) return MoveAway(from, key, "it was written again elsewhere");
   index.header.volume = to.id();
   index.header.sequence = sequence;
   index.closed = true;
@@ -146,7 +152,7 @@ Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const
     LB_TRY(copier.Append(index.init));
     LB_TRY(copier.Append(EncodeSegmentHeader(index.header)));
     const uint64_t head_bytes = copier.bytes();
-    LB_TRY(copier.AppendFrom(*old_file, old_head_bytes, scan->good_bytes));
+    LB_TRY(copier.AppendFrom(*old_file, old_head_bytes, good_bytes));
     for (SegmentFragment& fragment : index.fragments) {
       fragment.offset = fragment.offset - old_head_bytes + head_bytes;
     }

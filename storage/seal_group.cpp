@@ -9,10 +9,23 @@
 
 namespace lookback::storage {
 
-void SealGroup::Begin(std::shared_ptr<StreamState> stream, std::shared_ptr<LiveSegment> segment) {
+void SealGroup::Begin(std::shared_ptr<RunCommon> run, std::shared_ptr<LiveSegment> segment) {
   const std::lock_guard lock(mutex_);
-  entries_.push_back(
-      {std::move(stream), std::move(segment), Stage::kGrowing, Error(), /*tries=*/0});
+  Entry entry;
+  entry.run = std::move(run);
+  entry.segment = std::move(segment);
+  entries_.push_back(std::move(entry));
+}
+
+void SealGroup::Keep(const std::shared_ptr<LiveSegment>& segment,
+                     std::shared_ptr<const media::Fragment> fragment) {
+  const std::lock_guard lock(mutex_);
+  auto& unsynced = Find(segment)->unsynced;
+  if (fragment) {
+    unsynced.push_back(std::move(fragment));
+  } else {
+    unsynced.clear();
+  }
 }
 
 SealGroup::Entry* SealGroup::Find(const std::shared_ptr<LiveSegment>& segment) {
@@ -49,10 +62,38 @@ void SealGroup::DoubtEverything(const Error& why) {
   }
 }
 
+// A full disk harms what was not written; a failed write or sync may have lost what was.
+bool SealGroup::InDoubt(const Entry& entry) {
+  if (entry.segment->doubtful()) return true;
+  return entry.stage == Stage::kSuspect && CauseOf(entry.why) != index::GapCause::kDiskFull;
+}
+
+std::vector<SealGroup::Unsynced> SealGroup::TakeUnsynced() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Unsynced> taken;
+  for (Entry& entry : entries_) {
+    if (entry.unsynced.empty() || !InDoubt(entry)) continue;
+    const uint32_t first = entry.unsynced.front()->info.number;
+    entry.taken_from = std::min(entry.taken_from, first);
+    entry.segment->CutAt(entry.taken_from);
+    taken.push_back({entry.run, {entry.unsynced.begin(), entry.unsynced.end()}});
+    entry.unsynced.clear();
+  }
+  return taken;
+}
+
+void SealGroup::GiveUp(const Error& why) {
+  DoubtEverything(why);
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : entries_) entry.stage = Stage::kSuspect;
+}
+
 Status SealGroup::Sync() {
   const std::lock_guard group(group_mutex_);
   struct Written {
-    Entry entry;
+    std::shared_ptr<RunCommon> run;
+    std::shared_ptr<LiveSegment> segment;
+    bool closed;
     TimeUs end_us;
   };
   std::vector<Written> written;
@@ -61,7 +102,8 @@ Status SealGroup::Sync() {
     for (const Entry& entry : entries_) {
       if (entry.stage == Stage::kSuspect || entry.segment->doubtful()) continue;
       const TimeUs end_us = entry.segment->end_us();
-      if (end_us != entry.segment->key().start_us) written.push_back({entry, end_us});
+      if (end_us == entry.segment->key().start_us) continue;
+      written.push_back({entry.run, entry.segment, entry.stage == Stage::kClosed, end_us});
     }
   }
   const Status synced = volume_.Sync();
@@ -69,17 +111,21 @@ Status SealGroup::Sync() {
     DoubtEverything(synced.error());
     return synced;
   }
-  for (const Written& w : written) w.entry.segment->SetDurable(w.end_us);
   {
     const std::lock_guard lock(mutex_);
+    // Given up on while the sync did not come back: they are written elsewhere.
+    std::erase_if(written, [](const Written& w) { return w.segment->doubtful(); });
     for (const Written& w : written) {
-      if (w.entry.stage == Stage::kClosed) {
-        entries_.erase(entries_.begin() + (Find(w.entry.segment) - entries_.data()));
+      w.segment->SetDurable(w.end_us);
+      Entry* const entry = Find(w.segment);
+      while (!entry->unsynced.empty() && entry->unsynced.front()->info.end_us <= w.end_us) {
+        entry->unsynced.pop_front();
       }
+      if (w.closed) entries_.erase(entries_.begin() + (entry - entries_.data()));
     }
   }
   for (const Written& w : written) {
-    if (w.entry.stage == Stage::kClosed) records_.AddSeal(w.entry.stream, w.entry.segment);
+    if (w.closed) records_.AddSeal(w.run->stream, w.segment);
   }
   records_.Flush();
   return Ok();
@@ -108,15 +154,13 @@ void SealGroup::RepairSome(bool all) {
   records_.Flush();
 }
 
-// A full disk harms what was not written; a failed write or sync may have lost what was.
 Result<Repaired> SealGroup::RepairOrRescue(const Entry& entry) {
   const index::SegmentKey& key = entry.segment->key();
-  if (CauseOf(entry.why) == index::GapCause::kDiskFull && !entry.segment->doubtful()) {
-    return RepairSegment(volume_, key, store_);
-  }
+  if (!InDoubt(entry)) return RepairSegment(volume_, key, store_);
   Volume* const to = rescue_();
   if (!to) return Fail(Code::kUnavailable, "no volume takes a copy of " + SegmentPath(key));
-  return RescueSegment(volume_, key, store_, *to, entry.stream->NextSequence());
+  return RescueSegment(volume_, key, store_, *to, entry.run->stream->NextSequence(),
+                       entry.taken_from);
 }
 
 bool SealGroup::Repair(Entry& entry) {
@@ -125,26 +169,26 @@ bool SealGroup::Repair(Entry& entry) {
   const auto gap = [&](TimeUs from) {
     const TimeRange lost{from, whole.end_us};
     if (lost.empty()) return;
-    records_.AddGap(entry.stream, {key.stream, lost, CauseOf(entry.why), entry.why.message});
+    records_.AddGap(entry.run->stream, {key.stream, lost, CauseOf(entry.why), entry.why.message});
   };
   auto repaired = RepairOrRescue(entry);
   if (!repaired) {
     const bool later = repaired.code() == Code::kDiskFull || repaired.code() == Code::kUnavailable;
     if (later || ++entry.tries < kMaxRepairTries) return false;
     LogError("volume", SegmentPath(key) + " is left to the next start: " + repaired.message());
-    entry.stream->DropSegment(entry.segment);
+    entry.run->stream->DropSegment(entry.segment);
     return true;
   }
   if (!repaired->note.empty()) LogWarning("volume", repaired->note);
   if (repaired->outcome == Repaired::Outcome::kNothingGood) {
-    entry.stream->DropSegment(entry.segment);
+    entry.run->stream->DropSegment(entry.segment);
     gap(whole.start_us);
     return true;
   }
   gap(repaired->seal.end_us);
   const auto sealed = std::make_shared<LiveSegment>(std::move(repaired->seal));
-  entry.stream->ReplaceSegment(entry.segment, sealed);
-  records_.AddSeal(entry.stream, sealed);
+  entry.run->stream->ReplaceSegment(entry.segment, sealed);
+  records_.AddSeal(entry.run->stream, sealed);
   return true;
 }
 

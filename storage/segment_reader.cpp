@@ -13,6 +13,7 @@ using media::MakeFourCc;
 constexpr size_t kHeadGuessBytes = 4 << 10;
 constexpr size_t kTailGuessBytes = 64 << 10;
 constexpr size_t kReadBytes = 1 << 20;  // Of one read while scanning.
+constexpr size_t kSliceBytes = 128 << 10;
 constexpr size_t kBoxHeadBytes = 8;
 constexpr size_t kUuidHeadBytes = 24;
 constexpr size_t kMaxHeaderBytes = 512;  // LKSG has at most 184.
@@ -227,7 +228,7 @@ Result<bool> ScanNext(Scan& scan) {
 
 }  // namespace
 
-Result<SegmentIndex> ReadClosedSegment(const File& file) {
+Result<SegmentTail> ReadSegmentTail(const File& file) {
   LB_TRY_ASSIGN(size, file.Size());
   Bytes tail(std::min<uint64_t>(size, kTailGuessBytes));
   LB_TRY_ASSIGN(got, file.ReadAt(size - tail.size(), tail));
@@ -241,21 +242,64 @@ Result<SegmentIndex> ReadClosedSegment(const File& file) {
   const uint64_t end_offset = size - length;
   auto end = ParseSegmentEnd(ByteSpan(tail).last(length));
   if (!end) return Pass(end.error(), "at byte " + std::to_string(end_offset));
+  return SegmentTail{std::move(*end), end_offset, size};
+}
 
+Result<SegmentIndex> ReadClosedSegment(const File& file) {
+  LB_TRY_ASSIGN(tail, ReadSegmentTail(file));
+  SegmentEnd& end = tail.end;
   SegmentIndex index;
   LB_TRY_ASSIGN(head_bytes, ReadHeadAt(file, index));
   uint64_t expected = head_bytes;
-  if (!end->fragments.empty()) {
-    if (end->fragments[0].offset != head_bytes) return Corrupt(end_offset, "LKEN of another file");
-    const SegmentFragment& last = end->fragments.back();
+  if (!end.fragments.empty()) {
+    if (end.fragments[0].offset != head_bytes) return Corrupt(tail.offset, "LKEN of another file");
+    const SegmentFragment& last = end.fragments.back();
     expected = last.offset + last.info.length + kFragmentTrailerBytes;
   }
-  if (expected != end_offset) return Corrupt(end_offset, "LKEN does not follow its last fragment");
-  index.fragments = std::move(end->fragments);
+  if (expected != tail.offset) {
+    return Corrupt(tail.offset, "LKEN does not follow its last fragment");
+  }
+  index.fragments = std::move(end.fragments);
   index.closed = true;
-  index.recovered = end->recovered;
-  index.file_bytes = size;
+  index.recovered = end.recovered;
+  index.file_bytes = tail.file_bytes;
   return index;
+}
+
+std::string Contradiction(const SegmentIndex& index, const Uuid& store,
+                          const index::SegmentKey& key, TimeUs end_us) {
+  const SegmentHeader& head = index.header;
+  if (head.store != store || head.stream != key.stream || head.epoch != key.epoch ||
+      head.sequence != key.sequence || head.start_us != key.start_us) {
+    return "its head is that of segment " + std::to_string(head.sequence) + " of epoch " +
+           std::to_string(head.epoch) + " of " + head.stream.text() + ", starting at " +
+           FormatTime(head.start_us);
+  }
+  if (index.end_us() == end_us) return "";
+  return "its own index ends at " + FormatTime(index.end_us());
+}
+
+Result<std::string_view> ReadFragment(const File& file, const FragmentPlace& place, Bytes& buffer) {
+  const size_t wanted = place.length + kFragmentTrailerBytes;
+  if (buffer.size() < wanted) buffer.resize(wanted);
+  // In slices, so that each is hashed while it is in the processor's cache.
+  Xxh64Hasher hasher;
+  for (size_t at = 0; at < wanted;) {
+    const std::span<uint8_t> slice(buffer.data() + at, std::min(kSliceBytes, wanted - at));
+    LB_TRY_ASSIGN(count, file.ReadAt(place.offset + at, slice));
+    if (count < slice.size()) return "the file is shorter than its index says";
+    if (at < place.length) hasher.Update(slice.first(std::min(count, place.length - at)));
+    at += count;
+  }
+  const auto trailer =
+      ParseFragmentTrailer(ByteSpan(buffer).subspan(place.length, kFragmentTrailerBytes));
+  if (!trailer) return "the checksum behind it is damaged";
+  if (trailer->run != place.run || trailer->number != place.number ||
+      trailer->length != place.length) {
+    return "another fragment stands there";
+  }
+  if (hasher.Digest() != trailer->digest) return "its checksum does not agree";
+  return "";
 }
 
 Result<ScanResult> ScanSegment(const File& file, const std::function<bool(uint64_t)>& progress) {

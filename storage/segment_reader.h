@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "base/checksum.h"
 #include "base/file_system.h"
@@ -18,6 +19,29 @@ namespace lookback::storage {
 // Reads LKEN from the end and the head from the start: two reads, no samples. kCorrupt when the
 // file has no valid LKEN (open, torn, or rotten there).
 Result<SegmentIndex> ReadClosedSegment(const File& file);
+
+// Only its LKEN, from the end of the file.
+struct SegmentTail {
+  SegmentEnd end;
+  uint64_t offset = 0;  // Where LKEN begins: `end.preceding` covers what is before.
+  uint64_t file_bytes = 0;
+};
+Result<SegmentTail> ReadSegmentTail(const File& file);
+
+// Where what a file says of itself differs from what is on record of it; "" when it does not.
+std::string Contradiction(const SegmentIndex& index, const Uuid& store,
+                          const index::SegmentKey& key, TimeUs end_us);
+
+// Where a fragment should stand in a file.
+struct FragmentPlace {
+  Uuid run;
+  uint32_t number = 0;
+  uint64_t offset = 0;
+  uint32_t length = 0;  // Without its LKFR.
+};
+// Reads the fragment and its LKFR to the start of `buffer`, which grows to hold them, and holds one
+// against the other: what does not agree, "" when all does. kDiskFailed when it cannot be read.
+Result<std::string_view> ReadFragment(const File& file, const FragmentPlace& place, Bytes& buffer);
 
 // What a walk over every byte of a file found.
 struct ScanResult {

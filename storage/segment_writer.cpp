@@ -1,5 +1,7 @@
 #include "storage/segment_writer.h"
 
+#include <algorithm>
+
 namespace lookback::storage {
 namespace {
 
@@ -7,6 +9,8 @@ namespace {
 constexpr uint64_t kEndFrameBytes = 256;
 constexpr uint64_t kEndFragmentBytes = 256;
 constexpr uint64_t kEndSampleBytes = 16;
+// All digests pass over so much before they go on, while it is in the nearest cache.
+constexpr size_t kDigestBytes = 16 << 10;
 
 Bytes Head(const SegmentHeader& header, const Bytes& init) {
   Bytes head = init;
@@ -49,12 +53,25 @@ Status SegmentWriter::Write(std::span<const ByteSpan> parts) {
     done_ = true;
     return written;
   }
-  for (const ByteSpan& part : parts) {
-    xxh_.Update(part);
-    sha_.Update(part);
-    bytes_ += part.size();
-  }
+  for (const ByteSpan& part : parts) bytes_ += part.size();
   return Ok();
+}
+
+void SegmentWriter::Digest(ByteSpan bytes) {
+  xxh_.Update(bytes);
+  sha_.Update(bytes);
+}
+
+uint64_t SegmentWriter::DigestFragment(const media::Fragment& fragment) {
+  Xxh64Hasher own;
+  for (const Bytes& part : fragment.parts) {
+    for (size_t at = 0; at < part.size(); at += kDigestBytes) {
+      const ByteSpan piece = ByteSpan(part).subspan(at, std::min(kDigestBytes, part.size() - at));
+      own.Update(piece);
+      Digest(piece);
+    }
+  }
+  return own.Digest();
 }
 
 Status SegmentWriter::Append(const media::Fragment& fragment) {
@@ -73,14 +90,14 @@ Status SegmentWriter::Append(const media::Fragment& fragment) {
 
   std::vector<ByteSpan> parts;
   parts.reserve(fragment.parts.size() + 2);
-  if (first) parts.emplace_back(head_);
-  Xxh64Hasher digest;
-  for (const Bytes& part : fragment.parts) {
-    parts.emplace_back(part);
-    digest.Update(part);
+  if (first) {
+    parts.emplace_back(head_);
+    Digest(head_);
   }
-  const Bytes trailer = EncodeFragmentTrailer(header_.run, fragment.info, digest.Digest());
+  for (const Bytes& part : fragment.parts) parts.emplace_back(part);
+  const Bytes trailer = EncodeFragmentTrailer(header_.run, fragment.info, DigestFragment(fragment));
   parts.emplace_back(trailer);
+  Digest(trailer);
 
   const uint64_t offset = first ? head_.size() : bytes_;
   const Status written = Write(parts);
@@ -102,6 +119,7 @@ Status SegmentWriter::Close() {
   index.closed = true;
   const Bytes end = EncodeSegmentEnd(index, xxh_.Digest());
   const ByteSpan part(end);
+  Digest(part);
   Status status = Write(std::span(&part, 1));
   if (status) status = file_->Truncate(bytes_);
   done_ = true;

@@ -35,6 +35,8 @@ class SegmentWriter {
 
  private:
   Status Write(std::span<const ByteSpan> parts);
+  void Digest(ByteSpan bytes);
+  uint64_t DigestFragment(const media::Fragment& fragment);
 
   Volume& volume_;
   const SegmentHeader header_;

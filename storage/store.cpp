@@ -9,13 +9,15 @@
 
 #include "base/log.h"
 #include "storage/data_directory.h"
+#include "storage/layout.h"
+#include "storage/ledger_restore.h"
 #include "storage/recovery.h"
+#include "storage/store_catalog.h"
 
 namespace lookback::storage {
 namespace {
 
 constexpr std::string_view kLedgerFolder = "ledger";
-constexpr std::string_view kCatalogFolder = "catalog";
 constexpr std::string_view kDefaultVolumeFolder = "volume";
 
 class StoreImpl : public Store {
@@ -36,6 +38,10 @@ class StoreImpl : public Store {
   const index::Catalog& catalog() const override { return *catalog_; }
   Journal& journal() override { return *journal_; }
   const Ledger& ledger() const override { return *ledger_; }
+  MerkleTree& ledger_tree() override { return tree_; }
+  std::vector<LedgerCopyState> ledger_copies() const override {
+    return copies_ ? copies_->States() : std::vector<LedgerCopyState>();
+  }
   std::vector<Volume*> volumes() override {
     std::vector<Volume*> all;
     for (const auto& volume : volumes_) all.push_back(volume.get());
@@ -43,19 +49,21 @@ class StoreImpl : public Store {
   }
 
   Status PutMarker(index::Marker marker, std::optional<index::Act> act) override;
+  Status AwaitSecondCopy() override;
   Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                        const std::string& reason) override;
   void Close() override;
 
  private:
-  Status CheckAskedVolumes() const;
+  LedgerPlaces Places() const;
+  Result<LedgerRestored> OpenLedger(RecoveryReport& report);
+  Status MendWhatIsReplayed(RecoveryReport& report);
+  void StartCopies();
   Status OpenVolumes();
-  uint32_t NewestEpoch() const;
   Status PassNewestEpoch();
-  Status OpenCatalog(RecoveryReport& report);
-  Status MoveCatalogAside(const std::string& why, RecoveryReport& report);
   Status CommitRebuilt(bool ledger_lost);
   Status CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way);
+  Status CopyAllowsDeletion(const Volume& volume, int64_t wait_us);
   Status Unsettled(const std::string& what) const;
   Result<bool> WhollyDeleted(const index::Marker& marker) const;
 
@@ -66,35 +74,39 @@ class StoreImpl : public Store {
   StoreFile file_;
   std::vector<std::unique_ptr<Volume>> volumes_;
   std::unique_ptr<Ledger> ledger_;
+  MerkleTree tree_{[this](uint64_t first, uint64_t end) { return ledger_->Leaves(first, end); }};
   std::unique_ptr<index::Catalog> catalog_;
   std::unique_ptr<Journal> journal_;
+  std::unique_ptr<LedgerCopies> copies_;  // nullptr: none are kept.
   std::unique_ptr<Archive> archive_;
   std::unique_ptr<Recovery> recovery_;
   // Holds and deletions take turns, from the look at the one to the record of the other.
   std::mutex hold_mutex_;
   // Those that nobody waits for any more, and that may come on record yet.
   std::atomic<int> holds_under_way_{0}, deletes_under_way_{0};
+  // What a volume's copy has to hold before anything is deleted there: every hold is before it.
+  std::atomic<uint64_t> holds_end_{0};
 };
 
 Status StoreImpl::Start() {
-  LB_TRY(CheckAskedVolumes());
+  LB_TRY(CheckAskedVolumes(options_.data, options_.volumes, files_));
   LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
   directory_ = std::move(directory);
   file_ = directory_->file();
   LB_TRY(OpenVolumes());
 
-  LB_TRY_ASSIGN(ledger,
-                Ledger::Open(JoinPath(options_.data, kLedgerFolder), file_.store, clock_, files_));
-  ledger_ = std::move(ledger);
+  RecoveryReport report;
+  LB_TRY_ASSIGN(restored, OpenLedger(report));
   const uint32_t last_marked_epoch = file_.marked_epoch;
   const uint64_t last_mark = file_.ledger_mark;
   file_.marked_epoch = file_.epoch;
   file_.ledger_mark = ledger_->size();
 
-  RecoveryReport report;
-  report.ledger_torn_bytes = ledger_->torn_bytes();
-  bool ledger_lost = ledger_->size() < last_mark;
-  LB_TRY(OpenCatalog(report));
+  bool ledger_lost = ledger_->size() < last_mark || restored.in_doubt;
+  LB_TRY_ASSIGN(catalog, OpenCatalog({options_.data, file_.store, file_.epoch, !restored.replaced},
+                                     *ledger_, files_, report));
+  catalog_ = std::move(catalog);
+  LB_TRY(MendWhatIsReplayed(report));
   LB_TRY_ASSIGN(journal, Journal::Start(*ledger_, *catalog_, options_.commit_wait_us));
   journal_ = std::move(journal);
   if (const uint64_t lost = journal_->lost_records(); lost > 0) {
@@ -129,40 +141,69 @@ Status StoreImpl::Start() {
   archiving.sync_interval_us = options_.sync_interval_us;
   LB_TRY_ASSIGN(archive, Archive::Start(archiving, volumes(), *journal_, *catalog_, clock_));
   archive_ = std::move(archive);
+  StartCopies();
   recovery_->StartRest();
   return Ok();
 }
 
-// The epoch of the newest footage that there is, by the catalog and by the newest file names.
-uint32_t StoreImpl::NewestEpoch() const {
-  uint32_t newest = 0;
-  if (const auto totals = catalog_->Totals()) {
-    for (const index::StreamTotals& total : *totals) {
-      const auto last = catalog_->LastSegment(total.stream);
-      if (last && *last) newest = std::max(newest, (*last)->epoch);
-    }
-  }
+LedgerPlaces StoreImpl::Places() const {
+  LedgerPlaces places;
+  places.ledger = JoinPath(options_.data, kLedgerFolder);
+  places.store = file_.store;
+  places.epoch = file_.epoch;
   for (const auto& volume : volumes_) {
-    if (volume->state() == VolumeState::kOffline) continue;
-    const auto days = volume->Days();
-    if (!days) continue;
-    std::set<StreamId> seen;
-    for (const Volume::Day& day : *days) {
-      if (!seen.insert(day.stream).second) continue;
-      const auto files = volume->FilesOf(day);
-      if (!files) continue;
-      for (const Volume::Found& file : *files) {
-        if (!file.stray) newest = std::max(newest, file.key.epoch);
-      }
-    }
+    if (!options_.copy_ledger || volume->state() == VolumeState::kOffline) continue;
+    places.copies.push_back(LedgerCopyPath(volume->root()));
   }
-  return newest;
+  return places;
+}
+
+Result<LedgerRestored> StoreImpl::OpenLedger(RecoveryReport& report) {
+  const LedgerPlaces places = Places();
+  LedgerRestored restored;
+  if (!places.copies.empty()) {
+    LB_TRY_ASSIGN(done, RestoreLedger(places, files_));
+    restored = std::move(done);
+  }
+  LB_TRY_ASSIGN(
+      ledger, Ledger::Open(places.ledger, file_.store, clock_, files_, options_.ledger_file_bytes));
+  ledger_ = std::move(ledger);
+  report.ledger_torn_bytes = ledger_->torn_bytes();
+  report.ledger_mended_records = restored.records;
+  report.notes = restored.notes;
+  return restored;
+}
+
+// A catalog that is made from older files, which a start does not look at, is made from whole ones.
+Status StoreImpl::MendWhatIsReplayed(RecoveryReport& report) {
+  const LedgerPlaces places = Places();
+  const auto list = ledger_->Files();
+  if (places.copies.empty() || list.empty()) return Ok();
+  if (catalog_->position() >= list.back().first_number) return Ok();
+  LB_TRY_ASSIGN(mended, MendLedger(places, catalog_->position(), files_));
+  if (mended == 0) return Ok();
+  report.ledger_mended_records += mended;
+  report.notes.push_back(std::to_string(mended) +
+                         " damaged records of the ledger were mended from its copies");
+  LogError("store", report.notes.back());
+  ledger_.reset();
+  LB_TRY_ASSIGN(
+      ledger, Ledger::Open(places.ledger, file_.store, clock_, files_, options_.ledger_file_bytes));
+  ledger_ = std::move(ledger);
+  return Ok();
+}
+
+void StoreImpl::StartCopies() {
+  holds_end_ = ledger_->size();
+  if (!options_.copy_ledger) return;
+  copies_ = LedgerCopies::Start({*ledger_, JoinPath(options_.data, kLedgerFolder), file_.store,
+                                 file_.epoch, volumes(), clock_, files_});
 }
 
 // A store.json that was put back from a copy would give epochs a second time, and recovery takes
 // files of the present epoch for the archive's own.
 Status StoreImpl::PassNewestEpoch() {
-  const uint32_t newest = NewestEpoch();
+  const uint32_t newest = NewestEpoch(*catalog_, volumes());
   if (newest < file_.epoch) return Ok();
   if (newest == UINT32_MAX) return Fail(Code::kInvalid, options_.data + " has used all its epochs");
   LogError("store", options_.data + "/store.json is older than the footage: it gave epoch " +
@@ -171,20 +212,6 @@ Status StoreImpl::PassNewestEpoch() {
   StoreFile raised = directory_->file();
   file_.epoch = file_.marked_epoch = raised.epoch = newest + 1;
   return directory_->Write(raised);
-}
-
-// Before anything is made: a start that fails over a volume must not leave a store behind.
-Status StoreImpl::CheckAskedVolumes() const {
-  const auto file = ReadStoreFile(files_, JoinPath(options_.data, kStoreFile));
-  if (!file && file.code() != Code::kNotFound) return Ok();  // Opening it tells.
-  for (const std::string& asked : options_.volumes) {
-    const std::string root = AbsolutePath(asked);
-    const bool known =
-        file && std::any_of(file->volumes.begin(), file->volumes.end(),
-                            [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
-    if (!known) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files_));
-  }
-  return Ok();
 }
 
 Status StoreImpl::OpenVolumes() {
@@ -220,50 +247,6 @@ Status StoreImpl::OpenVolumes() {
   file_.volumes = std::move(now);
   // Before anything is recorded on it, a volume is known: if it is absent later, it is missed.
   return directory_->Write(file_);
-}
-
-Status StoreImpl::MoveCatalogAside(const std::string& why, RecoveryReport& report) {
-  const std::string path = JoinPath(options_.data, kCatalogFolder);
-  report.catalog_rebuilt = true;
-  std::string note = "the catalog is rebuilt from the ledger: " + why;
-  if (Exists(files_, path)) {
-    const std::string aside = path + ".bad-" + std::to_string(file_.epoch);
-    LB_TRY(files_.Rename(path, aside));
-    LB_TRY(files_.SyncDirectory(options_.data));
-    note += "; the old one is " + aside;
-  }
-  LogError("store", note);
-  report.notes.push_back(std::move(note));
-  return Ok();
-}
-
-Status StoreImpl::OpenCatalog(RecoveryReport& report) {
-  const std::string path = JoinPath(options_.data, kCatalogFolder);
-  std::string bad;
-  auto catalog = index::Catalog::Open(path, {});
-  if (!catalog && catalog.code() != Code::kCorrupt) return Pass(catalog.error());
-  if (!catalog) {
-    bad = catalog.message();
-  } else if ((*catalog)->position() > ledger_->size()) {
-    bad = "it has " + std::to_string((*catalog)->position()) + " records, the ledger " +
-          std::to_string(ledger_->size());
-    catalog->reset();
-  } else if ((*catalog)->position() == 0 && ledger_->size() > 0) {
-    report.catalog_rebuilt = true;
-    report.notes.push_back("the catalog was absent, and is rebuilt from the ledger");
-    LogError("store", report.notes.back());
-  }
-  if (!bad.empty()) {
-    LB_TRY(MoveCatalogAside(bad, report));
-    catalog = index::Catalog::Open(path, {});
-    if (!catalog) return Pass(catalog.error());
-  }
-  catalog_ = std::move(*catalog);
-  if (const Status writable = catalog_->Writable(); !writable) {
-    report.notes.push_back("the catalog can only be read: " + writable.error().message);
-    LogError("store", report.notes.back());
-  }
-  return Ok();
 }
 
 Status StoreImpl::CommitRebuilt(bool ledger_lost) {
@@ -316,13 +299,31 @@ Status StoreImpl::PutMarker(index::Marker marker, std::optional<index::Act> act)
 Status StoreImpl::CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way) {
   const auto answer = std::make_shared<std::promise<Status>>();
   ++under_way;
-  const Status posted = journal_->Post(std::move(records), [&under_way, answer](const Status& s) {
-    --under_way;
-    answer->set_value(s);
-  });
+  const bool hold = &under_way == &holds_under_way_;
+  const Status posted =
+      journal_->Post(std::move(records), [this, hold, &under_way, answer](const Status& s) {
+        if (hold) holds_end_ = ledger_->size();
+        --under_way;
+        answer->set_value(s);
+      });
   if (posted) return journal_->Await(answer->get_future());
   --under_way;
   return posted;
+}
+
+Status StoreImpl::AwaitSecondCopy() {
+  const uint64_t size = ledger_->size();
+  if (!copies_ || copies_->AwaitAny(size, kHoldCopyWaitUs)) return Ok();
+  return Fail(Code::kUnavailable,
+              "it stands on the ledger alone: no volume has written its copy within " +
+                  std::to_string(kHoldCopyWaitUs / kUsPerSecond) + " s");
+}
+
+// A volume whose ledger lacks a hold may be all that is left of the store one day.
+Status StoreImpl::CopyAllowsDeletion(const Volume& volume, int64_t wait_us) {
+  if (!copies_ || copies_->AwaitOn(volume.id(), holds_end_, wait_us)) return Ok();
+  return Fail(Code::kUnavailable, "the copy of the ledger on " + volume.root() +
+                                      " lags and may lack a hold: nothing is deleted there");
 }
 
 Status StoreImpl::Unsettled(const std::string& what) const {
@@ -338,7 +339,9 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
     return Fail(Code::kUnavailable, "the volume of " + segment.stream.text() + " at " +
                                         FormatTime(segment.start_us) + " is offline");
   }
+  LB_TRY(CopyAllowsDeletion(**volume, kDeleteCopyWaitUs));
   const std::lock_guard lock(hold_mutex_);
+  LB_TRY(CopyAllowsDeletion(**volume, 0));
   if (journal_->catalog_behind()) {
     return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
   }
@@ -373,6 +376,7 @@ void StoreImpl::Close() {
   recovery_.reset();
   archive_.reset();
   if (journal_) journal_->Stop();
+  copies_.reset();
   journal_.reset();
   if (catalog_) {
     const Status flushed = catalog_->Flush();

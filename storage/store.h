@@ -19,6 +19,8 @@
 #include "storage/archive.h"
 #include "storage/journal.h"
 #include "storage/ledger.h"
+#include "storage/ledger_copies.h"
+#include "storage/merkle_tree.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -26,12 +28,17 @@ namespace lookback::storage {
 inline constexpr uint32_t kStoreFormatVersion = 1;
 // How long Open() may work on torn segments before recording begins; the rest goes on behind it.
 inline constexpr int64_t kRecoveryBudgetUs = 3 * kUsPerSecond;
+// How long who places a hold waits for its second copy, and a deletion for that of its volume.
+inline constexpr int64_t kHoldCopyWaitUs = 5 * kUsPerSecond;
+inline constexpr int64_t kDeleteCopyWaitUs = kUsPerSecond;
 
 struct StoreOptions {
   std::string data;                  // The data directory.
   std::vector<std::string> volumes;  // Empty: those known already, or <data>/volume at first.
   int64_t sync_interval_us = kSyncIntervalUs;
   int64_t commit_wait_us = Journal::kCommitWaitUs;
+  bool copy_ledger = true;  // To the volumes; tests of other things leave it out.
+  uint64_t ledger_file_bytes = kLedgerFileBytes;  // Small ones in tests.
 };
 
 // What a start found and did, for the log and for `lookback status`.
@@ -41,6 +48,7 @@ struct RecoveryReport {
   uint64_t quarantined_files = 0;
   uint64_t missing_segments = 0;
   uint64_t ledger_torn_bytes = 0;
+  uint64_t ledger_mended_records = 0;  // From its copies.
   bool catalog_rebuilt = false;
   bool finished = false;           // The part that goes on behind recording is done too.
   std::vector<std::string> notes;  // One sentence each.
@@ -64,6 +72,8 @@ class Store {
   virtual const index::Catalog& catalog() const = 0;
   virtual Journal& journal() = 0;
   virtual const Ledger& ledger() const = 0;
+  virtual MerkleTree& ledger_tree() = 0;  // Over it.
+  virtual std::vector<LedgerCopyState> ledger_copies() const = 0;
   virtual std::vector<Volume*> volumes() = 0;
 
   // Puts a marker or hold on record, and with it, in one group, the act of the person who set it.
@@ -71,8 +81,13 @@ class Store {
   // one lock with deletion. kUnavailable while a deletion is not settled, and as Journal::Commit
   // says.
   virtual Status PutMarker(index::Marker marker, std::optional<index::Act> act = {}) = 0;
+  // Waits until all that is on the ledger now, and so a hold that was just placed, is synced on a
+  // second copy. kUnavailable after kHoldCopyWaitUs: it stands on the ledger alone. Ok at once where
+  // no volume is there to hold a copy.
+  virtual Status AwaitSecondCopy() = 0;
   // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
   // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, when the
+  // volume's copy of the ledger lacks what the ledger had at the start, or a hold since; when the
   // catalog, which knows the holds, is behind, or a hold is not settled; also when the record did not
   // come in time: it may come yet, and the next start removes the file then.
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,

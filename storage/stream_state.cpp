@@ -1,6 +1,7 @@
 #include "storage/stream_state.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace lookback::storage {
 namespace {
@@ -19,7 +20,12 @@ uint32_t StreamState::NextSequence() {
 
 void StreamState::AddSegment(std::shared_ptr<LiveSegment> segment) {
   const std::lock_guard lock(mutex_);
-  segments_.push_back({std::move(segment), false});
+  auto after = segments_.end();
+  while (after != segments_.begin() &&
+         std::prev(after)->segment->key().start_us > segment->key().start_us) {
+    --after;
+  }
+  segments_.insert(after, {std::move(segment), false});
 }
 
 void StreamState::DropSegment(const std::shared_ptr<LiveSegment>& segment) {
@@ -53,8 +59,10 @@ std::vector<std::shared_ptr<LiveSegment>> StreamState::Segments() const {
   return segments;
 }
 
-void StreamState::SetRecordedUntil(TimeUs end_us) {
+void StreamState::SetRecordedUntil(const Uuid& run, TimeUs end_us) {
   const std::lock_guard lock(mutex_);
+  if (run == recorded_run_ && end_us < recorded_until_us_) return;
+  recorded_run_ = run;
   recorded_until_us_ = end_us;
 }
 
@@ -135,6 +143,18 @@ std::optional<index::Gap> StreamState::dropping() const {
 uint64_t StreamState::dropped_fragments() const {
   const std::lock_guard lock(mutex_);
   return dropped_fragments_;
+}
+
+bool StreamState::TakeLast(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (last_bytes_ > 0 && last_bytes_ + bytes > kMaxLastBytes) return false;
+  last_bytes_ += bytes;
+  return true;
+}
+
+void StreamState::ReturnLast(uint64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  last_bytes_ -= bytes;
 }
 
 void StreamState::RunBegins(const std::string& volume) {

@@ -22,6 +22,9 @@ namespace lookback::storage {
 
 class StreamState {
  public:
+  // Ends of runs that wait where a queue has no room: a GOP is up to 1 MiB, or one picture.
+  static constexpr uint64_t kMaxLastBytes = 4 << 20;
+
   // `last_end_us`: where the catalog's last segment of the stream ends; 0 when it has none.
   StreamState(StreamId id, TimeUs last_end_us)
       : id_(std::move(id)), recorded_until_us_(last_end_us), durable_before_us_(last_end_us) {}
@@ -41,7 +44,8 @@ class StreamState {
   // `by` holds what was good of `old`.
   void ReplaceSegment(const std::shared_ptr<LiveSegment>& old, std::shared_ptr<LiveSegment> by);
   std::vector<std::shared_ptr<LiveSegment>> Segments() const;
-  void SetRecordedUntil(TimeUs end_us);
+  // A fragment of `run` is in a file. One that is written again, elsewhere, moves nothing back.
+  void SetRecordedUntil(const Uuid& run, TimeUs end_us);
   TimeUs recorded_until_us() const;
   // The end of what is durable without anything before it that is not.
   TimeUs DurableUntil() const;
@@ -60,6 +64,10 @@ class StreamState {
   uint64_t dropped_fragments() const;
   std::optional<index::Gap> dropping() const;  // A hole that is still open.
 
+  // Room for the end of a run where a volume's queue has none; false: kMaxLastBytes are taken.
+  bool TakeLast(uint64_t bytes);
+  void ReturnLast(uint64_t bytes);
+
   void RunBegins(const std::string& volume);
   void RunEnds();
   void SetVolume(const std::string& root);
@@ -76,13 +84,15 @@ class StreamState {
   const std::shared_ptr<StreamState> numbers_;
   mutable std::mutex mutex_;
   uint32_t next_sequence_ = 0;
-  std::deque<Entry> segments_;  // In the order in which they were begun.
+  std::deque<Entry> segments_;  // By start.
   TimeUs recorded_until_us_;
+  Uuid recorded_run_;         // Whose fragment ends there.
   TimeUs durable_before_us_;  // The end of what is durable of segments no longer in segments_.
   std::vector<index::Gap> gaps_;
   std::optional<index::Gap> open_gap_;
   std::map<const void*, index::Gap> holes_;
   uint64_t dropped_fragments_ = 0;
+  uint64_t last_bytes_ = 0;
   int runs_ = 0;
   std::string volume_;
 };

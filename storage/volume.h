@@ -17,7 +17,11 @@
 
 namespace lookback::storage {
 
-enum class VolumeState : uint8_t { kOnline, kOffline, kFailed };
+enum class VolumeState : uint8_t {
+  kOnline,
+  kOffline,  // Not there, or what is there is not ours.
+  kFailed,   // A write or sync failed; Probe() may bring it back.
+};
 std::string_view VolumeStateName(VolumeState state);
 
 class Volume {
@@ -31,7 +35,8 @@ class Volume {
 
   // A file that comes from here is durable, with its directories, after its own Sync() too.
   virtual Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) = 0;  // Never exists.
-  virtual Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) = 0;    // To read.
+  // To read. kNotFound: the volume is there, and the file is not; kUnavailable: the volume is not.
+  virtual Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) = 0;
   virtual Result<std::unique_ptr<File>> OpenToRepair(const index::SegmentKey& key) = 0;
   virtual Status Remove(const index::SegmentKey& key) = 0;
   // Moves a file without a good fragment to <volume>/quarantine/, for a person to look at.
@@ -45,6 +50,9 @@ class Volume {
   // online again when that works.
   virtual Status Probe() = 0;
   virtual Result<Space> FreeSpace() = 0;
+
+  // The directory of the ledger's copy, made when it is not there, once the root was seen to be ours.
+  virtual Result<std::string> LedgerDirectory() = 0;
 
   // A day of a stream, and the files in its directory: the unit in which a volume is listed.
   struct Day {

@@ -16,20 +16,26 @@ constexpr int kTriesOfFragment = 2;  // The second one in a new file, after a pr
 constexpr auto kSyncTick = std::chrono::milliseconds(50);
 // Reserved ahead: so many per cent of what is expected.
 constexpr uint64_t kReservePercent = 110;
-// A fragment's weight in the queue besides its bytes.
-constexpr uint64_t kItemBytes = 512;
 
 }  // namespace
 
-VolumeWriter::VolumeWriter(const Options& options, Volume& volume, RecordQueue& records,
-                           Clock& clock, FindOther find_other)
-    : options_(options),
+WritingRun::WritingRun(std::shared_ptr<RunCommon> shared, VolumeWriter& writer)
+    : common(std::move(shared)), entry(&writer), counter(writer.runs_) {
+  ++*counter;
+}
+
+WritingRun::~WritingRun() { --*counter; }
+
+VolumeWriter::VolumeWriter(Options options, Volume& volume, RecordQueue& records, Clock& clock,
+                           FindOther find_other)
+    : options_(std::move(options)),
       volume_(volume),
       records_(records),
       clock_(clock),
       find_other_(std::move(find_other)),
       health_(volume, clock),
-      group_(options.store, volume, records, [this] { return VolumeForCopies(); }) {
+      group_(options_.store, volume, records, [this] { return VolumeForCopies(); }) {
+  if (options_.trouble) health_.Enter(*options_.trouble);
   writer_ = std::thread([this] { WriterLoop(); });
   // From now on, however late the thread gets to run.
   const int64_t first_us = clock_.MonotonicUs() + options_.sync_interval_us;
@@ -43,46 +49,156 @@ Volume* VolumeWriter::VolumeForCopies() {
   return health_.Ready() ? &volume_ : nullptr;
 }
 
-bool VolumeWriter::Push(const std::shared_ptr<WritingRun>& run, media::Fragment& fragment) {
-  uint64_t bytes = kItemBytes;
-  for (const Bytes& part : fragment.parts) bytes += part.size();
-  {
-    const std::lock_guard lock(mutex_);
-    if (queue_.size() >= kVolumeQueueItems) return false;
-    if (!queue_.empty() && queued_bytes_ + bytes > options_.queue_bytes) return false;
-    queue_.push_back({run, std::move(fragment), /*end=*/false, bytes, /*barrier=*/nullptr});
-    queued_bytes_ += bytes;
+bool VolumeWriter::HasRoom(uint64_t bytes) const {
+  if (queue_.size() >= kVolumeQueueItems) return false;
+  return queue_.empty() || queued_bytes_ + bytes <= options_.queue_bytes;
+}
+
+bool VolumeWriter::Enqueue(const std::shared_ptr<WritingRun>& run,
+                           std::shared_ptr<const media::Fragment> fragment, Room room) {
+  Item item;
+  item.bytes = BytesInMemory(*fragment);
+  if (room == Room::kForLast && HasRoom(item.bytes)) room = Room::kWithinLimit;
+  if (room == Room::kWithinLimit) {
+    if (!HasRoom(item.bytes)) return false;
+    queued_bytes_ += item.bytes;
+  } else if (room == Room::kForLast && !run->common->stream->TakeLast(item.bytes)) {
+    return false;
   }
+  item.run = run;
+  item.fragment = std::move(fragment);
+  item.room = room;
+  queue_.push_back(std::move(item));
   ready_.notify_one();
   return true;
 }
 
-// Ends and barriers are as few as runs and callers, and must not be lost.
-void VolumeWriter::PushAlways(Item item) {
-  {
-    const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(item));
-  }
-  ready_.notify_one();
+void VolumeWriter::Uncount(const Item& item) {
+  if (!item.fragment) return;
+  if (item.room == Room::kWithinLimit) queued_bytes_ -= item.bytes;
+  if (item.room == Room::kForLast) item.run->common->stream->ReturnLast(item.bytes);
 }
 
+bool VolumeWriter::Push(const std::shared_ptr<WritingRun>& run,
+                        std::shared_ptr<const media::Fragment> fragment, Room room) {
+  std::shared_ptr<WritingRun> successor;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!abandoned_) return Enqueue(run, std::move(fragment), room);
+    successor = SuccessorFor(*run, fragment->info);
+    if (gone_) run->segment.reset();  // Whoever had it in hand is no more.
+  }
+  return successor && successor->entry->Push(successor, std::move(fragment), room);
+}
+
+double VolumeWriter::Backlog() const {
+  const std::lock_guard lock(mutex_);
+  return std::min(1.0,
+                  static_cast<double>(queued_bytes_) / static_cast<double>(options_.queue_bytes));
+}
+
+// Ends and barriers are as few as runs and callers, and must not be lost.
 void VolumeWriter::End(const std::shared_ptr<WritingRun>& run) {
-  PushAlways({run, {}, /*end=*/true, 0, nullptr});
+  const std::lock_guard lock(mutex_);
+  Item item;
+  item.run = run;
+  if (abandoned_) return HandOn(item);
+  queue_.push_back(std::move(item));
+  ready_.notify_one();
 }
 
 void VolumeWriter::Barrier() {
   std::promise<void> passed;
-  PushAlways({nullptr, {}, false, 0, &passed});
+  {
+    const std::lock_guard lock(mutex_);
+    if (abandoned_) return;
+    Item item;
+    item.barrier = &passed;
+    queue_.push_back(std::move(item));
+    ready_.notify_one();
+  }
   passed.get_future().wait();
+}
+
+// A run, or what is left of one, as `other` has it: `first` is what comes next.
+std::shared_ptr<WritingRun> VolumeWriter::Continue(VolumeWriter& other,
+                                                   const std::shared_ptr<RunCommon>& run,
+                                                   const media::FragmentInfo& first) {
+  auto next = std::make_shared<WritingRun>(run, other);
+  next->begun = true;
+  next->last_end_us = first.start_us;
+  next->last_number = first.number - 1;
+  return next;
+}
+
+std::shared_ptr<WritingRun> VolumeWriter::SuccessorFor(WritingRun& run,
+                                                       const media::FragmentInfo& first) {
+  if (run.successor) return run.successor;
+  VolumeWriter* const other = find_other_(*this);
+  if (!other) return nullptr;
+  LogWarning("archive", run.common->info.stream.text() + " goes on in " + other->volume().root());
+  run.common->stream->SetVolume(other->volume().root());
+  return run.successor = Continue(*other, run.common, first);
+}
+
+void VolumeWriter::HandOn(const Item& item) {
+  if (item.barrier) return item.barrier->set_value();
+  WritingRun& run = *item.run;
+  if (!item.fragment) {
+    if (auto hole = run.common->stream->TakeHole(&run)) {
+      records_.AddGap(run.common->stream, *hole);
+    }
+    if (run.successor) run.successor->entry->End(run.successor);
+    return;
+  }
+  const auto successor = SuccessorFor(run, item.fragment->info);
+  if (successor && successor->entry->Push(successor, item.fragment, Room::kForMoved)) return;
+  const Error why = health_.trouble();
+  run.common->stream->ExtendHole(&run, item.fragment->info, CauseOf(why), why.message);
+}
+
+void VolumeWriter::Abandon(const Error& why) {
+  health_.Enter(why);
+  group_.GiveUp(why);
+  ReplayUnsynced();
+  const std::lock_guard lock(mutex_);
+  abandoned_ = stopping_ = sync_stopping_ = true;
+  if (in_hand_.run && in_hand_.fragment) HandOn(in_hand_);
+  for (const Item& item : queue_) {
+    Uncount(item);
+    HandOn(item);
+  }
+  queue_.clear();
+  ready_.notify_all();
+  wake_sync_.notify_all();
+}
+
+// What no sync covered is written once more, where it can be.
+void VolumeWriter::ReplayUnsynced() {
+  VolumeWriter* const other = find_other_(*this);
+  if (!other) return;
+  for (SealGroup::Unsynced& part : group_.TakeUnsynced()) {
+    LogWarning("archive", part.run->info.stream.text() + ": " +
+                              std::to_string(part.fragments.size()) +
+                              " fragments that were not synced are written again, in " +
+                              other->volume().root());
+    const auto run = Continue(*other, part.run, part.fragments.front()->info);
+    for (auto& fragment : part.fragments) {
+      (void)other->Push(run, std::move(fragment), Room::kForMoved);
+    }
+    other->End(run);
+  }
 }
 
 bool VolumeWriter::Pop(Item& item) {
   std::unique_lock lock(mutex_);
+  in_hand_ = Item();
   ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
   if (queue_.empty()) return false;
   item = std::move(queue_.front());
   queue_.pop_front();
-  queued_bytes_ -= item.bytes;
+  Uncount(item);
+  in_hand_ = item;
   return true;
 }
 
@@ -90,17 +206,25 @@ void VolumeWriter::WriterLoop() {
   NameThisThread("volume-write");
   Item item;
   while (Pop(item)) {
-    if (!item.run) {
+    writing_.Start(clock_);
+    std::shared_ptr<WritingRun> successor;
+    if (item.run) {
+      const std::lock_guard lock(mutex_);
+      successor = item.run->successor;
+    }
+    if (item.barrier) {
       item.barrier->set_value();
-    } else if (item.run->moved_to && item.run->moved_to != this) {
-      Forward(item);
-    } else if (item.end) {
+    } else if (successor) {
+      Forward(item, successor);
+    } else if (!item.fragment) {
       FinishRun(*item.run);
     } else {
       Take(item);
     }
     item = Item();
+    writing_.Stop();
   }
+  EndThread();
 }
 
 void VolumeWriter::SyncLoop(int64_t next_us) {
@@ -114,13 +238,27 @@ void VolumeWriter::SyncLoop(int64_t next_us) {
     next_us = clock_.MonotonicUs() + options_.sync_interval_us;
     lock.lock();
   }
+  lock.unlock();
+  EndThread();
+}
+
+// The last to leave saves what was synced, of segments that cannot be closed any more.
+void VolumeWriter::EndThread() {
+  if (threads_.fetch_sub(1) > 1) return;
+  if (abandoned_) group_.RepairSome(/*all=*/true);
+  gone_ = true;
 }
 
 Status VolumeWriter::SyncGroup(bool repair_all) {
+  syncing_.Start(clock_);
   const Status synced = group_.Sync();
+  syncing_.Stop();
+  if (abandoned_) return synced;
   if (!synced) health_.Enter(synced.error());
+  ReplayUnsynced();
   if (synced || repair_all) group_.RepairSome(repair_all);
   health_.Look();
+  if (!health_.taking()) (void)health_.Ready();  // Nothing else may ask, when all runs have moved.
   records_.Flush();
   return synced;
 }
@@ -138,83 +276,97 @@ void VolumeWriter::Stop() {
 }
 
 // The run moved to another volume: what still comes here goes there, in order.
-void VolumeWriter::Forward(Item& item) {
+void VolumeWriter::Forward(const Item& item, const std::shared_ptr<WritingRun>& successor) {
   WritingRun& run = *item.run;
-  const void* const who = &run.moved_to;
-  if (item.end) {
-    if (auto hole = run.stream->TakeHole(who)) records_.AddGap(run.stream, *hole);
-    run.moved_to->End(item.run);
+  StreamState& stream = *run.common->stream;
+  const void* const who = &run.successor;
+  if (!item.fragment) {
+    if (auto hole = stream.TakeHole(who)) records_.AddGap(run.common->stream, *hole);
+    successor->entry->End(successor);
     return;
   }
-  const media::FragmentInfo info = item.fragment.info;
+  const media::FragmentInfo& info = item.fragment->info;
   const bool inside = (info.flags & media::kContinuation) != 0;
-  if ((run.dropping_moved && inside) || !run.moved_to->Push(item.run, item.fragment)) {
+  if ((run.dropping_moved && inside) ||
+      !successor->entry->Push(successor, item.fragment, item.room)) {
     run.dropping_moved = true;
-    run.stream->ExtendHole(who, info, index::GapCause::kDiskTooSlow,
-                           run.moved_to->volume().root() + " could not keep up");
+    stream.ExtendHole(who, info, index::GapCause::kDiskTooSlow,
+                      successor->entry->volume().root() + " could not keep up");
     return;
   }
   run.dropping_moved = false;
-  if (auto hole = run.stream->TakeHole(who)) records_.AddGap(run.stream, *hole);
+  if (auto hole = stream.TakeHole(who)) records_.AddGap(run.common->stream, *hole);
 }
 
-void VolumeWriter::Take(Item& item) {
+void VolumeWriter::Take(const Item& item) {
   WritingRun& run = *item.run;
-  const media::Fragment& fragment = item.fragment;
+  const media::Fragment& fragment = *item.fragment;
+  StreamState& stream = *run.common->stream;
   const bool follows = run.begun && fragment.info.start_us == run.last_end_us &&
                        fragment.info.number == run.last_number + 1;
   const bool inside = (fragment.info.flags & media::kContinuation) != 0;
   if (inside && !follows) {
-    run.stream->ExtendHole(&run, fragment.info, index::GapCause::kUnknown,
-                           "pictures that need those lost before them");
+    stream.ExtendHole(&run, fragment.info, index::GapCause::kUnknown,
+                      "pictures that need those lost before them");
     return;
   }
   if (run.segment && run.segment->live()->doubtful()) LeaveSegment(run, health_.trouble());
   if (run.segment && MustCut(run, fragment, follows)) CloseSegment(run);
+  if (TryToWrite(item) || abandoned_) return;
+  if (run.segment) LeaveSegment(run, health_.trouble());
+  ReplayUnsynced();
+  std::shared_ptr<WritingRun> successor;
+  {
+    const std::lock_guard lock(mutex_);
+    if (abandoned_) return;
+    successor = SuccessorFor(run, fragment.info);
+  }
+  if (successor) return Forward(item, successor);
+  const Error why = health_.trouble();
+  stream.ExtendHole(&run, fragment.info, CauseOf(why), why.message);
+}
 
-  for (int i = 0; i < kTriesOfFragment && health_.Ready(); ++i) {
-    const Status written = Write(run, fragment);
+bool VolumeWriter::TryToWrite(const Item& item) {
+  WritingRun& run = *item.run;
+  for (int i = 0; i < kTriesOfFragment && !abandoned_ && health_.Ready(); ++i) {
+    const Status written = Write(run, *item.fragment);
     if (written) {
-      if (auto hole = run.stream->TakeHole(&run)) records_.AddGap(run.stream, *hole);
-      return;
+      if (auto hole = run.common->stream->TakeHole(&run)) {
+        records_.AddGap(run.common->stream, *hole);
+      }
+      auto kept = find_other_(*this) ? options_.replay->Keep(item.fragment) : nullptr;
+      group_.Keep(run.segment->live(), std::move(kept));
+      return true;
     }
     LeaveSegment(run, written.error());
+    if (abandoned_) return false;
     health_.Enter(written.error());
     // Another volume is better than a probe of this one.
-    if (run.entry == this && find_other_(*this)) break;
+    if (find_other_(*this)) return false;
   }
-  if (run.segment) LeaveSegment(run, health_.trouble());
-  VolumeWriter* const other = run.entry == this ? find_other_(*this) : nullptr;
-  if (other) {
-    LogWarning("archive", run.info.stream.text() + " goes on in " + other->volume().root());
-    run.stream->SetVolume(other->volume().root());
-    run.moved_to = other;
-    Forward(item);
-    return;
-  }
-  const Error why = health_.trouble();
-  run.stream->ExtendHole(&run, fragment.info, CauseOf(why), why.message);
+  return false;
 }
 
 Status VolumeWriter::Write(WritingRun& run, const media::Fragment& fragment) {
   const bool first = !run.segment;
   if (first) BeginSegment(run, fragment);
   LB_TRY(run.segment->Append(fragment));
-  if (first) run.stream->AddSegment(run.segment->live());
-  if (!run.begun) {
+  RunCommon& common = *run.common;
+  if (first) common.stream->AddSegment(run.segment->live());
+  if (!common.on_record.exchange(true)) {
     index::Run record;
-    record.stream = run.info.stream;
-    record.run = run.info.run;
+    record.stream = common.info.stream;
+    record.run = common.info.run;
     record.start_us = fragment.info.start_us;
     record.epoch = options_.epoch;
-    record.clock_unsynchronised = run.info.clock == ClockState::kUnsynchronised;
-    record.tracks = run.info.tracks;
+    record.clock_unsynchronised = common.info.clock == ClockState::kUnsynchronised;
+    record.tracks = common.info.tracks;
     records_.AddRun(std::move(record));
   }
   run.begun = true;
   run.last_end_us = fragment.info.end_us;
   run.last_number = fragment.info.number;
-  run.stream->SetRecordedUntil(fragment.info.end_us);
+  common.stream->SetRecordedUntil(common.info.run, fragment.info.end_us);
   return Ok();
 }
 
@@ -233,19 +385,20 @@ void VolumeWriter::BeginSegment(WritingRun& run, const media::Fragment& fragment
   SegmentHeader header;
   header.store = options_.store;
   header.volume = volume_.id();
-  header.run = run.info.run;
-  header.stream = run.info.stream;
+  const RunCommon& common = *run.common;
+  header.run = common.info.run;
+  header.stream = common.info.stream;
   header.epoch = options_.epoch;
-  header.sequence = run.stream->NextSequence();
+  header.sequence = common.stream->NextSequence();
   header.start_us = fragment.info.start_us;
   header.start_monotonic_us = clock_.MonotonicUs();
-  header.clock = run.info.clock;
-  header.imported = run.info.imported;
-  header.has_camera_offset = run.has_camera_offset;
-  header.camera_offset_us = run.camera_offset_us;
-  run.segment = std::make_unique<SegmentWriter>(volume_, std::move(header), run.info.init,
+  header.clock = common.info.clock;
+  header.imported = common.info.imported;
+  header.has_camera_offset = common.has_camera_offset;
+  header.camera_offset_us = common.camera_offset_us;
+  run.segment = std::make_unique<SegmentWriter>(volume_, std::move(header), common.info.init,
                                                 ReserveFor(run, fragment));
-  group_.Begin(run.stream, run.segment->live());
+  group_.Begin(run.common, run.segment->live());
 }
 
 // As long as the last segment of the run, or as the first fragment lets expect; nothing where the
@@ -287,7 +440,7 @@ void VolumeWriter::LeaveSegment(WritingRun& run, const Error& why) {
 
 void VolumeWriter::FinishRun(WritingRun& run) {
   if (run.segment) CloseSegment(run);
-  if (auto hole = run.stream->TakeHole(&run)) records_.AddGap(run.stream, *hole);
+  if (auto hole = run.common->stream->TakeHole(&run)) records_.AddGap(run.common->stream, *hole);
 }
 
 }  // namespace lookback::storage

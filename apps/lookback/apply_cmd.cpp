@@ -1,11 +1,9 @@
 // `lookback apply`: makes cameras and policies what a file says, after showing what that changes.
 
 #include <fmt/format.h>
-#include <unistd.h>
-
-#include <iostream>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/deletion_preview.h"
 #include "apps/lookback/fleet_file.h"
 
 namespace lookback::app {
@@ -61,8 +59,9 @@ std::string PlanText(const Json& plan, bool remove_others) {
 // Each fault with its place in the file. `answer` is the server's.
 void AddFaults(const Json& answer, FleetFile& file) {
   for (const Json& fault : ListOf(answer, "faults")) {
-    const bool camera = fault.contains("camera");
-    const int place = camera ? static_cast<int>(NumberOf(fault, "camera")) : -1;
+    int place = -1;
+    if (fault.contains("camera")) place = static_cast<int>(NumberOf(fault, "camera"));
+    if (fault.contains("group")) place = FleetFile::PlaceOfGroup(NumberOf(fault, "group"));
     file.faults.push_back(
         {file.PositionOf(place, TextOf(fault, "field")), TextOf(fault, "detail")});
   }
@@ -94,16 +93,6 @@ Result<std::optional<Json>> Send(Client& client, bool dry_run, FleetFile& file) 
   return std::optional<Json>(std::move(plan));
 }
 
-Result<bool> Confirmed(const Asked& asked) {
-  if (asked.yes) return true;
-  if (isatty(STDIN_FILENO) == 0) {
-    return Fail(Code::kInvalid, "nothing is done without --yes where nobody can be asked");
-  }
-  std::cerr << "Do that? [y/N] " << std::flush;
-  std::string line;
-  return std::getline(std::cin, line) && (line == "y" || line == "yes");
-}
-
 Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
   LB_TRY_ASSIGN(file, ReadFleetFile(files, asked.file));
   if (!file.faults.empty()) return Refuse(asked, file);
@@ -113,6 +102,11 @@ Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
   const bool nothing = ListOf(*plan, "changes").empty();
   if (!client.json()) {
     PrintText(PlanText(*plan, asked.remove_others));
+    const auto retention = plan->find("retention");
+    if (retention != plan->end() && DeletesMore(*retention)) {
+      LB_TRY_ASSIGN(text, PreviewText(client, *retention));
+      PrintText(text);
+    }
     if (nothing) {
       PrintText(fmt::format("Nothing to change: {} cameras are as the file says.\n",
                             NumberOf(*plan, "unchanged")));
@@ -122,7 +116,7 @@ Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
     if (client.json()) PrintJson(*plan);
     return nothing ? kExitOk : kExitNegative;
   }
-  LB_TRY_ASSIGN(confirmed, Confirmed(asked));
+  LB_TRY_ASSIGN(confirmed, Confirmed(asked.yes));
   if (!confirmed) return kExitNegative;
   file.body["plan"] = TextOf(*plan, "plan");
   LB_TRY_ASSIGN(done, Send(client, /*dry_run=*/false, file));
@@ -143,7 +137,7 @@ void AddApplyCommand(Commands& commands) {
       &commands.app, "apply",
       "Make cameras and policies what a file says; shows the changes first.",
       [&commands, asked](Client& client) { return Apply(client, *asked, commands.files); });
-  apply->add_option("file", asked->file, "TOML: [policy] and [[camera]]")->required();
+  apply->add_option("file", asked->file, "TOML: [policy], [[group]] and [[camera]]")->required();
   CLI::Option* yes = apply->add_flag("--yes", asked->yes, "do not ask");
   apply->add_flag("--dry-run", asked->dry_run, "show only; exit code 1 when there is a change")
       ->excludes(yes);

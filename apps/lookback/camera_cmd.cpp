@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/deletion_preview.h"
 
 namespace lookback::app {
 namespace {
@@ -10,11 +11,17 @@ namespace {
 constexpr const char* kTransportHelp = "auto (tcp, and udp when the camera refuses), tcp or udp";
 constexpr const char* kTlsHelp =
     "whom to believe behind rtsps://: verify (default), pin:SHA256, insecure";
+constexpr const char* kGroupHelp =
+    "the cameras that it belongs to, in name: a policy can be theirs";
+constexpr const char* kSubUrlHelp =
+    "of its sub stream, a light one, which is recorded beside the main one; reached as that is";
 
 struct NewCamera {
   std::string id;
   std::string url;
+  std::string sub_url;
   std::string name;
+  std::string group;
   std::string user;
   std::string password_file;
   bool audio = false;
@@ -26,8 +33,9 @@ struct NewCamera {
 // What is not said stays as it is.
 struct CameraChange {
   std::string id;
-  std::optional<std::string> url, name, user, password_file, audio, transport, tls;
+  std::optional<std::string> url, sub_url, name, group, user, password_file, audio, transport, tls;
   bool enable = false, disable = false;
+  bool yes = false;
 };
 
 std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
@@ -42,7 +50,9 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
   } else {
     body["url"] = camera.url;
   }
+  if (!camera.sub_url.empty()) body["sub_url"] = camera.sub_url;
   if (!camera.name.empty()) body["name"] = camera.name;
+  if (!camera.group.empty()) body["group"] = camera.group;
   if (!camera.user.empty()) body["user"] = camera.user;
   if (!camera.transport.empty()) body["transport"] = camera.transport;
   if (!camera.tls.empty()) body["tls"] = camera.tls;
@@ -118,36 +128,51 @@ std::string FormatTrouble(const Json& status) {
   return reason.empty() || error.empty() ? reason + error : error + "; " + reason;
 }
 
-void AddStatus(const Json& status, Table& table) {
-  table.Add({"state", TextOf(status, "state")});
-  table.Add({"trouble", FormatTrouble(status)});
-  table.Add({"durable until", TextOf(status, "durable_until")});
-  table.Add({"bitrate", FormatRate(status)});
-  table.Add({"frames a second", FormatFrameRate(status)});
-  table.Add({"group of pictures", FormatGop(status)});
-  table.Add({"lost packets", FormatLoss(status) + " in the last minute"});
-  table.Add({"clock", FormatOffset(status)});
-  table.Add({"reconnects", std::to_string(NumberOf(status, "reconnects"))});
+// Of one stream; `which` is in front of each line.
+void AddStatus(const Json& status, const std::string& which, Table& table) {
+  table.Add({which + "state", TextOf(status, "state")});
+  table.Add({which + "trouble", FormatTrouble(status)});
+  table.Add({which + "durable until", TextOf(status, "durable_until")});
+  table.Add({which + "bitrate", FormatRate(status)});
+  table.Add({which + "frames a second", FormatFrameRate(status)});
+  table.Add({which + "group of pictures", FormatGop(status)});
+  table.Add({which + "lost packets", FormatLoss(status) + " in the last minute"});
+  table.Add({which + "clock", FormatOffset(status)});
+  table.Add({which + "reconnects", std::to_string(NumberOf(status, "reconnects"))});
+}
+
+// The status of the sub stream in that of its camera; nullptr when it has none.
+const Json* SubOf(const Json& status) {
+  const auto sub = status.find("sub");
+  return sub != status.end() && sub->is_object() ? &*sub : nullptr;
 }
 
 void PrintCamera(const Json& camera) {
   Table table({"id", TextOf(camera, "id")});
   table.Add({"name", TextOf(camera, "name")});
+  table.Add({"group", TextOf(camera, "group")});
   table.Add({"url", TextOf(camera, "url")});
+  const std::string sub_url = TextOf(camera, "sub_url");
+  if (!sub_url.empty()) table.Add({"sub url", sub_url});
   table.Add({"user", TextOf(camera, "user")});
   table.Add({"password", FlagOf(camera, "has_password") ? "set, never shown" : "none"});
   table.Add({"recording", Recording(camera)});
   table.Add({"audio", OnOff(camera, "audio")});
   table.Add({"transport", TextOf(camera, "transport")});
   table.Add({"tls", TextOf(camera, "tls")});
-  if (const auto status = camera.find("status"); status != camera.end()) AddStatus(*status, table);
+  if (const auto status = camera.find("status"); status != camera.end()) {
+    AddStatus(*status, "", table);
+    if (const Json* sub = SubOf(*status)) AddStatus(*sub, "sub ", table);
+  }
   PrintText(table.Text());
 }
 
 Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem& files) {
   Json body = Json::object();
   if (change.url) body["url"] = *change.url;
+  if (change.sub_url) body["sub_url"] = *change.sub_url;
   if (change.name) body["name"] = *change.name;
+  if (change.group) body["group"] = *change.group;
   if (change.user) body["user"] = *change.user;
   if (change.password_file) {
     LB_TRY_ASSIGN(password, ReadPassword(files, *change.password_file));
@@ -159,6 +184,11 @@ Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem&
   if (change.enable || change.disable) body["enabled"] = change.enable;
   if (body.empty()) {
     return Fail(Code::kInvalid, "nothing is to be set; --help lists what can be");
+  }
+  if (change.group && !change.yes) {
+    LB_TRY_ASSIGN(agreed,
+                  AgreedToDeletion(client, {{"camera", change.id}, {"group", *change.group}}));
+    if (!agreed) return kExitNegative;
   }
   LB_TRY_ASSIGN(changed, client.api().Call("PATCH", CameraPath(change.id), body));
   if (client.json()) {
@@ -186,10 +216,11 @@ Result<int> ListCameras(Client& client, bool removed) {
     PrintJson(answer);
     return kExitOk;
   }
-  Table table({"ID", "NAME", "URL", "USER", "RECORDING", "AUDIO"});
+  Table table({"ID", "NAME", "GROUP", "URL", "USER", "RECORDING", "AUDIO"});
   for (const Json& camera : ListOf(answer, "cameras")) {
-    table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "url"),
-               TextOf(camera, "user"), Recording(camera), OnOff(camera, "audio")});
+    table.Add({TextOf(camera, "id"), TextOf(camera, "name"), TextOf(camera, "group"),
+               TextOf(camera, "url"), TextOf(camera, "user"), Recording(camera),
+               OnOff(camera, "audio")});
   }
   PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
                           : table.Text());
@@ -207,15 +238,22 @@ Result<int> RemoveCamera(Client& client, const std::string& id) {
   return kExitOk;
 }
 
+void AddStatusRow(const Json& status, const std::string& stream, const TimeZone& zone,
+                  Table& table) {
+  table.Add({stream, TextOf(status, "state"), LocalTimeOf(status, "since", zone),
+             LocalTimeOf(status, "durable_until", zone), TextOf(status, "transport"),
+             FormatRate(status), FormatFrameRate(status), FormatGop(status), FormatLoss(status),
+             FormatOffset(status), TextOf(status, "tracks"), FormatTrouble(status)});
+}
+
+// A line a stream: "gate" is the main one of that camera, "gate/sub" its other.
 Table StatusTable(const Json& list, const TimeZone& zone) {
   Table table({"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "BY", "RATE", "FRAMES/S", "GOP", "LOST",
-               "CLOCK", "TRACKS", "TROUBLE"});
+               "CAMERA CLOCK", "TRACKS", "TROUBLE"});
   for (const Json& status : list) {
-    table.Add({TextOf(status, "camera"), TextOf(status, "state"),
-               LocalTimeOf(status, "since", zone), LocalTimeOf(status, "durable_until", zone),
-               TextOf(status, "transport"), FormatRate(status), FormatFrameRate(status),
-               FormatGop(status), FormatLoss(status), FormatOffset(status),
-               TextOf(status, "tracks"), FormatTrouble(status)});
+    const std::string camera = TextOf(status, "camera");
+    AddStatusRow(status, camera, zone, table);
+    if (const Json* sub = SubOf(status)) AddStatusRow(*sub, camera + "/sub", zone, table);
   }
   return table;
 }
@@ -248,7 +286,13 @@ void AddCameraSet(Commands& commands, CLI::App* group) {
       [&commands, change](Client& c) { return ChangeCamera(c, *change, commands.files); });
   set->add_option("id", change->id)->required();
   set->add_option("--url", change->url, "rtsp[s]://HOST[:PORT]/PATH, without a password");
+  set->add_option("--sub-url", change->sub_url,
+                  std::string(kSubUrlHelp) + "; an empty one ends its recording");
   set->add_option("--name", change->name, "what people call it");
+  CLI::Option* of_group =
+      set->add_option("--group", change->group, std::string(kGroupHelp) + "; \"\" for none");
+  set->add_flag("--yes", change->yes, "delete what another group's policy deletes without asking")
+      ->needs(of_group);
   set->add_option("--user", change->user, "who the camera lets in");
   set->add_option("--password-file", change->password_file,
                   "a file whose first line is the password; an empty one takes it away");
@@ -274,8 +318,10 @@ void AddCameraCommands(Commands& commands) {
   add->add_option("id", camera->id, "[a-z0-9-], 1 to 64; never used again for another")->required();
   add->add_option("url", camera->url,
                   "rtsp[s]://HOST[:PORT]/PATH, or rtmp or http[s], without a password");
+  add->add_option("--sub-url", camera->sub_url, kSubUrlHelp);
   add->add_flag("--imported", camera->imported, "it is not recorded, and only takes imports");
   add->add_option("--name", camera->name, "what people call it");
+  add->add_option("--group", camera->group, kGroupHelp);
   CLI::Option* user = add->add_option("--user", camera->user, "who the camera lets in");
   add->add_option("--password-file", camera->password_file,
                   "a file whose first line is the password")

@@ -1,8 +1,10 @@
 #include "apps/lookback/command.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <iostream>
 
 namespace lookback::app {
 namespace {
@@ -101,6 +103,16 @@ Result<std::string> DefaultDataDirectory() {
     return JoinPath(home, ".local/share/lookback");
   }
   return Fail(Code::kInvalid, "neither XDG_DATA_HOME nor HOME is set; name the store by --data");
+}
+
+Result<bool> Confirmed(bool yes) {
+  if (yes) return true;
+  if (isatty(STDIN_FILENO) == 0) {
+    return Fail(Code::kInvalid, "nothing is done without --yes where nobody can be asked");
+  }
+  std::cerr << "Do that? [y/N] " << std::flush;
+  std::string line;
+  return std::getline(std::cin, line) && (line == "y" || line == "yes");
 }
 
 Result<std::string> ReadPassword(FileSystem& files, const std::string& path) {

@@ -83,6 +83,9 @@ Result<std::string> ReadPassword(FileSystem& files, const std::string& path);
 Result<std::string> ReadSecret(FileSystem& files, const std::string& path,
                                const std::string& option);
 
+// Whether a person agrees to what was shown. `yes`: nobody is asked. kInvalid where nobody can be.
+Result<bool> Confirmed(bool yes);
+
 // The events of an answer as a table.
 std::string EventsText(const Json& events, const TimeZone& zone);
 
@@ -99,7 +102,11 @@ void AddFootageCommands(Commands& commands);
 void AddImportCommand(Commands& commands);
 void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);
+void AddForecastCommand(Commands& commands, CLI::App* retention_group);
+void AddLedgerCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
+void AddScrubCommand(Commands& commands);
+void AddSnapshotCommand(Commands& commands);
 void AddUserCommands(Commands& commands);
 void AddStatusCommand(Commands& commands);
 void AddManualCommands(Commands& commands);

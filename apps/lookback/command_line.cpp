@@ -29,7 +29,10 @@ void AddAll(Commands& commands) {
   AddStatusCommand(commands);
   AddEventCommands(commands);
   AddImportCommand(commands);
+  AddLedgerCommands(commands);
   AddStoreCommands(commands);
+  AddScrubCommand(commands);
+  AddSnapshotCommand(commands);
   AddUserCommands(commands);
   AddManualCommands(commands);
   AddVersionCommand(commands);

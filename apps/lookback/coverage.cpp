@@ -18,7 +18,7 @@ std::string SpanText(const Json& span) {
   const int64_t segments = NumberOf(span, "segments");
   std::string text = fmt::format("footage, {} segment{}", segments, segments == 1 ? "" : "s");
   if (FlagOf(span, "open")) text += ", being written";
-  if (FlagOf(span, "clock_unsynchronised")) text += ", clock unsynchronised";
+  if (FlagOf(span, "clock_unsynchronised")) text += ", by a clock without time source";
   if (const int64_t lost = NumberOf(span, "lost_packets"); lost > 0) {
     text += fmt::format(", {} packets lost", lost);
   }
@@ -79,7 +79,7 @@ std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& 
 std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent) {
   const std::string detail = TextOf(gap, "detail");
   std::string cause = TextOf(gap, "cause");
-  if (!detail.empty()) cause += ": " + detail;
+  if (!detail.empty()) cause = cause == "unknown" ? detail : cause + ": " + detail;
   return {indent + LocalTimeOf(gap, "start", zone), LocalTimeOf(gap, "end", zone),
           ScreenDuration(RangeOf(gap).duration_us()), cause};
 }

@@ -51,8 +51,9 @@ Result<int> Acknowledge(Client& client, const Asked& asked) {
   if (client.json()) {
     PrintJson(event);
   } else {
-    PrintText(fmt::format("{} of {} is acknowledged, on record\n", Printable(TextOf(event, "kind")),
-                          Printable(TextOf(event, "subject"))));
+    const std::string subject = Printable(TextOf(event, "subject"));
+    PrintText(fmt::format("{}{} is acknowledged, on record\n", Printable(TextOf(event, "kind")),
+                          subject.empty() ? "" : " of " + subject));
   }
   return kExitOk;
 }

@@ -14,20 +14,24 @@
 namespace lookback::app {
 namespace {
 
-constexpr int kDefaultPolicy = -1;  // In place of a camera.
+constexpr int kDefaultPolicy = -1;  // In place of a camera,
+constexpr int kFirstGroup = -2;     // and so are groups, downwards.
 
-enum class Kind : uint8_t { kText, kFlag, kDays };
+enum class Kind : uint8_t { kText, kFlag, kDays, kNumber };
 struct Setting {
   std::string_view name;
   Kind kind;
 };
-constexpr Setting kCameraSettings[] = {{"id", Kind::kText},    {"name", Kind::kText},
-                                       {"url", Kind::kText},   {"user", Kind::kText},
-                                       {"audio", Kind::kFlag}, {"transport", Kind::kText},
-                                       {"tls", Kind::kText},   {"enabled", Kind::kFlag}};
+constexpr Setting kCameraSettings[] = {{"id", Kind::kText},        {"name", Kind::kText},
+                                       {"url", Kind::kText},       {"sub_url", Kind::kText},
+                                       {"user", Kind::kText},      {"audio", Kind::kFlag},
+                                       {"transport", Kind::kText}, {"tls", Kind::kText},
+                                       {"enabled", Kind::kFlag},   {"group", Kind::kText}};
+constexpr Setting kGroupSettings[] = {{"name", Kind::kText}};
 constexpr std::string_view kPasswordSettings[] = {"password", "password_file", "password_env"};
-constexpr Setting kPolicySettings[] = {
-    {"min_days", Kind::kDays}, {"max_days", Kind::kDays}, {"at_floor", Kind::kText}};
+constexpr Setting kPolicySettings[] = {{"min_days", Kind::kDays},      {"target_days", Kind::kDays},
+                                       {"max_days", Kind::kDays},      {"class", Kind::kNumber},
+                                       {"quota_bytes", Kind::kNumber}, {"at_floor", Kind::kText}};
 
 FilePosition At(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};
@@ -48,10 +52,12 @@ class Reader {
         file_.body["policy"] = Policy(*value.as_table(), kDefaultPolicy);
       } else if (key == "camera" && value.is_array_of_tables()) {
         for (const toml::node& camera : *value.as_array()) Camera(*camera.as_table());
+      } else if (key == "group" && value.is_array_of_tables()) {
+        for (const toml::node& group : *value.as_array()) Group(*group.as_table());
       } else {
-        Fault(
-            At(key.source()),
-            fmt::format("\"{}\" is not known here: a file has [policy] and [[camera]]", key.str()));
+        Fault(At(key.source()),
+              fmt::format("\"{}\" is not known here: a file has [policy], [[group]] and [[camera]]",
+                          key.str()));
       }
     }
     std::stable_sort(file_.faults.begin(), file_.faults.end(),
@@ -72,7 +78,7 @@ class Reader {
       const bool secret = std::find(std::begin(kPasswordSettings), std::end(kPasswordSettings),
                                     key.str()) != std::end(kPasswordSettings);
       if (key == "policy") {
-        camera["policy"] = CameraPolicy(value, place);
+        camera["policy"] = OwnPolicy(value, place);
       } else if (!secret) {
         Take(kCameraSettings, key, value, camera);
       } else if (password != nullptr) {
@@ -90,8 +96,24 @@ class Reader {
     file_.body["cameras"].push_back(std::move(camera));
   }
 
+  void Group(const toml::table& table) {
+    const int place = kFirstGroup - static_cast<int>(file_.body["groups"].size());
+    file_.positions[{place, ""}] = At(table.source());
+    Json group = Json::object();
+    for (const auto& [key, value] : table) {
+      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      if (key == "policy") {
+        group["policy"] = OwnPolicy(value, place);
+      } else {
+        Take(kGroupSettings, key, value, group);
+      }
+    }
+    if (!table.contains("name")) Fault(At(table.source()), "the group has no name");
+    file_.body["groups"].push_back(std::move(group));
+  }
+
   // A table of its own, or "default".
-  Json CameraPolicy(const toml::node& value, int place) {
+  Json OwnPolicy(const toml::node& value, int place) {
     if (value.is_table()) return Policy(*value.as_table(), place);
     if (value.value<std::string_view>() != "default") {
       Fault(At(value.source()), "policy is a table, { max_days = 30 }, or \"default\"");
@@ -122,12 +144,15 @@ class Reader {
       into[name] = *text;
     } else if (const auto flag = value.value_exact<bool>(); flag && found->kind == Kind::kFlag) {
       into[name] = *flag;
-    } else if (const auto days = value.value_exact<int64_t>();
-               days && *days >= 0 && *days <= UINT32_MAX && found->kind == Kind::kDays) {
-      into[name] = static_cast<uint64_t>(*days);
+    } else if (const auto number = value.value_exact<int64_t>();
+               number && *number >= 0 &&
+               (found->kind == Kind::kNumber ||
+                (found->kind == Kind::kDays && *number <= UINT32_MAX))) {
+      into[name] = static_cast<uint64_t>(*number);
     } else {
       constexpr std::string_view kWants[] = {"a text in quotes", "true or false",
-                                             "a whole number of days, 0 for none"};
+                                             "a whole number of days, 0 for none",
+                                             "a whole number"};
       Fault(At(value.source()),
             fmt::format("{} is {}", name, kWants[static_cast<size_t>(found->kind)]));
     }
@@ -161,10 +186,12 @@ class Reader {
 
 }  // namespace
 
-FilePosition FleetFile::PositionOf(int camera, const std::string& field) const {
-  const auto found = positions.find({camera, field});
+int FleetFile::PlaceOfGroup(int64_t group) { return kFirstGroup - static_cast<int>(group); }
+
+FilePosition FleetFile::PositionOf(int place, const std::string& field) const {
+  const auto found = positions.find({place, field});
   if (found != positions.end()) return found->second;
-  const auto table = positions.find({camera, ""});
+  const auto table = positions.find({place, ""});
   return table == positions.end() ? FilePosition{} : table->second;
 }
 

@@ -1,5 +1,5 @@
-// apps/lookback/fleet_file.h: reads a file of cameras and policies (docs/cli.md, "apply") into the
-// body of POST /api/v1/fleet, and knows where in the file each setting stands.
+// apps/lookback/fleet_file.h: reads a file of cameras, groups and policies (docs/cli.md, "apply")
+// into the body of POST /api/v1/fleet, and knows where in the file each setting stands.
 //
 // Invariant: nothing unknown passes; every fault of the file is found, not the first alone (but what
 //            is no TOML is read no further than its first fault).
@@ -36,8 +36,10 @@ struct FleetFile {
   Json body = {{"cameras", Json::array()}};
   std::vector<FleetFault> faults;
 
-  // Of a camera's setting, or, where that is not said, of its table; -1 is the default policy.
-  FilePosition PositionOf(int camera, const std::string& field) const;
+  // Of a setting, or, where that is not said, of its table. `place`: of a camera, from 0; of a group
+  // by PlaceOfGroup(); -1 is the default policy.
+  FilePosition PositionOf(int place, const std::string& field) const;
+  static int PlaceOfGroup(int64_t group);
   std::map<std::pair<int, std::string>, FilePosition> positions;  // "" is the table's.
 };
 

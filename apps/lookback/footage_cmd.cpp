@@ -20,6 +20,7 @@ constexpr std::string_view kStandardOutput = "-";
 
 struct FootageOptions {
   std::string camera;
+  std::string stream = "main";
   WrittenRange range;
   std::string reason;
   std::string file;
@@ -33,6 +34,11 @@ std::string ShownFile(const FootageOptions& options) {
   return options.file == kStandardOutput ? "standard output" : options.file;
 }
 
+// "gate", "the sub stream of gate"
+std::string StreamText(const FootageOptions& options) {
+  return (options.stream == "sub" ? "the sub stream of " : "") + Printable(options.camera);
+}
+
 Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
   LB_TRY_ASSIGN(zone, client.Zone());
   LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
@@ -40,6 +46,7 @@ Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
       WithQuery("/api/v1/cameras/" + PercentEncode(options.camera) + "/timeline",
                 {{"start", FormatTime(range.start_us)},
                  {"end", FormatTime(range.end_us)},
+                 {"stream", options.stream},
                  {"reason", options.reason}});
   LB_TRY_ASSIGN(timeline, client.api().Get(path));
   if (client.json()) {
@@ -49,9 +56,8 @@ Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
     PrintJson(timeline);
     return kExitOk;
   }
-  std::string text =
-      fmt::format("{}, {}\n", Printable(TextOf(timeline, "camera")), ScreenRange(range, zone)) +
-      CoverageText(timeline, range, zone);
+  std::string text = fmt::format("{}, {}\n", StreamText(options), ScreenRange(range, zone)) +
+                     CoverageText(timeline, range, zone);
   const bool happened = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us") > 0;
   if (happened) text += TimelineClockLine(timeline) + TimelineTable(timeline, zone).Text();
   PrintText(text);
@@ -108,9 +114,10 @@ std::string ClipText(const FootageOptions& options, const ClipReceipt& receipt, 
       LocalTimeOf(shown, "start", zone) + " to " + LocalTimeOf(shown, "end", zone);
   std::string text =
       fmt::format("{}: {} of {}, {}\n", ShownFile(options),
-                  ScreenDuration(NumberOf(description, "duration_us")), Printable(options.camera),
+                  ScreenDuration(NumberOf(description, "duration_us")), StreamText(options),
                   FormatBytes(static_cast<uint64_t>(NumberOf(description, "size_bytes"))));
-  text += covers == asked ? asked + "\n" : fmt::format("asked  {}\nshows  {}\n", asked, covers);
+  text += covers == asked ? asked + "\n"
+                          : fmt::format("asked  {}\nshows  {}, in whole pictures\n", asked, covers);
   text += fmt::format("SHA-256 {}\n", receipt.sha256);
   text += ClipClockLines(description, zone);
   if (missing_us == 0) return text + "nothing is missing\n";
@@ -125,6 +132,7 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
   const Json& description = receipt.description;
   return {{"file", receipt.fetched ? Json(options.file) : Json()},
           {"camera", options.camera},
+          {"stream", options.stream},
           {"start", zone.Format(range.start_us)},
           {"end", zone.Format(range.end_us)},
           {"time_zone", zone.name()},
@@ -157,6 +165,7 @@ Result<ClipReceipt> Take(Client& client, const FootageOptions& options, TimeRang
   order.camera = options.camera;
   order.query = {{"start", FormatTime(range.start_us)},
                  {"end", FormatTime(range.end_us)},
+                 {"stream", options.stream},
                  {"gaps", options.gaps},
                  {"audio", options.no_audio ? "0" : "1"},
                  {"reason", options.reason}};
@@ -199,6 +208,9 @@ void AddFootageCommands(Commands& commands) {
       [&commands, options](Client& client) { return TakeClip(client, *options, commands); });
   for (CLI::App* command : {timeline, clip}) {
     command->add_option("camera", options->camera)->required();
+    command->add_option("--stream", options->stream, "main, or sub, the light one")
+        ->check(CLI::IsMember({"main", "sub"}))
+        ->capture_default_str();
     AddRangeOptions(command, options->range, /*required=*/true);
     command->add_option("--reason", options->reason, "why: it stands in the record of the access");
   }

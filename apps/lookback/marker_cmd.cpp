@@ -45,6 +45,9 @@ Result<int> AddMarker(Client& client, const Kind& kind, const MarkerOptions& opt
     PrintText(fmt::format("{} {}: {}, {} to {}\n", kind.noun, Printable(TextOf(added, "id")),
                           Printable(WordsOf(added, "cameras")), LocalTimeOf(added, "start", zone),
                           LocalTimeOf(added, "end", zone)));
+    if (const std::string warning = TextOf(added, "warning"); !warning.empty()) {
+      Complain(Printable(warning));
+    }
     if (const std::string empty = WordsOf(added, "without_footage"); kind.hold && !empty.empty()) {
       PrintText(fmt::format("note: {} has no footage in that range now\n", Printable(empty)));
     }

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/deletion_preview.h"
 
 namespace lookback::app {
 namespace {
@@ -12,10 +13,17 @@ namespace {
 struct PolicyOptions {
   std::string scope = "default";
   std::optional<uint32_t> min_days;
+  std::optional<uint32_t> target_days;
   std::optional<uint32_t> max_days;
+  std::optional<uint32_t> keep_class;
+  std::optional<uint64_t> quota_bytes;
   std::string at_floor;
+  bool yes = false;
 
-  bool empty() const { return !min_days && !max_days && at_floor.empty(); }
+  bool empty() const {
+    return !min_days && !target_days && !max_days && !keep_class && !quota_bytes &&
+           at_floor.empty();
+  }
 };
 
 Status CheckFloor(const PolicyOptions& options) {
@@ -31,7 +39,10 @@ Status CheckFloor(const PolicyOptions& options) {
 Json BodyOf(const PolicyOptions& options) {
   Json body = Json::object();
   if (options.min_days) body["min_days"] = *options.min_days;
+  if (options.target_days) body["target_days"] = *options.target_days;
   if (options.max_days) body["max_days"] = *options.max_days;
+  if (options.keep_class) body["class"] = *options.keep_class;
+  if (options.quota_bytes) body["quota_bytes"] = *options.quota_bytes;
   if (!options.at_floor.empty()) body["at_floor"] = options.at_floor;
   return body;
 }
@@ -43,12 +54,17 @@ std::string Days(const Json& policy, const char* name) {
 
 void AddRow(Table& table, const Json& policy) {
   const std::string at_floor = TextOf(policy, "at_floor");
-  table.Add({TextOf(policy, "scope"), Days(policy, "min_days"), Days(policy, "max_days"),
-             at_floor.empty() ? "-" : at_floor, std::to_string(NumberOf(policy, "version")),
-             TextOf(policy, "person")});
+  const auto quota = static_cast<uint64_t>(NumberOf(policy, "quota_bytes"));
+  table.Add({TextOf(policy, "scope"), Days(policy, "min_days"), Days(policy, "target_days"),
+             Days(policy, "max_days"), std::to_string(NumberOf(policy, "class")),
+             quota == 0 ? "none" : FormatBytes(quota), at_floor.empty() ? "-" : at_floor,
+             std::to_string(NumberOf(policy, "version")), TextOf(policy, "person")});
 }
 
-Table PolicyTable() { return Table({"SCOPE", "AT LEAST", "AT MOST", "AT FLOOR", "VERSION", "BY"}); }
+Table PolicyTable() {
+  return Table(
+      {"SCOPE", "AT LEAST", "TARGET", "AT MOST", "CLASS", "QUOTA", "AT FLOOR", "VERSION", "BY"});
+}
 
 Result<int> Show(Client& client) {
   LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/retention/policies"));
@@ -69,12 +85,25 @@ Result<int> Show(Client& client) {
   return kExitOk;
 }
 
+// The change as the preview takes it.
+Result<Json> ChangeOf(const PolicyOptions& options) {
+  LB_TRY(CheckFloor(options));
+  Json change = BodyOf(options);
+  change["scope"] = options.scope;
+  return change;
+}
+
 Result<int> Set(Client& client, const PolicyOptions& options) {
   if (options.empty()) {
     return Fail(Code::kInvalid,
-                "say what is to change: --min-days N, --max-days N or --at-floor shorten|stop");
+                "say what is to change: --min-days, --target-days, --max-days, --class, --quota or "
+                "--at-floor");
   }
-  LB_TRY(CheckFloor(options));
+  LB_TRY_ASSIGN(change, ChangeOf(options));
+  if (!options.yes) {
+    LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, change));
+    if (!agreed) return kExitNegative;
+  }
   const std::string path = "/api/v1/retention/policies/" + PercentEncode(options.scope);
   LB_TRY_ASSIGN(policy, client.api().Call("PUT", path, BodyOf(options)));
   if (client.json()) {
@@ -87,13 +116,19 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
   return kExitOk;
 }
 
-Result<int> Clear(Client& client, const std::string& camera) {
+Result<int> Clear(Client& client, const std::string& scope, bool yes) {
+  if (!yes) {
+    LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, {{"scope", scope}, {"remove", true}}));
+    if (!agreed) return kExitNegative;
+  }
   LB_TRY_ASSIGN(answer,
-                client.api().Call("DELETE", "/api/v1/retention/policies/" + PercentEncode(camera)));
+                client.api().Call("DELETE", "/api/v1/retention/policies/" + PercentEncode(scope)));
   if (client.json()) {
     PrintJson(Json::object());
   } else {
-    PrintText(fmt::format("{} has no policy of its own any more; the default holds\n", camera));
+    PrintText(fmt::format(
+        "{} has no policy of its own any more; that of its group holds, or the default\n",
+        Printable(scope)));
   }
   return kExitOk;
 }
@@ -111,38 +146,36 @@ Result<int> Confirm(Client& client) {
 Result<int> Preview(Client& client, const PolicyOptions& options, bool change) {
   Json body;
   if (change) {
-    LB_TRY(CheckFloor(options));
-    body = BodyOf(options);
-    body["scope"] = options.scope;
+    LB_TRY_ASSIGN(asked, ChangeOf(options));
+    body = std::move(asked);
   }
   LB_TRY_ASSIGN(plan, client.api().Call("POST", "/api/v1/retention/preview", body));
   if (client.json()) {
     PrintJson(plan);
     return kExitOk;
   }
-  LB_TRY_ASSIGN(zone, client.Zone());
-  std::string text = Printable(TextOf(plan, "sentence"));
-  if (!text.empty()) text += "\n";
-  text += fmt::format("The next round would delete {} segments, {}, {}.\n",
-                      NumberOf(plan, "segments"), ScreenDuration(NumberOf(plan, "duration_us")),
-                      FormatBytes(static_cast<uint64_t>(NumberOf(plan, "bytes"))));
-  Table table({"CAMERA", "SEGMENTS", "DURATION", "BYTES", "OLDEST", "NEWEST", "REASON"});
-  for (const Json& camera : ListOf(plan, "cameras")) {
-    table.Add({TextOf(camera, "camera"), std::to_string(NumberOf(camera, "segments")),
-               ScreenDuration(NumberOf(camera, "duration_us")),
-               FormatBytes(static_cast<uint64_t>(NumberOf(camera, "bytes"))),
-               LocalTimeOf(camera, "oldest", zone), LocalTimeOf(camera, "newest", zone),
-               TextOf(camera, "reason")});
-  }
-  PrintText(text + (table.empty() ? "" : table.Text()));
+  LB_TRY_ASSIGN(text, PreviewText(client, plan));
+  PrintText(text);
   return kExitOk;
 }
 
 void AddPolicyOptions(CLI::App* command, PolicyOptions& options) {
-  command->add_option("scope", options.scope, "a camera's id, or \"default\"")
+  command
+      ->add_option("scope", options.scope,
+                   "a camera's id, \"group:\" and a group's name, or \"default\"")
       ->capture_default_str();
   command->add_option("--min-days", options.min_days, "the floor: kept at least so long (0: none)");
+  command->add_option("--target-days", options.target_days,
+                      "the promise beyond the floor, while there is room (0: none)");
   command->add_option("--max-days", options.max_days, "deleted after so long (0: none)");
+  command
+      ->add_option("--class", options.keep_class,
+                   "under disk pressure the lowest class gives first")
+      ->check(CLI::Range(0, 3));
+  command
+      ->add_option("--quota", options.quota_bytes,
+                   "most bytes of a camera, as 500GB or 2TB (0: none)")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
   command
       ->add_option("--at-floor", options.at_floor,
                    "when the disk is full and only footage below the floor is left: `shorten` "
@@ -160,11 +193,15 @@ void AddRetentionCommands(Commands& commands) {
       commands.AddClient(group, "set", "Set a policy; what is not said of it stays as it is.",
                          [options](Client& client) { return Set(client, *options); });
   AddPolicyOptions(set, *options);
-  auto camera = std::make_shared<std::string>();
-  CLI::App* clear =
-      commands.AddClient(group, "clear", "Take a camera's own policy away; the default holds then.",
-                         [camera](Client& client) { return Clear(client, *camera); });
-  clear->add_option("camera", *camera, "the camera's id")->required();
+  set->add_flag("--yes", options->yes, "delete what the new policy deletes without asking");
+  auto scope = std::make_shared<std::string>();
+  auto yes = std::make_shared<bool>(false);
+  CLI::App* clear = commands.AddClient(
+      group, "clear",
+      "Take the policy of a camera or group away; its group's, or the default, holds then.",
+      [scope, yes](Client& client) { return Clear(client, *scope, *yes); });
+  clear->add_option("scope", *scope, "a camera's id, or \"group:\" and a group's name")->required();
+  clear->add_flag("--yes", *yes, "delete what that deletes without asking");
   commands.AddClient(group, "confirm", "Let deletion go on after a rebuild.", &Confirm);
   auto preview = std::make_shared<CLI::App*>(nullptr);
   *preview = commands.AddClient(
@@ -172,11 +209,14 @@ void AddRetentionCommands(Commands& commands) {
       [options, preview](Client& client) {
         const CLI::App& said = **preview;
         const bool change = said.count("scope") + said.count("--min-days") +
-                                said.count("--max-days") + said.count("--at-floor") >
+                                said.count("--target-days") + said.count("--max-days") +
+                                said.count("--class") + said.count("--quota") +
+                                said.count("--at-floor") >
                             0;
         return Preview(client, *options, change);
       });
   AddPolicyOptions(*preview, *options);
+  AddForecastCommand(commands, group);
 }
 
 }  // namespace lookback::app

@@ -15,10 +15,14 @@
 #include "api/webhook.h"
 #include "apps/lookback/command.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "base/worker_pool.h"
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "recorder/recorder.h"
-#include "storage/retention.h"
+#include "storage/purger.h"
+#include "storage/scrubber.h"
+#include "storage/snapshotter.h"
 #include "storage/store.h"
 
 namespace lookback::app {
@@ -26,6 +30,7 @@ namespace {
 
 // What running transfers get to finish when the daemon is asked to stop.
 constexpr int64_t kStopGraceUs = 2 * kUsPerSecond;
+constexpr int64_t kGiveBackMemoryEveryUs = 60 * kUsPerSecond;
 
 struct ServeOptions {
   std::string data;
@@ -37,7 +42,13 @@ struct ServeOptions {
   std::string webhook_secret_file;
   uint64_t max_import_gib = api::kMaxImportBytes >> 30;
   size_t max_container_cameras = recorder::Recorder::Options{}.max_container_cameras;
+  int64_t scrub_interval_days = storage::kScrubIntervalUs / kUsPerDay;
+  uint64_t scrub_mib = storage::kScrubBytesPerSecond >> 20;
 };
+
+storage::Scrubber::Options ScrubOptionsOf(const ServeOptions& options) {
+  return {options.scrub_interval_days * kUsPerDay, options.scrub_mib << 20};
+}
 
 Result<net::HttpServer::Options> ParseListen(const std::string& text) {
   net::HttpServer::Options options;
@@ -148,9 +159,12 @@ class Daemon {
   // Records in `store`, which must outlive the daemon, and answers.
   // Alarms are told to `webhook`, if there is one.
   Status Start(storage::Store& store, const recorder::Recorder::Options& recording,
-               std::unique_ptr<api::Webhook> webhook, uint64_t max_import_bytes) {
+               const storage::Scrubber::Options& scrub, std::unique_ptr<api::Webhook> webhook,
+               uint64_t max_import_bytes) {
     webhook_ = std::move(webhook);
     if (webhook_) webhook_->Start();
+    // Before anybody asks: it knows what is damaged.
+    scrubber_ = storage::Scrubber::Open(store, clock_, files_, scrub);
     recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
     LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
                                                 max_import_bytes}));
@@ -159,8 +173,19 @@ class Daemon {
       service_->OnRetentionRound(plan);
     });
     service_->SetPurger(purger_.get());
+    scrubber_->StartThreads();
+    service_->SetScrubber(scrubber_.get());
+    snapshotter_ = storage::Snapshotter::Open(store, clock_, files_);
+    snapshotter_->StartThread();
+    service_->SetSnapshotter(snapshotter_.get());
     service_->StartLooking();
-    loop_thread_ = std::thread([this] { loop_.Run(); });
+    loop_thread_ = std::thread([this] {
+      NameThisThread("http-loop");
+      LowerThisThread();
+      net::Timer upkeep(loop_);
+      upkeep.Every(kGiveBackMemoryEveryUs, GiveBackFreeMemory);
+      loop_.Run();
+    });
     return Ok();
   }
 
@@ -178,8 +203,14 @@ class Daemon {
     }
     server_.reset();
     if (recorder_) recorder_->Stop();
-    if (service_) service_->SetPurger(nullptr);
+    if (service_) {
+      service_->SetPurger(nullptr);
+      service_->SetScrubber(nullptr);
+      service_->SetSnapshotter(nullptr);
+    }
     purger_.reset();
+    scrubber_.reset();
+    snapshotter_.reset();
     service_.reset();
     webhook_.reset();
     recorder_.reset();
@@ -193,6 +224,8 @@ class Daemon {
   std::unique_ptr<api::Webhook> webhook_;
   std::unique_ptr<api::Service> service_;
   std::unique_ptr<storage::Purger> purger_;
+  std::unique_ptr<storage::Scrubber> scrubber_;
+  std::unique_ptr<storage::Snapshotter> snapshotter_;
   std::unique_ptr<net::HttpServer> server_;
   std::thread loop_thread_;
 };
@@ -256,7 +289,8 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     store = std::move(*opened);
     TellVolumes(*store);
     LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
-    LB_TRY(daemon.Start(*store, recording, std::move(webhook), options.max_import_gib << 30));
+    LB_TRY(daemon.Start(*store, recording, ScrubOptionsOf(options), std::move(webhook),
+                        options.max_import_gib << 30));
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
@@ -298,13 +332,23 @@ void AddServeCommand(Commands& commands) {
       ->needs(webhook);
   serve
       ->add_option("--max-container-cameras", options->max_container_cameras,
-                   "cameras over rtmp, http or https, which take a thread each")
+                   "streams of cameras over rtmp, http or https, which take a thread each")
       ->check(CLI::Range(0, 4096))
       ->capture_default_str();
   serve
       ->add_option("--max-import-gib", options->max_import_gib,
                    "the largest file that import takes")
       ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  serve
+      ->add_option("--scrub-interval-days", options->scrub_interval_days,
+                   "every byte is held against its checksum once in so many days (0: never)")
+      ->check(CLI::Range(0, 3650))
+      ->capture_default_str();
+  serve
+      ->add_option("--scrub-rate", options->scrub_mib,
+                   "MiB a second that this reads of each volume at most")
+      ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
 }
 

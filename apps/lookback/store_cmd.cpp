@@ -16,6 +16,9 @@ struct StoreOptionsSaid {
   std::string data;
   bool json = false;
   bool deep = false;
+  std::vector<std::string> volumes;
+  bool from_files = false;
+  bool set_ledger_apart = false;
 };
 
 // Shows where a check is, at most so often that printing costs nothing.
@@ -45,7 +48,12 @@ Result<std::string> DataOf(const StoreOptionsSaid& options, FileSystem& files) {
     LB_TRY_ASSIGN(usual, DefaultDataDirectory());
     data = usual;
   }
-  LB_TRY(files.Stat(data));
+  if (!options.volumes.empty()) return data;  // A store may be made of them.
+  const auto there = files.Stat(data);
+  if (!there && there.code() == Code::kNotFound) {
+    return Fail(Code::kNotFound, "there is no " + data + "; --data names the directory of a store");
+  }
+  if (!there) return Pass(there.error());
   const auto store_file = files.Stat(JoinPath(data, storage::kStoreFile));
   if (!store_file && store_file.code() == Code::kNotFound) {
     return Fail(Code::kInvalid,
@@ -114,33 +122,127 @@ Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& f
   return report->clean() ? kExitOk : kExitNegative;
 }
 
+std::string Lines(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += sentence + "\n";
+  return text;
+}
+
+std::string ToText(const storage::RebuildReport& report) {
+  std::string text = Lines(report.notes);
+  if (report.snapshot.empty()) {
+    text += fmt::format("The catalog is made anew from {} ledger records: {} segments.\n",
+                        report.records, report.segments);
+  } else {
+    text += fmt::format(
+        "The catalog is made anew from the snapshot {}, which has the ledger's first {} records, "
+        "and {} after it: {} segments.\n",
+        report.snapshot, report.snapshot_records, report.records, report.segments);
+  }
+  text += "Nothing is deleted until `lookback retention confirm`.\n";
+  if (report.lost_records == 0) return text;
+  return text + fmt::format(
+                    "{} records of the ledger are damaged, and what they said is lost: `lookback "
+                    "fsck` names them. Look at holds and policies before you confirm.\n",
+                    report.lost_records);
+}
+
+// What the files do not say, for whoever has to answer for the footage.
+std::string LostText(const storage::FromFilesReport& report) {
+  if (report.snapshot.empty()) {
+    return "Files do not say, and so it is lost: holds and markers; policies; people and their "
+           "rights (the next start makes a new administrator); cameras' addresses and names; why "
+           "footage is missing, where it is; what was deleted, by which policy; notes, clock "
+           "checks, where imports came from; alarms; who saw and exported what.\nFootage that was "
+           "held is not marked as held any more: place holds again before you confirm.\n";
+  }
+  return fmt::format(
+      "People's settings, {} holds, markers, notes and gaps are those of the snapshot {}, of {}. "
+      "Lost is what was changed after that, holds for one, and: alarms; who saw and exported "
+      "what.\nLook at holds and policies before you confirm.\n",
+      report.holds, report.snapshot, FormatTime(report.snapshot_us));
+}
+
+std::string ToText(const storage::FromFilesReport& report) {
+  std::string text = Lines(report.notes);
+  text += fmt::format("A new ledger and the catalog are made from {} segment files, {}.\n",
+                      report.segments, FormatBytes(report.bytes));
+  if (report.damaged > 0) {
+    text += fmt::format("{} of them are damaged; what is good of them can be given out.\n",
+                        report.damaged);
+  }
+  if (report.unfinished > 0) {
+    text += fmt::format(
+        "{} files have no good end; the next start mends them and puts them on "
+        "record.\n",
+        report.unfinished);
+  }
+  if (report.left > 0) text += fmt::format("{} files were left out.\n", report.left);
+  for (const std::string& path : report.set_apart) text += "Kept under a new name: " + path + "\n";
+  if (report.cameras > 0) {
+    text += fmt::format(
+        "{} cameras have nothing but their footage: they are switched off, and "
+        "`lookback camera set ID --url URL --enable` lets them record again.\n",
+        report.cameras);
+  }
+  return text + LostText(report) +
+         "A file that a policy had deleted, and whose disk had kept it, is on record again.\n"
+         "Nothing is deleted until `lookback retention confirm`.\n";
+}
+
+Json ToJson(const storage::RebuildReport& report) {
+  return {{"records", report.records},
+          {"segments", report.segments},
+          {"lost_records", report.lost_records},
+          {"snapshot", report.snapshot.empty() ? Json() : Json(report.snapshot)},
+          {"snapshot_records", report.snapshot_records},
+          {"notes", report.notes}};
+}
+
+Json ToJson(const storage::FromFilesReport& report) {
+  const bool known = !report.snapshot.empty();
+  return {{"segments", report.segments},
+          {"bytes", report.bytes},
+          {"cameras", report.cameras},
+          {"damaged", report.damaged},
+          {"unfinished", report.unfinished},
+          {"left_out", report.left},
+          {"snapshot", known ? Json(report.snapshot) : Json()},
+          {"snapshot_time", known ? Json(FormatTime(report.snapshot_us)) : Json()},
+          {"holds", report.holds},
+          {"set_apart", report.set_apart},
+          {"notes", report.notes}};
+}
+
+template <typename Report>
+Result<int> Tell(const Result<Report>& report, bool json) {
+  if (!report) return CheckFailed(report.error());
+  if (json) {
+    PrintJson(ToJson(*report));
+  } else {
+    PrintText(ToText(*report));
+  }
+  return kExitOk;
+}
+
 Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
   const auto data = DataOf(options, files);
   if (!data) return CheckFailed(data.error());
-  Result<storage::RebuildReport> report = [&] {
-    CheckProgressLine line("rebuild", clock);
-    return storage::Rebuild(*data, clock, files,
-                            [&line](const auto& progress) { line.Show(progress); });
-  }();
-  if (!report) return CheckFailed(report.error());
-  if (options.json) {
-    PrintJson({{"records", report->records},
-               {"segments", report->segments},
-               {"lost_records", report->lost_records}});
-  } else {
-    PrintText(
-        fmt::format("The catalog is made anew from {} ledger records: {} segments.\nNothing "
-                    "is deleted until `lookback retention confirm`.\n",
-                    report->records, report->segments));
-    if (report->lost_records > 0) {
-      PrintText(
-          fmt::format("{} records of the ledger are damaged, and what they said is lost: "
-                      "`lookback fsck` names them. Look at holds and policies before you "
-                      "confirm.\n",
-                      report->lost_records));
-    }
+  const auto shown = [&clock](const auto& work) {
+    CheckProgressLine line("rebuild", clock);  // Gone before anything is printed.
+    return work([&line](const storage::CheckProgress& step) { line.Show(step); });
+  };
+  if (options.from_files) {
+    const storage::FromFilesOptions said{*data, options.volumes, options.set_ledger_apart};
+    return Tell(shown([&](const storage::OnProgress& progress) {
+                  return storage::RebuildFromFiles(said, clock, files, progress);
+                }),
+                options.json);
   }
-  return kExitOk;
+  return Tell(shown([&](const storage::OnProgress& progress) {
+                return storage::Rebuild(*data, clock, files, progress, options.volumes);
+              }),
+              options.json);
 }
 
 void AddStoreOptions(CLI::App* command, StoreOptionsSaid& options) {
@@ -160,12 +262,24 @@ void AddStoreCommands(Commands& commands) {
   fsck->add_flag("--deep", options->deep,
                  "read every byte of every file and compare it with its seal: finds damaged "
                  "pictures, at the speed of the disk");
-  AddStoreOptions(
-      commands.Add(
-          &commands.app, "rebuild",
-          "Make the catalog anew from ledger and files; the store must be stopped.",
-          [&commands, options] { return RunRebuild(*options, commands.clock, commands.files); }),
-      *options);
+  CLI::App* rebuild = commands.Add(
+      &commands.app, "rebuild",
+      "Make the catalog anew, from snapshot and ledger; the store must be stopped.",
+      [&commands, options] { return RunRebuild(*options, commands.clock, commands.files); });
+  AddStoreOptions(rebuild, *options);
+  rebuild
+      ->add_option("--volume", options->volumes,
+                   "where store.json is lost: the store's volumes, again for each")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  CLI::Option* from_files = rebuild->add_flag(
+      "--from-files", options->from_files,
+      "without a ledger: read every segment file, and make a new ledger too; holds, policies and "
+      "people are lost");
+  rebuild
+      ->add_flag("--set-ledger-apart", options->set_ledger_apart,
+                 "even though there is a ledger: it is kept under another name")
+      ->needs(from_files);
 }
 
 }  // namespace lookback::app

@@ -143,7 +143,7 @@ class CameraHealthTest : public testing::Test {
     for (int64_t i = 0; i < seconds; i += 5) {
       now_us_ += 5 * kUsPerSecond;
       status_.bytes += static_cast<uint64_t>(megabits * 1e6 / 8 * 5);
-      findings = health_.Look(*CameraId::Parse("gate"), status_, now_us_);
+      findings = health_.Look({*CameraId::Parse("gate")}, status_, now_us_);
     }
     return findings;
   }

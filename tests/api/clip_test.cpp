@@ -1,4 +1,5 @@
 // What leaves of recorded footage: on record first, whole, in pieces, and with what is missing.
+#include "storage/layout.h"
 #include "tests/api/service_fixture.h"
 
 namespace lookback::api {
@@ -116,6 +117,25 @@ TEST_F(ClipTest, AnOpenSegmentGrowsButAClipStaysOneFile) {
   EXPECT_GT(BodyOf(anew).size(), all.size());
 }
 
+TEST_F(ClipTest, AFileThatIsGoneIsAGapInEveryAnswerFromThenOn) {
+  AddCamera("lane");
+  AddFootage("lane", test::kEvening, 10);
+  const auto rows = store_->catalog().Segments(test::MakeStream("lane"), {kTimeMinUs, kTimeMaxUs});
+  ASSERT_TRUE(rows && rows->size() == 1);
+  ASSERT_TRUE(posix_->Remove(store_->volumes().front()->root() + "/" +
+                             storage::SegmentPath(index::KeyOf(rows->front()))));
+  const std::string range = "?start=2026-05-04T22:00:02Z&end=2026-05-04T22:00:08Z";
+  const auto clip = Ask("GET", "/api/v1/cameras/lane/clip.json" + range);
+  EXPECT_EQ(ProblemIn(clip), "no-footage");
+  const Json problem = Json::parse(clip.body);
+  EXPECT_EQ(problem["missing"][0]["cause"], "missing");
+  EXPECT_EQ(problem["detail"].get<std::string>().find(dir_.Path("")), std::string::npos)
+      << "no path of the server's: " << problem["detail"];
+  const Json timeline = Get("/api/v1/cameras/lane/timeline" + range);
+  EXPECT_EQ(timeline["covered_us"], 0);
+  EXPECT_EQ(timeline["gaps"][0]["cause"], "missing");
+}
+
 TEST_F(ClipTest, WhatIsMissingIsSaidInHeadersAndInJson) {
   const auto response = Ask("GET", kClip);
   EXPECT_EQ(HeaderOf(response, "X-Lookback-Missing-Us"), "2000000");
@@ -188,6 +208,47 @@ TEST_F(ClipTest, TheTimelineOfSeveralCamerasIsOneRecordedSearch) {
       Get("/api/v1/cameras/gate/timeline?start=2027-05-04T22:00:00Z&end=2027-05-04T23:00:00Z");
   EXPECT_EQ(future["start"], future["end"]);
   EXPECT_EQ(future["missing_us"], 0);
+}
+
+TEST_F(ClipTest, EachStreamHasItsOwnTimelineClipAndRecordOfTheView) {
+  AddFootage("gate", test::kEvening + 4 * kUsPerSecond, 4, /*open=*/false, Stream::kSub);
+  const std::string range = "?start=2026-05-04T22:00:02Z&end=2026-05-04T22:00:12Z";
+  const auto timeline = [&](const std::string& stream) {
+    return Get("/api/v1/cameras/gate/timeline" + range + stream);
+  };
+  EXPECT_EQ(timeline("")["covered_us"], 8'000'000);
+  EXPECT_EQ(timeline("&stream=main")["stream"], "main");
+  EXPECT_EQ(Acts().front().what, "timeline");
+  const Json sub = timeline("&stream=sub");
+  EXPECT_EQ(sub["stream"], "sub");
+  EXPECT_EQ(sub["covered_us"], 4'000'000);
+  EXPECT_EQ(sub["spans"][0]["start"], "2026-05-04T22:00:04Z");
+  EXPECT_EQ(Acts().front().what, "timeline, sub stream");
+
+  auto main_clip = Ask("GET", kClip);
+  EXPECT_EQ(Acts().front().what, "clip.mp4");
+  auto sub_clip = Ask("GET", std::string(kClip) + "&stream=sub");
+  EXPECT_EQ(Acts().front().what, "clip.mp4, sub stream");
+  EXPECT_NE(HeaderOf(sub_clip, "ETag"), HeaderOf(main_clip, "ETag"));
+  EXPECT_EQ(HeaderOf(sub_clip, "X-Lookback-Shown"), "2026-05-04T22:00:04Z/2026-05-04T22:00:08Z");
+  EXPECT_NE(HeaderOf(sub_clip, "Content-Disposition").find("gate_sub_2026"), std::string::npos);
+  EXPECT_NE(BodyOf(sub_clip), BodyOf(main_clip));
+  EXPECT_EQ(Get(std::string(kClipJson) + "&stream=sub")["duration_us"], 4'000'000);
+
+  for (const char* path : {kClip, kClipJson}) {
+    EXPECT_EQ(ProblemIn(Ask("GET", std::string(path) + "&stream=third")), "bad-parameter");
+  }
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/cameras/gate/timeline" + range + "&stream=")),
+            "bad-parameter");
+}
+
+TEST_F(ClipTest, APieceOfOneStreamDoesNotStandUnderTheOthersRecord) {
+  AddFootage("gate", test::kEvening, 10, /*open=*/false, Stream::kSub);
+  EXPECT_EQ(Ask("GET", kClip).status, 200);
+  EXPECT_EQ(Views(), 1u);
+  EXPECT_EQ(Ask("GET", std::string(kClip) + "&stream=sub", {}, {{"range", "bytes=0-9"}}).status,
+            206);
+  EXPECT_EQ(Views(), 2u);
 }
 
 }  // namespace

@@ -116,5 +116,24 @@ TEST_F(EventsTest, AlarmsAreCountedByKindAndByWhetherSomebodySawThem) {
   EXPECT_THAT(page, HasSubstr("lookback_alarms{kind=\"camera-down\",acknowledged=\"yes\"} 1\n"));
 }
 
+TEST_F(EventsTest, ASubStreamThatIsDownIsNamedAsSuchAndLessGrave) {
+  AddCamera("gate");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", "rtsp://192.0.2.1/2"}}).status, 200);
+  recorder_.lost_subs = true;
+  Wait(40);
+  ASSERT_EQ(Open().size(), 1u);
+  const Json event = Open()[0];
+  EXPECT_EQ(event["kind"], "camera-sub-down");
+  EXPECT_EQ(event["severity"], "warning");
+  EXPECT_EQ(event["camera"], "gate");
+  EXPECT_EQ(event["subject"], "gate/sub");
+  EXPECT_EQ(event["sentence"].get<std::string>().find("the sub stream of gate is not recorded"),
+            0u);
+  // One whose URL is taken away is missed by nobody.
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", ""}}).status, 200);
+  Wait(60);
+  EXPECT_EQ(Open().size(), 0u);
+}
+
 }  // namespace
 }  // namespace lookback::api

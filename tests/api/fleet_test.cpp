@@ -163,5 +163,18 @@ TEST_F(FleetTest, FiveHundredCamerasAreOneGroupOnTheLedger) {
   EXPECT_EQ(recorder_.sources.size(), 500u);
 }
 
+TEST_F(FleetTest, ASubStreamIsASettingLikeOthers) {
+  Send(kFleet, {{"cameras", {Camera("gate", {{"sub_url", "rtsp://192.0.2.1/light"}})}}});
+  EXPECT_EQ(recorder_.sources[*CameraId::Parse("gate")].sub_url, "rtsp://192.0.2.1/light");
+  const Json plan = Send(kFleet, {{"cameras", {Camera("gate")}}});
+  EXPECT_THAT(Changes(plan), testing::ElementsAre("change camera gate sub_url"));
+  EXPECT_TRUE(plan["changes"][0]["fields"][0]["to"].is_null());
+  EXPECT_EQ(recorder_.sources[*CameraId::Parse("gate")].sub_url, "");
+  const auto refused =
+      Ask("POST", kFleet, {{"cameras", {Camera("gate", {{"sub_url", "rtsp://192.0.2.1/gate"}})}}});
+  EXPECT_EQ(ProblemIn(refused), "bad-fleet");
+  EXPECT_EQ(Json::parse(refused.body)["faults"][0]["field"], "sub_url");
+}
+
 }  // namespace
 }  // namespace lookback::api

@@ -273,6 +273,40 @@ TEST_F(RoutesTest, APreviewSaysWhatAChangeWouldDeleteAndDeletesNothing) {
             10'000'000);
 }
 
+TEST_F(RoutesTest, AForecastTellsEachCamerasPromiseAndWhatIfAVolumeBroke) {
+  AddCamera("gate");
+  AddFootage("gate", test::kEvening, 10);
+  clock_.Advance(kUsPerHour);
+  EXPECT_EQ(Ask("PUT", "/api/v1/retention/policies/default",
+                {{"target_days", 40}, {"class", 2}, {"quota_bytes", 5'000'000'000'000}})
+                .status,
+            200);
+  EXPECT_EQ(ProblemIn(Ask("PUT", "/api/v1/retention/policies/gate", {{"class", 4}})), "bad-field");
+  EXPECT_EQ(ProblemIn(Ask("PUT", "/api/v1/retention/policies/gate", {{"max_days", 39}})),
+            "bad-policy");
+  const Json forecast = Get("/api/v1/retention/forecast?add_cameras=2");
+  ASSERT_EQ(forecast["cameras"].size(), 3u);
+  for (const Json& camera : forecast["cameras"]) EXPECT_EQ(camera["promised_days"], 40);
+  EXPECT_EQ(forecast["sentence"].get<std::string>().find("every promise is kept"), 0u);
+  const std::string volume = forecast["volumes"][0]["root"];
+  const Json broken = Get("/api/v1/retention/forecast?without=" + volume);
+  EXPECT_EQ(broken["cameras"][0]["breaks"], FormatTime(clock_.NowUs()));
+  EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/retention/forecast?without=none")), "unknown-volume");
+}
+
+TEST_F(RoutesTest, AForecastDoesNotReassureBeforeItKnowsWhatCamerasRecord) {
+  AddCamera("gate");
+  EXPECT_EQ(Ask("PUT", "/api/v1/retention/policies/default", {{"target_days", 40}}).status, 200);
+  const auto sentence = [this] {
+    return Get("/api/v1/retention/forecast?add_cameras=2")["sentence"].get<std::string>();
+  };
+  EXPECT_EQ(sentence().find("nothing can be foreseen yet"), 0u) << sentence();
+  AddCamera("yard");
+  AddFootage("gate", test::kEvening, 10);
+  clock_.Advance(kUsPerHour);
+  EXPECT_NE(sentence().find("without 1 camera of which"), std::string::npos) << sentence();
+}
+
 TEST_F(RoutesTest, CustodyIsPagedNewestFirst) {
   for (int i = 0; i < 4; ++i) AddCamera("camera-" + std::to_string(i));
   Json all = Json::array();
@@ -387,6 +421,7 @@ TEST_F(RoutesTest, UnknownRoutesAndMethodsAreToldApart) {
 
 TEST_F(RoutesTest, EveryMetricHasHelpAndTypeOnce) {
   AddCamera("gate");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", "rtsp://192.0.2.1/2"}}).status, 200);
   AddFootage("gate", test::kEvening, 3);
   std::istringstream lines(Ask("GET", "/metrics").body);
   std::set<std::string> families;
@@ -400,8 +435,59 @@ TEST_F(RoutesTest, EveryMetricHasHelpAndTypeOnce) {
       EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
     }
   }
-  EXPECT_EQ(series.count("lookback_camera_recording{camera=\"gate\"}"), 1u);
+  EXPECT_EQ(series.count("lookback_camera_recording{camera=\"gate\",stream=\"main\"}"), 1u);
+  EXPECT_EQ(series.count("lookback_camera_recording{camera=\"gate\",stream=\"sub\"}"), 1u);
   EXPECT_EQ(series.count("lookback_stored_segments{camera=\"gate\",stream=\"main\"}"), 1u);
+}
+
+TEST_F(RoutesTest, ASubStreamIsSetChangedAndTakenAway) {
+  const Json camera = {
+      {"id", "gate"}, {"url", "rtsp://192.0.2.7/1"}, {"sub_url", "rtsp://192.0.2.7/2"}};
+  ASSERT_EQ(Ask("POST", "/api/v1/cameras", camera).status, 201);
+  const CameraId id = CameraId::Parse("gate").value();
+  EXPECT_EQ(recorder_.sources[id].sub_url, "rtsp://192.0.2.7/2");
+  Close();
+  Open();
+  Serve();
+  EXPECT_EQ(recorder_.sources[id].sub_url, "rtsp://192.0.2.7/2");
+  EXPECT_EQ(Get("/api/v1/cameras/gate")["sub_url"], "rtsp://192.0.2.7/2");
+  const Json both = Get("/api/v1/cameras/gate/status");
+  Json main = both;
+  EXPECT_EQ(main["camera"], "gate");
+  main.erase("camera");
+  main.erase("sub");
+  for (const auto& field : main.items()) EXPECT_TRUE(both["sub"].contains(field.key()));
+  EXPECT_EQ(both["sub"].size(), main.size());
+  EXPECT_EQ(both["sub"]["state"], "recording");
+
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", "rtsp://192.0.2.7/3"}}).status, 200);
+  EXPECT_EQ(recorder_.sources[id].sub_url, "rtsp://192.0.2.7/3");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"name", "Gate"}}).status, 200);
+  EXPECT_EQ(recorder_.sources[id].sub_url, "rtsp://192.0.2.7/3");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", ""}}).status, 200);
+  EXPECT_EQ(recorder_.sources[id].sub_url, "");
+  EXPECT_TRUE(Get("/api/v1/cameras/gate/status")["sub"].is_null());
+}
+
+TEST_F(RoutesTest, ASubStreamsUrlIsCheckedAsTheMainOnes) {
+  ASSERT_NO_FATAL_FAILURE(AddCamera("gate"));
+  const auto fault = [&](const Json& body) {
+    const auto response = Ask("PATCH", "/api/v1/cameras/gate", body);
+    const Json problem = Json::parse(response.body, nullptr, false);
+    EXPECT_EQ(response.status, 400) << response.body;
+    return ProblemIn(response) + " " + problem.value("field", "");
+  };
+  EXPECT_EQ(fault({{"sub_url", "ftp://192.0.2.1/s"}}), "bad-camera-url sub_url");
+  EXPECT_EQ(fault({{"sub_url", "rtsp://u:p@192.0.2.1/2"}}), "bad-camera-url sub_url");
+  EXPECT_EQ(fault({{"sub_url", 7}}), "bad-field sub_url");
+  EXPECT_EQ(fault({{"sub_url", "rtsp://192.0.2.1:554/s"}}), "bad-camera-url sub_url");
+  EXPECT_EQ(fault({{"sub_url", "rtsps://192.0.2.1/2"}, {"transport", "udp"}}),
+            "bad-transport transport");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", "rtsp://192.0.2.1/2"}}).status, 200);
+  EXPECT_EQ(fault({{"url", "rtsp://192.0.2.1/2"}}), "bad-camera-url sub_url");
+  EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/cameras",
+                          {{"id", "shop"}, {"imported", true}, {"sub_url", "rtsp://192.0.2.1/2"}})),
+            "bad-field");
 }
 
 }  // namespace

@@ -29,9 +29,13 @@ class RememberingRecorder final : public recorder::Recorder {
     sources[source.id] = source;
     return Ok();
   }
-  void Remove(const CameraId& id) override { sources.erase(id); }
-  Result<recorder::CameraStatus> StatusOf(const CameraId& id) override {
-    if (sources.count(id) == 0) return Fail(Code::kNotFound, "not recorded");
+  void Remove(const CameraId& id, const std::string&) override { sources.erase(id); }
+  Result<recorder::CameraStatus> StatusOf(const StreamId& stream) override {
+    const auto found = sources.find(stream.camera);
+    const bool sub = stream.stream == Stream::kSub;
+    if (found == sources.end() || (sub && (lost_subs || found->second.sub_url.empty()))) {
+      return Fail(Code::kNotFound, "not recorded");
+    }
     recorder::CameraStatus status;
     status.state = recorder::CameraState::kRecording;
     return status;
@@ -39,6 +43,7 @@ class RememberingRecorder final : public recorder::Recorder {
   void Stop() override {}
 
   std::map<CameraId, recorder::CameraSource> sources;
+  bool lost_subs = false;  // No sub stream is recorded.
 };
 
 class ServiceTest : public ::testing::Test {
@@ -60,6 +65,7 @@ class ServiceTest : public ::testing::Test {
   void Open() {
     storage::StoreOptions options;
     options.data = dir_.Path("data");
+    options.copy_ledger = copy_ledger_;
     auto store = storage::Store::Open(options, clock_, files_);
     ASSERT_TRUE(store) << store.message();
     store_ = std::move(*store);
@@ -147,8 +153,9 @@ class ServiceTest : public ::testing::Test {
     return Json::parse(response.body)["token"].get<std::string>();
   }
   // Puts footage of so many seconds into the archive; `open` keeps its segment open.
-  void AddFootage(const std::string& camera, TimeUs start_us, int64_t seconds, bool open = false) {
-    test::SyntheticRun run(test::MakeStream(camera), start_us);
+  void AddFootage(const std::string& camera, TimeUs start_us, int64_t seconds, bool open = false,
+                  Stream stream = Stream::kMain) {
+    test::SyntheticRun run(test::MakeStream(camera, stream), start_us);
     auto recording = store_->archive().Begin(run.info());
     ASSERT_TRUE(recording) << recording.message();
     for (media::Fragment& fragment : run.Until(seconds * kUsPerSecond)) {
@@ -179,6 +186,7 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<storage::Recording> open_;
+  bool copy_ledger_ = false;  // Its threads would take the faults that a test means for others.
   std::string token_;
 };
 

@@ -39,8 +39,8 @@ std::vector<Record> OneOfEach() {
       Delete{key, 61'000'000, 99, "default/3", "older than 30 days"},
       Missing{key, 61'000'000, GapCause::kCorrupt},
       Camera{camera, "市场路口东", "rtsp://10.0.0.1/1", "viewer", true, false, true,
-             Transport::kUdp, "insecure", true},
-      Policy{"default", 3, 30, 90, AtFloor::kStop, "admin"},
+             Transport::kUdp, "insecure", "rtsp://10.0.0.1/2", true},
+      Policy{"default", 3, 30, 90, AtFloor::kStop, "admin", false, 60, 2, uint64_t{5} << 40},
       Marker{Uuid::Random(),
              {camera, *CameraId::Parse("door")},
              {5, 6},
@@ -145,6 +145,17 @@ TEST(Records, WhatCouldNotBeReadAgainIsNotWritten) {
   gap.detail.clear();
   gap.stream.camera = CameraId();
   EXPECT_FALSE(CheckRecord(gap));
+}
+
+TEST(Records, ACameraOfBeforeSubStreamsHasNone) {
+  Camera camera{*CameraId::Parse("gate"), "gate", "rtsp://10.0.0.1/1", ""};
+  const Bytes old = EncodeRecord(camera);
+  const auto decoded = DecodeRecord(RecordKind::kCamera, old);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(std::get<Camera>(*decoded).sub_url, "");
+  // Nor does one without a sub stream take a byte more than it did then.
+  camera.sub_url = "rtsp://10.0.0.1/2";
+  EXPECT_EQ(EncodeRecord(camera).size(), old.size() + 2 + camera.sub_url.size());
 }
 
 }  // namespace

@@ -85,5 +85,34 @@ TEST(CameraUrl, WhatIsOfRtspAloneDoesNotGoWithOtherSchemes) {
 
 TEST(CameraUrl, AnAtSignInThePathIsNoCredential) { EXPECT_TRUE(CheckCameraUrl("rtsp://h/a@b")); }
 
+TEST(CameraUrl, ASubStreamIsAnotherStreamReachedByTheSameWay) {
+  CameraSource source;
+  source.url = "rtsp://cam.local/main";
+  source.sub_url = "rtsp://cam.local/sub";
+  EXPECT_TRUE(CheckCameraSource(source));
+  for (const char* same : {"rtsp://cam.local/main", "RTSP://CAM.local:554/main"}) {
+    source.sub_url = same;
+    EXPECT_THAT(CheckCameraSource(source).message(), HasSubstr("recorded twice")) << same;
+  }
+  source.sub_url = "rtsp://u:secret@cam.local/sub";
+  EXPECT_EQ(CheckCameraSource(source).code(), Code::kInvalid);
+  source.sub_url = "file:///etc/passwd";
+  EXPECT_EQ(CheckCameraSource(source).code(), Code::kInvalid);
+  source.sub_url = "rtsps://cam.local/sub";
+  source.transport = index::Transport::kUdp;
+  EXPECT_THAT(CheckCameraSource(source).message(), HasSubstr("unencrypted"));
+}
+
+TEST(CameraUrl, PathAndQueryTellStreamsOfOneHostApart) {
+  const auto same = [](const char* a, const char* b) {
+    return SameStream(*ParseCameraUrl(a), *ParseCameraUrl(b));
+  };
+  EXPECT_FALSE(same("rtsp://h/s?channel=1", "rtsp://h/s?channel=2"));
+  EXPECT_FALSE(same("rtsp://h/S", "rtsp://h/s"));
+  EXPECT_FALSE(same("rtsp://h:8554/s", "rtsp://h/s"));
+  EXPECT_FALSE(same("rtsp://h:80/s", "http://h/s"));
+  EXPECT_TRUE(same("rtsp://[::1]:554/s", "rtsp://[::1]/s"));
+}
+
 }  // namespace
 }  // namespace lookback::recorder

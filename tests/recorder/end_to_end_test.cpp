@@ -43,8 +43,8 @@ class EndToEnd : public testing::Test {
   template <typename Condition>
   void Await(Recorder& recorder, const CameraId& id, Condition condition) {
     const bool held = archive_->Await(std::chrono::seconds(60),
-                                      [&] { return condition(*recorder.StatusOf(id)); });
-    ASSERT_TRUE(held) << recorder.StatusOf(id)->last_error;
+                                      [&] { return condition(*recorder.StatusOf({id})); });
+    ASSERT_TRUE(held) << recorder.StatusOf({id})->last_error;
   }
   void AwaitRecording(Recorder& recorder, const CameraId& id) {
     Await(recorder, id,
@@ -191,7 +191,7 @@ TEST_F(EndToEnd, EveryFrameSentIsStoredOnceAtItsTime) {
   AwaitRecording(*recorder, Id("cam2"));
   const TimeUs until1_us = RecordFor(*recorder, Id("cam1"), 12);
   const TimeUs until2_us = RecordFor(*recorder, Id("cam2"), 0);
-  const CameraStatus status = *recorder->StatusOf(Id("cam1"));
+  const CameraStatus status = *recorder->StatusOf({Id("cam1")});
   EXPECT_EQ(status.lost_packets, 0u);
   EXPECT_THAT(status.tracks, testing::HasSubstr("mp4a.40.2"));
   EXPECT_TRUE(status.has_camera_offset);
@@ -219,7 +219,7 @@ TEST_F(EndToEnd, ACameraThatDropsTheLineLosesOnlyWhatItDidNotSend) {
   ASSERT_TRUE(recorder->Put(source));
   AwaitRecording(*recorder, source.id);
   const TimeUs until_us = RecordFor(*recorder, source.id, 15);
-  EXPECT_GE(recorder->StatusOf(source.id)->reconnects, 2u);
+  EXPECT_GE(recorder->StatusOf({source.id})->reconnects, 2u);
   recorder->Stop();
   cameras.Stop();
   ASSERT_TRUE(store_->archive().Drain());

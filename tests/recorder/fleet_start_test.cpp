@@ -66,10 +66,10 @@ TEST_F(RecorderTest, CamerasBeyondAHandfulWaitForTheirTurnAndSaySo) {
   }
   const auto tried = [&] {
     return std::count_if(ids.begin(), ids.end(),
-                         [&](const CameraId& id) { return recorder_->StatusOf(id)->tried; });
+                         [&](const CameraId& id) { return recorder_->StatusOf({id})->tried; });
   };
   ASSERT_TRUE(Await([&] { return tried() == StartPace::kAtOnce; }));
-  const CameraStatus last = *recorder_->StatusOf(ids.back());
+  const CameraStatus last = *recorder_->StatusOf({ids.back()});
   EXPECT_EQ(last.state, CameraState::kWaiting);
   EXPECT_GT(last.next_try_in_us, kUsPerSecond);
   EXPECT_LE(last.next_try_in_us, 2 * kUsPerSecond);
@@ -77,6 +77,32 @@ TEST_F(RecorderTest, CamerasBeyondAHandfulWaitForTheirTurnAndSaySo) {
   EXPECT_EQ(last.down_since_us, kStart);
   clock_.Advance(2 * kUsPerSecond);
   EXPECT_TRUE(Await([&] { return tried() == StartPace::kAtOnce + 4; }));
+}
+
+TEST_F(RecorderTest, SubStreamsOfAFleetWaitUntilItsMainStreamsAreTried) {
+  Recorder::Options options;
+  options.read_tick_us = 2'000;
+  recorder_ = Recorder::Start(options, archive_, clock_);
+  constexpr int kCameras = 60;
+  std::vector<CameraId> ids;
+  for (int i = 0; i < kCameras; ++i) {
+    ids.push_back(*CameraId::Parse("cam" + std::to_string(i)));
+    CameraSource source;
+    source.id = ids.back();
+    source.url = "rtsp://127.0.0.1:1/main";  // Refused at once.
+    source.sub_url = "rtsp://127.0.0.1:1/sub";
+    ASSERT_TRUE(recorder_->Put(source));
+  }
+  const auto tried = [&](Stream stream) {
+    return std::count_if(ids.begin(), ids.end(), [&](const CameraId& id) {
+      return recorder_->StatusOf({id, stream})->tried;
+    });
+  };
+  clock_.Advance(kUsPerSecond);
+  EXPECT_TRUE(Await([&] { return tried(Stream::kMain) == kCameras; }));
+  EXPECT_EQ(tried(Stream::kSub), StartPace::kAtOnce);
+  clock_.Advance(5 * kUsPerSecond);
+  EXPECT_TRUE(Await([&] { return tried(Stream::kSub) == kCameras; }));
 }
 
 TEST(LossWindow, SharesAreOfTheLastMinute) {

@@ -53,7 +53,7 @@ class RecorderTest : public testing::Test {
              Status().state == recorder::CameraState::kRecording;
     });
   }
-  recorder::CameraStatus Status() { return *recorder_->StatusOf(id_); }
+  recorder::CameraStatus Status() { return *recorder_->StatusOf({id_}); }
 
   void SendPicture(bool sync) {
     const Bytes payload = sync ? Idr() : Predicted();

@@ -250,9 +250,12 @@ TEST_F(RecorderTest, ARefusedConnectionIsTriedAgainWithBackoff) {
 TEST_F(RecorderTest, ARemovedCameraIsOffOnRecord) {
   Start();
   ASSERT_TRUE(AwaitRecording());
-  recorder_->Remove(id_);
-  EXPECT_EQ(recorder_->StatusOf(id_).code(), Code::kNotFound);
+  recorder_->Remove(id_, "switched off");
+  EXPECT_EQ(recorder_->StatusOf({id_}).code(), Code::kNotFound);
   ASSERT_TRUE(AwaitRequests("TEARDOWN", 1));
+  ASSERT_TRUE(Await([&] { return !archive_.Read().open_gaps.empty(); }));
+  EXPECT_EQ(archive_.Read().open_gaps.begin()->second.cause, GapCause::kCameraOff);
+  EXPECT_EQ(archive_.Read().open_gaps.begin()->second.detail, "switched off");
   clock_.Advance(kUsPerMinute);
   ASSERT_TRUE(recorder_->Put(source_));
   ASSERT_TRUE(AwaitRequests("PLAY", 2));
@@ -263,6 +266,20 @@ TEST_F(RecorderTest, ARemovedCameraIsOffOnRecord) {
   for (const auto& gap : contents.gaps) EXPECT_EQ(gap.cause, GapCause::kCameraOff);
   EXPECT_EQ(contents.gaps.front().range.start_us, contents.runs[0].fragments.back().info.end_us);
   EXPECT_EQ(contents.gaps.back().range.end_us, contents.runs[1].fragments[0].info.start_us);
+}
+
+TEST_F(RecorderTest, OneThatIsOffWhenTheRecorderStartsMissesItsTimeForThatAlone) {
+  archive_.SetRecordedUntil(kStart - kUsPerMinute);
+  recorder_ = Recorder::Start({}, archive_, clock_);
+  recorder_->Remove(id_, "removed");
+  ASSERT_TRUE(Await([&] { return !archive_.Read().open_gaps.empty(); }));
+  const index::Gap off = archive_.Read().open_gaps.begin()->second;
+  EXPECT_EQ(off.cause, GapCause::kCameraOff);
+  EXPECT_EQ(off.range.start_us, kStart - kUsPerMinute);
+  recorder_->Stop();
+  const auto gaps = archive_.Read().gaps;
+  ASSERT_FALSE(gaps.empty());
+  for (const auto& gap : gaps) EXPECT_EQ(gap.cause, GapCause::kCameraOff);
 }
 
 TEST_F(RecorderTest, PuttingTheSameAgainChangesNothingAndOtherwiseRestarts) {
@@ -280,7 +297,7 @@ TEST_F(RecorderTest, ASourceThatCanNeverWorkIsRefused) {
   Start();
   source_.url = "http://x/";
   EXPECT_EQ(recorder_->Put(source_).code(), Code::kInvalid);
-  EXPECT_EQ(recorder_->StatusOf(*CameraId::Parse("yard")).code(), Code::kNotFound);
+  EXPECT_EQ(recorder_->StatusOf({*CameraId::Parse("yard")}).code(), Code::kNotFound);
   recorder_->Stop();
   source_.url = "rtsp://x/";
   EXPECT_EQ(recorder_->Put(source_).code(), Code::kUnavailable);

@@ -222,7 +222,7 @@ class SickCameras : public testing::TestWithParam<Sickness> {
 
   static CameraId Id(size_t i) { return *CameraId::Parse("cam" + std::to_string(i)); }
   static StreamId Main(size_t i) { return {Id(i), Stream::kMain}; }
-  CameraStatus Status() { return *recorder_->StatusOf(Id(kHealthy)); }
+  CameraStatus Status() { return *recorder_->StatusOf(Main(kHealthy)); }
   SickCamera& patient() { return cameras_[kHealthy]; }
 
   // Polls; real time only bounds a test that fails.
@@ -236,7 +236,7 @@ class SickCameras : public testing::TestWithParam<Sickness> {
     return true;
   }
   bool AwaitFootage(size_t i, TimeUs until_us) {
-    return Await([&] { return recorder_->StatusOf(Id(i))->recorded_until_us > until_us; });
+    return Await([&] { return recorder_->StatusOf(Main(i))->recorded_until_us > until_us; });
   }
 
   std::vector<index::Gap> Gaps(size_t i) { return store_->archive().Gaps(Main(i), kEver).value(); }
@@ -294,7 +294,7 @@ class SickCameras : public testing::TestWithParam<Sickness> {
     EXPECT_GT(sent.size(), 10u);
     EXPECT_TRUE(std::equal(sent.begin(), sent.end(), stored.begin(), stored.end()))
         << sent.size() << " sent, " << stored.size() << " stored";
-    EXPECT_EQ(recorder_->StatusOf(Id(i))->reconnects, 0u);
+    EXPECT_EQ(recorder_->StatusOf(Main(i))->reconnects, 0u);
     EXPECT_TRUE(Gaps(i).empty());
   }
 

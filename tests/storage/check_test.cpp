@@ -1,8 +1,6 @@
 // Fsck names each kind of disagreement and touches nothing; Rebuild makes the same catalog again.
 #include "storage/check.h"
 
-#include <rocksdb/db.h>
-
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -10,6 +8,7 @@
 
 #include "index/catalog_state.h"
 #include "index/schema.h"
+#include "tests/storage/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {
@@ -19,60 +18,9 @@ namespace fs = std::filesystem;
 using test::kEvening;
 using test::SyntheticRun;
 
-// A catalog as plain rows, by RocksDB alone.
-class RawCatalog {
- public:
-  explicit RawCatalog(const std::string& path) {
-    std::vector<std::string> names;
-    Check(rocksdb::DB::ListColumnFamilies({}, path, &names));
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
-    rocksdb::DB* db = nullptr;
-    Check(rocksdb::DB::Open({}, path, families, &handles_, &db));
-    db_.reset(db);
-  }
-  ~RawCatalog() {
-    for (auto* handle : handles_) Check(db_->DestroyColumnFamilyHandle(handle));
-  }
-
-  void Erase(std::string_view family, const std::string& key) {
-    Check(db_->Delete(rocksdb::WriteOptions(), Handle(family), key));
-  }
-  void Put(std::string_view family, const std::string& key, const std::string& value) {
-    Check(db_->Put(rocksdb::WriteOptions(), Handle(family), key, value));
-  }
-  // Every row but the position and who did what, which a rebuild itself adds to.
-  std::map<std::string, std::string> Rows() {
-    std::map<std::string, std::string> rows;
-    for (auto* handle : handles_) {
-      if (handle->GetName() == "acts") continue;
-      const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), handle));
-      for (it->SeekToFirst(); it->Valid(); it->Next()) {
-        rows[handle->GetName() + " " + it->key().ToString()] = it->value().ToString();
-      }
-      Check(it->status());
-    }
-    rows.erase("default position");
-    rows.erase("default confirmed");
-    return rows;
-  }
-
- private:
-  static void Check(const rocksdb::Status& status) {
-    ASSERT_TRUE(status.ok()) << status.ToString();
-  }
-  rocksdb::ColumnFamilyHandle* Handle(std::string_view family) {
-    return *std::find_if(handles_.begin(), handles_.end(),
-                         [&](const auto* handle) { return handle->GetName() == family; });
-  }
-
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
-  std::unique_ptr<rocksdb::DB> db_;
-};
-
 class CheckTest : public StoreFixture {
  protected:
-  // Three segments of the gate, one of the yard, a gap, a policy and a hold; then closed.
+  // Three segments of the gate, one of the yard's sub stream, a gap, a policy and a hold; then closed.
   void Make() {
     ASSERT_OK(Open());
     SyntheticRun gate(gate_, kEvening), yard(yard_, kEvening);
@@ -152,7 +100,7 @@ class CheckTest : public StoreFixture {
     return tree;
   }
 
-  const StreamId yard_ = test::MakeStream("yard");
+  const StreamId yard_ = test::MakeStream("yard", Stream::kSub);
   FsckDepth depth_ = FsckDepth::kIndexes;
   std::vector<index::Seal> rows_;  // The gate's.
 };
@@ -247,7 +195,7 @@ TEST_F(CheckTest, AnotherSegmentsFileInItsPlaceIsNamed) {
 
 TEST_F(CheckTest, ARowThatTheCatalogLacksIsNamed) {
   Make();
-  RawCatalog(CatalogPath())
+  test::RawCatalog(CatalogPath())
       .Erase("segments", index::schema::SegmentKeyBytes(index::KeyOf(rows_[1])));
   ExpectNames(Only(FindingKind::kMissingRow), rows_[1]);
 }
@@ -256,7 +204,7 @@ TEST_F(CheckTest, ARowThatTheLedgerDoesNotKnowIsNamed) {
   Make();
   index::Seal foreign = rows_[1];
   foreign.sequence = 99;
-  RawCatalog(CatalogPath())
+  test::RawCatalog(CatalogPath())
       .Put("segments", index::schema::SegmentKeyBytes(index::KeyOf(foreign)),
            std::string(AsText(index::EncodeRecord(foreign))));
   ExpectNames(Only(FindingKind::kForeignRow), foreign);
@@ -356,14 +304,14 @@ TEST_F(CheckTest, RebuildGivesTheSameCatalogKeepsHoldsAndFreezesDeletion) {
   ASSERT_OK(Open());
   ASSERT_OK(store_->DeleteSegment(rows_[2], "default/1", "older than 30 days"));
   Close();
-  const auto before = RawCatalog(CatalogPath()).Rows();
+  const auto before = test::RawCatalog(CatalogPath()).Rows();
   const auto files = Tree();
   ASSERT_GT(before.size(), 8u);
 
   const auto report = Rebuild(options_.data, clock_, *files_, {});
   ASSERT_OK(report);
-  EXPECT_EQ(report->segments, 4u);
-  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+  EXPECT_EQ(report->segments, 3u);
+  EXPECT_EQ(test::RawCatalog(CatalogPath()).Rows(), before);
   for (const auto& [path, digest] : files) {
     if (path.find("/catalog/") == std::string::npos && path.find("/ledger/") == std::string::npos) {
       EXPECT_EQ(Tree().count(path), 1u) << path;
@@ -383,14 +331,14 @@ TEST_F(CheckTest, RebuildGivesTheSameCatalogKeepsHoldsAndFreezesDeletion) {
 
 TEST_F(CheckTest, RebuildMendsAMissingRowAndAnAbsentCatalog) {
   Make();
-  const auto before = RawCatalog(CatalogPath()).Rows();
-  RawCatalog(CatalogPath())
+  const auto before = test::RawCatalog(CatalogPath()).Rows();
+  test::RawCatalog(CatalogPath())
       .Erase("segments", index::schema::SegmentKeyBytes(index::KeyOf(rows_[1])));
   ASSERT_OK(Rebuild(options_.data, clock_, *files_, {}));
-  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+  EXPECT_EQ(test::RawCatalog(CatalogPath()).Rows(), before);
   fs::remove_all(CatalogPath());
   ASSERT_OK(Rebuild(options_.data, clock_, *files_, {}));
-  EXPECT_EQ(RawCatalog(CatalogPath()).Rows(), before);
+  EXPECT_EQ(test::RawCatalog(CatalogPath()).Rows(), before);
 }
 
 TEST_F(CheckTest, ADamagedLedgerGivesACatalogOfTheRestAndSaysSo) {

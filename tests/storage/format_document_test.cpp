@@ -7,7 +7,9 @@
 #include <sstream>
 
 #include "storage/ledger_format.h"
+#include "storage/scrub_state.h"
 #include "storage/segment_reader.h"
+#include "storage/snapshot_format.h"
 #include "tests/storage/segment_file.h"
 
 namespace lookback::storage {
@@ -113,6 +115,85 @@ TEST(FormatDocument, TheLedgersExampleIsWhatThisCodeWritesAndReads) {
   Bytes made = EncodeLedgerHeader(*header);
   AppendLedgerRecord(made, again);
   EXPECT_EQ(made, bytes) << "docs/format.md should show:\n" << DumpHex(made);
+}
+
+TEST(FormatDocument, TheScrubsExampleIsWhatThisCodeWritesAndReads) {
+  ScrubState state;
+  VolumeScrub& volume = state.volumes.emplace_back();
+  volume.volume = Uuid::Parse("00112233-4455-6677-8899-aabbccddeeff").value();
+  volume.cursor = index::SegmentKey{{CameraId::Parse("gate").value(), Stream::kMain},
+                                    ParseTime("2026-05-04T22:01:00Z").value(),
+                                    7,
+                                    1};
+  volume.pass.began_us = ParseTime("2026-06-01T00:00:00Z").value();
+  volume.pass.segments = 2;
+  volume.pass.bytes = 40'000'000;
+  volume.pass.findings = 1;
+  volume.segments = 1'440;
+  volume.bytes = 28'800'000'000;
+  Damage& damage = state.damage.emplace_back();
+  damage.segment = *volume.cursor;
+  damage.run = Uuid::Parse("10111213-1415-4617-9819-1a1b1c1d1e1f").value();
+  damage.fragment = 37;
+  damage.range = {ParseTime("2026-05-04T22:01:12Z").value(),
+                  ParseTime("2026-05-04T22:01:14Z").value()};
+  damage.what = "its checksum does not agree";
+
+  const Bytes bytes = HexOfDocument("scrub-state");
+  const Bytes made = EncodeScrubState(state);
+  EXPECT_EQ(bytes, made) << "docs/format.md should show:\n" << DumpHex(made);
+  const auto parsed = ParseScrubState(bytes);
+  ASSERT_TRUE(parsed) << parsed.message();
+  EXPECT_EQ(*parsed, state);
+}
+
+// Two policies that share most of their bytes, and that nothing waits for a confirmation.
+TEST(FormatDocument, TheSnapshotsExampleIsWhatThisCodeWritesAndReads) {
+  SnapshotHeader header;
+  header.catalog_format = 1;
+  header.store = Uuid::Parse("00112233-4455-6677-8899-aabbccddeeff").value();
+  header.records = 1'000;
+  header.time_us = ParseTime("2026-05-05T00:00:00Z").value();
+  for (size_t i = 0; i < header.leaf.size(); ++i) header.leaf[i] = static_cast<uint8_t>(i);
+  index::Policy gate;
+  gate.scope = "gate-1";
+  gate.version = 3;
+  gate.max_days = 30;
+  gate.person = "li.wei";
+  index::Policy other = gate;
+  other.scope = "gate-2";
+  const Bytes first = index::EncodeRecord(gate), second = index::EncodeRecord(other);
+
+  Bytes made = EncodeSnapshotHeader(header);
+  uint64_t digest = SnapshotHeaderDigest(made);
+  SnapshotBlock block;
+  block.Add({"default", "confirmed", "1"});
+  test::AppendTo(made, block.Take(digest));
+  block.Add({"policies", gate.scope, AsText(first)});
+  block.Add({"policies", other.scope, AsText(second)});
+  test::AppendTo(made, block.Take(digest));
+  test::AppendTo(made, EncodeSnapshotEnd(3, digest));
+
+  const Bytes bytes = HexOfDocument("snapshot");
+  EXPECT_EQ(bytes, made) << "docs/format.md should show:\n" << DumpHex(made);
+  const auto parsed = ParseSnapshotHeader(bytes);
+  ASSERT_TRUE(parsed) << parsed.message();
+  EXPECT_EQ(*parsed, header);
+  const Bytes rows = HexOfDocument("snapshot");
+  const ByteSpan behind = ByteSpan(rows).subspan(kSnapshotHeaderBytes);
+  const size_t length = ByteReader(behind).U32();
+  const size_t next = length + kSnapshotBlockOverhead;
+  const size_t next_length = ByteReader(behind.subspan(next)).U32();
+  std::vector<std::string> values;
+  const Status read = ParseSnapshotRows(behind.subspan(next + 4, next_length),
+                                        [&](const index::CatalogRow& row) -> Status {
+                                          LB_TRY(index::CheckRow(row));
+                                          values.emplace_back(row.value);
+                                          return Ok();
+                                        });
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(values,
+            (std::vector<std::string>{std::string(AsText(first)), std::string(AsText(second))}));
 }
 
 }  // namespace

@@ -1,12 +1,11 @@
 #include "storage/journal.h"
 
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 #include <future>
 #include <thread>
 
+#include "tests/storage/file_size_limit.h"
 #include "tests/support/fault_file_system.h"
 #include "tests/support/temp_dir.h"
 
@@ -178,22 +177,6 @@ TEST_F(JournalTest, ManyCommittersLoseNothing) {
   EXPECT_EQ(catalog_->position(), 200u);
 }
 
-// No file of this process can grow beyond that size while this stands.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(uint64_t bytes) {
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
-
- private:
-  rlimit before_{};
-};
-
 TEST_F(JournalTest, ACatalogThatCannotBeWrittenCatchesUpOnceItCan) {
   // A marker on many cameras makes the catalog's log far larger than the ledger.
   index::Marker marker;
@@ -205,7 +188,7 @@ TEST_F(JournalTest, ACatalogThatCannotBeWrittenCatchesUpOnceItCan) {
   }
   ASSERT_LT(ledger_->bytes(), 500'000u);
   {
-    const FileSizeLimit full(1'000'000);
+    const test::FileSizeLimit full(1'000'000);
     EXPECT_TRUE(journal_->Commit({Act("first")})) << "it stands on the ledger";
     EXPECT_TRUE(journal_->catalog_behind());
     EXPECT_TRUE(journal_->Commit({Act("second")}));
@@ -227,7 +210,7 @@ TEST_F(JournalTest, ACatalogThatIsFullAtTheStartAnswersAndCatchesUp) {
   journal_.reset();
   ASSERT_TRUE(ledger_->Append({Act("missed")}) && ledger_->Sync());
   {
-    const FileSizeLimit full(0);
+    const test::FileSizeLimit full(0);
     Start();
     ASSERT_NE(journal_, nullptr);
     EXPECT_TRUE(journal_->catalog_behind());

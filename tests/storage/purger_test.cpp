@@ -1,8 +1,9 @@
 // The purger over a real store: what it deletes, what it leaves, and that a preview tells both.
+#include "storage/purger.h"
+
 #include <algorithm>
 #include <set>
 
-#include "storage/retention.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {
@@ -96,7 +97,7 @@ class PurgerTest : public StoreFixture {
     EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
     return plan ? *plan : RetentionPlan();
   }
-  RetentionPlan Preview(const index::Policy* change = nullptr) {
+  RetentionPlan Preview(const RetentionChange& change = {}) {
     const auto plan = purger().Preview(change);
     EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
     return plan ? *plan : RetentionPlan();
@@ -104,7 +105,7 @@ class PurgerTest : public StoreFixture {
   using Keys = std::set<index::SegmentKey>;
   static Keys KeysOf(const RetentionPlan& plan) {
     Keys keys;
-    for (const Victim& victim : plan.victims) keys.insert(index::KeyOf(victim.segment));
+    for (const Victim& victim : plan.victims) keys.insert(plan.KeyOf(victim));
     return keys;
   }
   static Keys KeysOf(std::initializer_list<index::Seal> rows) {
@@ -190,6 +191,26 @@ TEST_F(PurgerTest, AHoldKeepsExactlyWhatItTouchesUntilItExpires) {
   EXPECT_EQ(KeysOf(RunOnce()), KeysOf({held}));
 }
 
+TEST_F(PurgerTest, BothStreamsOfACameraFollowItsPolicyAndItsHolds) {
+  const StreamId sub = test::MakeStream("gate", Stream::kSub);
+  const auto old_main = RecordAged(gate_, 40 * kUsPerDay);
+  const auto old_sub = RecordAged(sub, 40 * kUsPerDay);
+  const auto held_main = RecordAged(gate_, 39 * kUsPerDay);
+  const auto held_sub = RecordAged(sub, 39 * kUsPerDay);
+  const auto young_sub = RecordAged(sub, 29 * kUsPerDay);
+  index::Policy own = Days(0, 30);
+  own.scope = "gate";
+  Put(own);
+  PutHold(held_main.range(), clock_.NowUs() + kUsPerHour);
+  EXPECT_EQ(store_->DeleteSegment(held_sub, "gate/1", "age").code(), Code::kDenied);
+  RunOnce();
+  const std::vector<index::Seal> all = {old_main, old_sub, held_main, held_sub, young_sub};
+  EXPECT_EQ(GoneOf(all), KeysOf({old_main, old_sub}));
+  clock_.Advance(kUsPerHour);
+  RunOnce();
+  EXPECT_EQ(GoneOf(all), KeysOf({old_main, old_sub, held_main, held_sub}));
+}
+
 TEST_F(PurgerTest, APreviewTellsWhatARoundDeletesAndDeletesNothing) {
   std::vector<index::Seal> rows;
   for (int days = 50; days > 0; days -= 7) rows.push_back(RecordAged(gate_, days * kUsPerDay));
@@ -197,7 +218,7 @@ TEST_F(PurgerTest, APreviewTellsWhatARoundDeletesAndDeletesNothing) {
   Put(Days(0, 40));
   const Keys now = KeysOf(Preview());
   const index::Policy shorter = Days(0, 20, 2);
-  const Keys then = KeysOf(Preview(&shorter));
+  const Keys then = KeysOf(Preview({{shorter}, {}}));
   EXPECT_EQ(now.size(), 1u);
   EXPECT_EQ(then.size(), 4u);
   EXPECT_TRUE(GoneOf(rows).empty());

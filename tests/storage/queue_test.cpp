@@ -3,6 +3,7 @@
 #include <mutex>
 #include <thread>
 
+#include "storage/stream_state.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {
@@ -77,6 +78,7 @@ class SlowVolume : public Volume {
   Status Sync() override { return below_.Sync(); }
   Status Probe() override { return below_.Probe(); }
   Result<Space> FreeSpace() override { return below_.FreeSpace(); }
+  Result<std::string> LedgerDirectory() override { return below_.LedgerDirectory(); }
   Result<std::vector<Day>> Days() override { return below_.Days(); }
   Result<std::vector<Found>> FilesOf(const Day& day) override { return below_.FilesOf(day); }
   Status VisitFiles(const std::function<bool(const Found&)>& visit) override {
@@ -146,6 +148,50 @@ TEST_F(QueueTest, AFullQueueCostsWholeGopsAndLeavesOneGap) {
   EXPECT_EQ((*archive)->StatusOf(gate_).dropped_fragments, lost.size());
   EXPECT_EQ(Numbers(gate_), taken);
   EXPECT_EQ(Segments(gate_).size(), 2u);
+  ExpectHonest(gate_);
+}
+
+// At a stop every camera's last group comes at once: more than the queue holds, and no more than
+// the cameras' fragmenters held a moment before.
+TEST_F(QueueTest, TheEndOfARunIsTakenByAFullQueue) {
+  ASSERT_OK(Open());
+  Valve valve;
+  SlowVolume slow(*store_->volumes().front(), valve);
+  Archive::Options options;
+  options.store = store_->id();
+  options.epoch = store_->epoch() + 1;  // The store's own archive has the present one.
+  options.queue_bytes = 200'000;
+  auto archive = Archive::Start(options, {&slow}, store_->journal(), store_->catalog(), clock_);
+  ASSERT_OK(archive);
+  SyntheticRun run(gate_, kEvening);
+  auto recording = (*archive)->Begin(run.info());
+  ASSERT_OK(recording);
+
+  valve.Set(false);
+  while ((*recording)->Append(run.Next())) {
+  }
+  EXPECT_GT((*archive)->Backlog(), 0.8);
+  const uint64_t lost = (*archive)->StatusOf(gate_).dropped_fragments;
+  TimeUs end_us = 0;
+  uint64_t held_bytes = 0;
+  while (true) {
+    media::Fragment last = run.Next();
+    uint64_t bytes = 0;
+    for (const Bytes& part : last.parts) bytes += part.size();
+    const TimeUs last_end_us = last.info.end_us;
+    if (!(*recording)->AppendLast(std::move(last))) break;
+    end_us = last_end_us;
+    held_bytes += bytes;
+  }
+  EXPECT_GT(held_bytes, StreamState::kMaxLastBytes / 2);
+  EXPECT_LE(held_bytes, StreamState::kMaxLastBytes + options.queue_bytes);
+
+  valve.Set(true);
+  recording->reset();
+  ASSERT_OK((*archive)->Drain());
+  EXPECT_EQ((*archive)->Backlog(), 0);
+  EXPECT_EQ((*archive)->StatusOf(gate_).recorded_until_us, end_us);
+  EXPECT_EQ((*archive)->StatusOf(gate_).dropped_fragments, lost + 1);
   ExpectHonest(gate_);
 }
 

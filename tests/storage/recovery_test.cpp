@@ -50,6 +50,22 @@ TEST_F(RecoveryTest, RecoveryDropsOnlyTheTornFragment) {
   ExpectHonest(gate_);
 }
 
+TEST_F(RecoveryTest, BothStreamsOfACameraAreRecoveredEachForItself) {
+  ASSERT_OK(Open());
+  const StreamId sub = test::MakeStream("gate", Stream::kSub);
+  SyntheticRun main_run(gate_, kEvening);
+  SyntheticRun sub_run(sub, kEvening);
+  AppendAll(Begin(main_run), main_run.Until(10 * kUsPerSecond));
+  AppendAll(Begin(sub_run), sub_run.Until(6 * kUsPerSecond));
+  ASSERT_OK(archive().Drain());
+  ASSERT_OK(CutPowerAndOpen());
+  EXPECT_EQ(store_->recovery().recovered_segments, 2u);
+  EXPECT_EQ(archive().StatusOf(gate_).recorded_until_us, kEvening + 10 * kUsPerSecond);
+  EXPECT_EQ(archive().StatusOf(sub).recorded_until_us, kEvening + 6 * kUsPerSecond);
+  ExpectHonest(gate_);
+  ExpectHonest(sub);
+}
+
 TEST_F(RecoveryTest, WhatRecoverySealsSurvivesTheNextPowerCut) {
   RecordTenAndCut();
   std::filesystem::resize_file(path_, OffsetOf(10) + 100);

@@ -38,6 +38,7 @@ class StoreFixture : public ::testing::Test {
     files_ = std::make_unique<test::FaultFileSystem>(*posix_, root_);
     options_.data = root_ + "/data";
     options_.volumes = {root_ + "/volume"};
+    options_.copy_ledger = false;
   }
   void TearDown() override {
     recordings_.clear();

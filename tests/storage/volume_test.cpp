@@ -100,6 +100,15 @@ TEST_F(VolumeTest, NothingIsWrittenIntoABareMountPoint) {
   EXPECT_TRUE(std::filesystem::is_empty(root_ + "/a"));
 }
 
+TEST_F(VolumeTest, AFileIsGoneOnlyWhereTheVolumeIsThere) {
+  const auto volume = OpenVolume("a");
+  ASSERT_OK(volume);
+  EXPECT_EQ((*volume)->Open(key_).code(), Code::kNotFound);
+  std::filesystem::rename(root_ + "/a", root_ + "/away");
+  std::filesystem::create_directories(root_ + "/a");
+  EXPECT_EQ((*volume)->Open(key_).code(), Code::kUnavailable);
+}
+
 TEST_F(VolumeTest, SyncKeepsFilesAndTheirNames) {
   const auto volume = OpenVolume("a");
   ASSERT_OK(volume);

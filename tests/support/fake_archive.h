@@ -66,6 +66,7 @@ class FakeArchive : public storage::Archive {
     status.recorded_until_us = recorded_until_us_;
     return status;
   }
+  double Backlog() const override { return 0; }
   std::vector<storage::VolumeTrouble> Troubles() const override { return {}; }
   Status Drain() override { return Ok(); }
   void Stop() override {}
@@ -100,6 +101,7 @@ class FakeArchive : public storage::Archive {
       archive_.contents_.runs[run_].fragments.push_back(std::move(fragment));
       return Ok();
     }
+    Status AppendLast(media::Fragment fragment) override { return Append(std::move(fragment)); }
     void SetCameraOffset(int64_t offset_us) override {
       const std::lock_guard lock(archive_.mutex_);
       archive_.contents_.runs[run_].camera_offset_us = offset_us;

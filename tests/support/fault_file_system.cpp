@@ -32,6 +32,7 @@ class FaultFile : public File {
         generation_(system.generation_) {}
 
   Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
+    if (inode_) system_.Hang(inode_->path);
     const std::lock_guard lock(system_.mutex_);
     Bytes all;
     for (const ByteSpan& part : parts) all.insert(all.end(), part.begin(), part.end());
@@ -49,6 +50,7 @@ class FaultFile : public File {
     return below_->ReadAt(offset, into);
   }
   Status Sync() override {
+    if (inode_) system_.Hang(inode_->path);
     const std::lock_guard lock(system_.mutex_);
     const Status counted = Count(Op::kSync);
     if (!system_.power_) return counted;
@@ -136,9 +138,15 @@ void FaultFileSystem::FailNth(Op op, uint64_t n, Code code, bool and_all_later) 
   rules_[op] = {calls_[op] + n, code, and_all_later};
 }
 
+void FaultFileSystem::FailNextBelow(Op op, const std::string& path, Code code) {
+  const std::lock_guard lock(mutex_);
+  rules_[op] = {0, code, false, path};
+}
+
 void FaultFileSystem::StopFailing() {
   const std::lock_guard lock(mutex_);
   rules_.clear();
+  failing_below_.clear();
 }
 
 uint64_t FaultFileSystem::calls(Op op) const {
@@ -184,6 +192,38 @@ void FaultFileSystem::RestorePower(std::optional<uint64_t> keep_pages_seed) {
   power_ = true;
 }
 
+void FaultFileSystem::FailBelow(const std::string& path, Code code) {
+  const std::lock_guard lock(mutex_);
+  failing_below_ = path + "/";
+  failing_code_ = code;
+}
+
+void FaultFileSystem::HoldBelow(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  holding_below_ = path + "/";
+}
+
+void FaultFileSystem::LetGo() {
+  const std::lock_guard lock(mutex_);
+  holding_below_.clear();
+  let_go_.notify_all();
+}
+
+size_t FaultFileSystem::held() const {
+  const std::lock_guard lock(mutex_);
+  return held_;
+}
+
+// Before a call that would change the disk, without the lock.
+void FaultFileSystem::Hang(const std::string& path) {
+  std::unique_lock lock(mutex_);
+  const auto hangs = [&] { return !holding_below_.empty() && path.starts_with(holding_below_); };
+  if (!hangs()) return;
+  ++held_;
+  let_go_.wait(lock, [&] { return !hangs(); });
+  --held_;
+}
+
 Status FaultFileSystem::Count(Op op, const std::string& thing) {
   if (!power_) return NoPower();
   const uint64_t call = ++calls_[op];
@@ -191,10 +231,19 @@ Status FaultFileSystem::Count(Op op, const std::string& thing) {
     power_ = false;
     return NoPower();
   }
+  if (!failing_below_.empty() && thing.starts_with(failing_below_)) {
+    ++injected_;
+    return Fail(failing_code_, "injected failure on " + thing);
+  }
   const auto rule = rules_.find(op);
   if (rule == rules_.end()) return Ok();
-  const Rule& r = rule->second;
-  if (call != r.at && !(r.and_all_later && call > r.at)) return Ok();
+  const Rule r = rule->second;
+  if (!r.below.empty()) {
+    if (!thing.starts_with(r.below)) return Ok();
+    rules_.erase(rule);
+  } else if (call != r.at && !(r.and_all_later && call > r.at)) {
+    return Ok();
+  }
   ++injected_;
   return Fail(r.code, "injected failure on " + thing);
 }

@@ -29,6 +29,7 @@
 // Errors:    those asked for, and those of the file system below.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -67,7 +68,15 @@ class FaultFileSystem : public FileSystem {
   // From now on, the `n`th call (from 1) of this kind fails with `code`; with `and_all_later` the
   // ones after it too. One rule a kind; a new one replaces it.
   void FailNth(Op op, uint64_t n, Code code, bool and_all_later = false);
+  // The next call of this kind on a path below `path` fails, once. In place of FailNth's rule for it.
+  void FailNextBelow(Op op, const std::string& path, Code code);
   void StopFailing();
+  // Every call on a path below `path` fails from now on with `code`, reads too: the disk was pulled.
+  void FailBelow(const std::string& path, Code code);
+  // Writes and syncs below `path` do not come back before LetGo(): the disk hangs.
+  void HoldBelow(const std::string& path);
+  void LetGo();
+  size_t held() const;  // How many calls hang.
   // How many calls of this kind there were, failed ones too.
   uint64_t calls(Op op) const;
   // How many failed because FailNth said so.
@@ -124,9 +133,11 @@ class FaultFileSystem : public FileSystem {
     uint64_t at = 0;  // Absolute call count; 0: none.
     Code code = Code::kDiskFailed;
     bool and_all_later = false;
+    std::string below = {};  // Not empty: whatever the count, once, and only there.
   };
 
   Status Count(Op op, const std::string& thing);
+  void Hang(const std::string& path);
   std::shared_ptr<Inode> InodeOf(const std::string& path);
   void Move(const std::string& from, const std::string& to);
   std::string KeepAside(const std::string& path);
@@ -140,6 +151,10 @@ class FaultFileSystem : public FileSystem {
   std::map<Op, Rule> rules_;
   std::map<Op, uint64_t> calls_;
   uint64_t injected_ = 0;
+  std::string failing_below_, holding_below_;
+  Code failing_code_ = Code::kDiskFailed;
+  size_t held_ = 0;
+  std::condition_variable let_go_;
   std::optional<uint64_t> free_bytes_;
   std::string mount_;
   bool power_ = true;

@@ -49,6 +49,7 @@ class WatchedArchive : public storage::Archive {
   storage::StreamStatus StatusOf(const StreamId& stream) override {
     return archive_.StatusOf(stream);
   }
+  double Backlog() const override { return archive_.Backlog(); }
   std::vector<storage::VolumeTrouble> Troubles() const override { return archive_.Troubles(); }
   Status Drain() override { return archive_.Drain(); }
   void Stop() override { archive_.Stop(); }
@@ -75,6 +76,11 @@ class WatchedArchive : public storage::Archive {
         : owner_(owner), recording_(std::move(recording)) {}
     Status Append(media::Fragment fragment) override {
       const Status appended = recording_->Append(std::move(fragment));
+      owner_.Wake();
+      return appended;
+    }
+    Status AppendLast(media::Fragment fragment) override {
+      const Status appended = recording_->AppendLast(std::move(fragment));
       owner_.Wake();
       return appended;
     }

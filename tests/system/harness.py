@@ -30,6 +30,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("LOOKBACK_BUILD", os.path.join(ROOT, "build", "release"))
 FOOTAGE = os.path.join(ROOT, "apps", "camera_sim", "footage")
 STREET = os.path.join(FOOTAGE, "street.mp4")
+STREET_SUB = os.path.join(FOOTAGE, "street-sub.mp4")
 STREET_BFRAMES = os.path.join(FOOTAGE, "street-bframes.mp4")
 
 READY_S = 30
@@ -225,28 +226,30 @@ class Site:
             with error:
                 return error.code, dict(error.headers), error.read()
 
-    def status(self, camera):
-        return json.loads(self.http(f"/api/v1/cameras/{camera}/status")[2])
+    def status(self, camera, stream="main"):
+        """Of the main stream, with that of the sub stream in it; or of the latter alone."""
+        status = json.loads(self.http(f"/api/v1/cameras/{camera}/status")[2])
+        return status if stream == "main" else status["sub"]
 
-    def recorded_until_us(self, camera):
-        text = self.status(camera)["recorded_until"]
+    def recorded_until_us(self, camera, stream="main"):
+        text = self.status(camera, stream)["recorded_until"]
         return time_us(text) if text else 0
 
-    def await_recorded(self, camera, until_us, limit_s=60):
+    def await_recorded(self, camera, until_us, limit_s=60, stream="main"):
         """Waits until footage of `camera` up to an instant can be asked for."""
-        return wait_for(f"footage of {camera} up to {time_text(until_us)}",
-                        lambda: self.recorded_until_us(camera) >= until_us, limit_s)
+        return wait_for(f"footage of {camera}/{stream} up to {time_text(until_us)}",
+                        lambda: self.recorded_until_us(camera, stream) >= until_us, limit_s)
 
-    def await_span(self, camera, seconds, limit_s=None):
+    def await_span(self, camera, seconds, limit_s=None, stream="main"):
         """Waits for so many seconds of footage, and returns where they begin and end."""
-        first = wait_for(f"footage of {camera}", lambda: self.recorded_until_us(camera))
-        self.await_recorded(camera, first + seconds * US, limit_s or seconds + 30)
-        timeline = self.timeline(camera, first - 60 * US, now_us())
-        return time_us(timeline["spans"][0]["start"]), self.recorded_until_us(camera)
+        first = wait_for(f"footage of {camera}/{stream}", lambda: self.recorded_until_us(camera, stream))
+        self.await_recorded(camera, first + seconds * US, limit_s or seconds + 30, stream)
+        timeline = self.timeline(camera, first - 60 * US, now_us(), "--stream", stream)
+        return time_us(timeline["spans"][0]["start"]), self.recorded_until_us(camera, stream)
 
-    def timeline(self, camera, start_us, end_us):
+    def timeline(self, camera, start_us, end_us, *options):
         return self.cli("timeline", camera, "--start", time_text(start_us), "--end",
-                        time_text(end_us))
+                        time_text(end_us), *options)
 
     def clip(self, camera, start_us, end_us, *options, name="clip.mp4", ok=(0,)):
         """Takes a clip, and returns its path and what the command said of it."""

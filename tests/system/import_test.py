@@ -163,8 +163,11 @@ class ImportTest(unittest.TestCase):
             code, error = self.refusal(site, good, "--start", time_text(start))
             self.assertIn("has footage from", error)
         self.take(site, good, start=end)
+        # What a change deletes now is shown, and not done unasked.
+        _, _, err = site.run("retention", "set", "shop", "--max-days", "30", ok=(2,))
+        self.assertIn("older than 30 days", err)
+        site.run("retention", "set", "shop", "--max-days", "30", "--yes")
         # What the policy would delete at once, unless a hold keeps it.
-        site.run("retention", "set", "shop", "--max-days", "30")
         old = harness.now_us() - 400 * 86_400 * US
         code, error = self.refusal(site, good, "--start", time_text(old))
         self.assertIn("shop/1", error)

@@ -20,6 +20,7 @@ READERS = int(os.environ.get("LOOKBACK_READERS", 4))
 READER_MBITS = float(os.environ.get("LOOKBACK_READER_MBITS", 0))
 SEED = int(os.environ.get("LOOKBACK_SEED", random.randrange(1 << 30)))
 CLIP_S = 5
+READER_NICENESS = 19
 START_S = 60  # For all cameras to be recorded.
 # What a stop may leave out at the end: what was in the sockets, and the tick of the recorder that reads them.
 TAIL_US = 2 * US
@@ -40,6 +41,8 @@ class Readers:
 
     def run(self, number):
         choice = random.Random(SEED + number)
+        # They stand for other machines, and must not take the processors of this one from the recorder.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), READER_NICENESS)
         try:
             began = time.monotonic()
             while not self.stopping.is_set():

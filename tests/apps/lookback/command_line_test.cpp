@@ -73,6 +73,34 @@ class CommandLineTest : public testing::Test {
       return Answer(200, R"({"volumes": [{"root": "/data/v0", "state": "online",
                                           "total_bytes": 1000, "free_bytes": 500}]})");
     }
+    if (request.path == "/api/v1/scrub") {
+      // A pass that was asked for is under way at first, and done when it is looked at again.
+      const char* const pass = request.method == "POST"
+                                   ? R"({"began": "2026-05-04T22:00:00Z", "segments": 1, "bytes": 5,
+                                         "of_segments": 2, "of_bytes": 10, "hindrance": null})"
+                                   : "null";
+      return Answer(200, std::string(R"({"bytes_per_second": 1, "damaged": 1, "findings": [
+          {"camera": "gate", "stream": "sub", "start": "2026-05-04T22:00:05Z",
+           "end": "2026-05-04T22:00:06Z", "cause": "corrupt", "sentence": "its checksum"}],
+          "volumes": [{"root": "/data/v0", "last": null, "next": null, "pass": )") +
+                             pass + "}]}");
+    }
+    if (request.path == "/api/v1/retention/preview") {
+      return Answer(200, R"({"segments": 3, "bytes": 30, "duration_us": 180000000, "sentence": "",
+                             "anyway": {"segments": 1, "bytes": 10}, "cameras": [
+          {"camera": "gate", "segments": 3, "bytes": 30, "duration_us": 180000000,
+           "oldest": "2026-05-04T22:00:00Z", "newest": "2026-05-04T22:03:00Z",
+           "reason": "older than 1 days"}]})");
+    }
+    if (request.path == "/api/v1/snapshot") {
+      // One that was asked for is being written at first, and stands when it is looked at again.
+      const bool asked = request.method == "POST";
+      return Answer(asked ? 202 : 200,
+                    std::string(R"({"ledger_records": 12, "trouble": null, "running": )") +
+                        (asked ? "true" : "false") +
+                        R"(, "newest": {"path": "/data/snapshots/0a.lks", "ledger_records": 10,
+                                        "time": "2026-05-04T22:00:00Z"}})");
+    }
     if (request.path == "/api/v1/markers") {
       const bool first = request.Query("after") == nullptr;
       return Answer(200, first ? R"({"markers": [{"id": "a"}], "next": "a"})"
@@ -90,11 +118,53 @@ class CommandLineTest : public testing::Test {
   std::string url_;
 };
 
+TEST_F(CommandLineTest, WhatDeletesIsShownBeforeAndNotDoneWhereNobodyCanBeAsked) {
+  for (const std::vector<const char*>& line :
+       std::vector<std::vector<const char*>>{{"retention", "clear", "group:lane"},
+                                             {"retention", "set", "group:lane", "--max-days", "1"},
+                                             {"camera", "set", "gate", "--group", "lane"}}) {
+    const Said said = Ask(line);
+    EXPECT_EQ(said.exit_code, 2) << line[1];
+    EXPECT_EQ(asked_.path, "/api/v1/retention/preview");
+    EXPECT_THAT(said.err, HasSubstr("would delete 3 segments"));
+    EXPECT_THAT(said.err, HasSubstr("1 of them, 10 B, without this change too"));
+  }
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"camera": "gate", "group": "lane"})"));
+  EXPECT_EQ(Ask({"camera", "set", "gate", "--group", "", "--yes"}).exit_code, 0);
+  EXPECT_EQ(asked_.method, "PATCH");
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"group": ""})"));
+}
+
 TEST_F(CommandLineTest, JsonIsOneDocumentAndNothingElse) {
   const Said said = Ask({"camera", "list", "--json"});
   EXPECT_EQ(said.exit_code, 0);
   EXPECT_EQ(Json::parse(said.out)["cameras"][0]["id"], "gate");
   EXPECT_THAT(said.err, IsEmpty());
+}
+
+TEST_F(CommandLineTest, AScrubNamesWhatIsDamagedInSentencesAndSaysNo) {
+  const Said said = Ask({"scrub"});
+  EXPECT_EQ(said.exit_code, 1) << said.err;
+  EXPECT_EQ(asked_.method, "GET");
+  EXPECT_THAT(said.out, HasSubstr("gate (sub stream) from 2026-05-05T06:00:05.000+08:00 to "
+                                  "2026-05-05T06:00:06.000+08:00 is damaged: its checksum\n"));
+}
+
+TEST_F(CommandLineTest, AScrubBeginsAPassAndShowsHowFarItIs) {
+  const Said said = Ask({"scrub", "--now"});
+  EXPECT_EQ(asked_.method, "POST");
+  EXPECT_THAT(said.out, HasSubstr("1 of 2 segments, "));
+  const Said json = Ask({"scrub", "--now", "--wait", "--json"});
+  EXPECT_EQ(asked_.method, "GET");
+  EXPECT_TRUE(Json::parse(json.out)["volumes"][0]["pass"].is_null());
+}
+
+TEST_F(CommandLineTest, ASnapshotThatIsAskedForIsWaitedFor) {
+  const Said said = Ask({"snapshot", "--now"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(asked_.method, "GET");
+  EXPECT_THAT(said.out, HasSubstr("/data/snapshots/0a.lks, of 2026-05-05T06:00:00"));
+  EXPECT_THAT(said.out, HasSubstr("the 2 ledger records after it"));
 }
 
 TEST_F(CommandLineTest, AHostileNameIsPrintedTame) {
@@ -192,7 +262,7 @@ TEST_F(CommandLineTest, ARangeThatIsNotTheAskedOneIsShownBesideIt) {
   EXPECT_THAT(said.out, HasSubstr("asked  2026-05-05T06:00:00.000+08:00 to "
                                   "2026-05-05T06:01:00.000+08:00\n"
                                   "shows  2026-05-05T06:00:00.000+08:00 to "
-                                  "2026-05-05T06:00:59.960+08:00\n"));
+                                  "2026-05-05T06:00:59.960+08:00, in whole pictures\n"));
   const Said json = Ask({"clip", "yard", "--start", "2026-05-04T22:00:00Z", "--end",
                          "2026-05-04T22:01:00Z", "-o", file.c_str(), "--force", "--json"});
   EXPECT_EQ(Json::parse(json.out)["sha256"],
@@ -350,6 +420,13 @@ TEST(CommandLineUsageTest, AStoreThatMayNotBeReadIsDeniedAndNotCalledSomethingEl
     EXPECT_EQ(said.exit_code, 4) << said.err;
     EXPECT_THAT(said.err, HasSubstr("Permission denied"));
   }
+}
+
+TEST(CommandLineUsageTest, ALedgerIsSetApartOnlyWhereFilesAreToTakeItsPlace) {
+  const test::TempDir directory;
+  const Said said = RunLine({"rebuild", "--set-ledger-apart", "--data", directory.path().c_str()});
+  EXPECT_EQ(said.exit_code, 2);
+  EXPECT_THAT(said.err, HasSubstr("--from-files"));
 }
 
 TEST(CommandLineUsageTest, ADirectoryThatIsNoStoreHasAnExitCodeOfItsOwn) {

@@ -54,6 +54,7 @@ policy = { max_days = 7 }
 [[camera]]
 id = "yard"
 url = "rtsps://10.0.0.8/1"
+sub_url = "rtsps://10.0.0.8/2"
 password_env = "LOOKBACK_TEST_YARD"
 policy = "default"
 )");
@@ -62,7 +63,8 @@ policy = "default"
     "cameras": [
       {"id": "gate", "name": "市场路口东", "url": "rtsp://10.0.0.7/1", "user": "viewer",
        "password": "secret", "audio": true, "policy": {"max_days": 7}},
-      {"id": "yard", "url": "rtsps://10.0.0.8/1", "password": "word", "policy": null}],
+      {"id": "yard", "url": "rtsps://10.0.0.8/1", "sub_url": "rtsps://10.0.0.8/2",
+       "password": "word", "policy": null}],
     "policy": {"min_days": 30, "max_days": 90, "at_floor": "shorten"}})"));
   EXPECT_EQ(file.PositionOf(0, "audio"), (FilePosition{13, 9}));
   EXPECT_EQ(file.PositionOf(1, "transport").line, 16u);  // Not said: the table's own.
@@ -88,6 +90,25 @@ policy = "own"
 )");
   EXPECT_THAT(Places(file), testing::ElementsAre("1:1", "3:12", "4:1", "6:6", "8:9", "10:1", "11:1",
                                                  "13:17", "14:10"));
+}
+
+TEST_F(FleetFileTest, GroupsHaveNamesAndPolicies) {
+  const FleetFile file = Read(R"([[group]]
+name = "lane"
+policy = { max_days = 7 }
+[[group]]
+policy = "default"
+colour = "red"
+[[camera]]
+id = "gate"
+url = "rtsp://10.0.0.7/1"
+group = "lane"
+)");
+  EXPECT_THAT(Places(file), testing::ElementsAre("4:1", "6:1"));
+  EXPECT_EQ(file.body["groups"][0], Json::parse(R"({"name": "lane", "policy": {"max_days": 7}})"));
+  EXPECT_EQ(file.body["groups"][1], Json::parse(R"({"policy": null})"));
+  EXPECT_EQ(file.body["cameras"][0]["group"], "lane");
+  EXPECT_EQ(file.PositionOf(FleetFile::PlaceOfGroup(0), "name").line, 2u);
 }
 
 TEST_F(FleetFileTest, WhatIsNoTomlSaysWhere) {

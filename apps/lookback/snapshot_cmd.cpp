@@ -1,0 +1,72 @@
+// `lookback snapshot`: the newest snapshot of the catalog, and one that is asked for.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+#include "apps/lookback/command.h"
+
+namespace lookback::app {
+namespace {
+
+constexpr auto kPoll = std::chrono::milliseconds(250);
+constexpr const char* kPath = "/api/v1/snapshot";
+
+bool Runs(const Json& snapshot) {
+  const auto running = snapshot.find("running");
+  return running != snapshot.end() && running->is_boolean() && running->get<bool>();
+}
+
+Result<Json> Await(Client& client, Json snapshot) {
+  ProgressLine progress;
+  while (Runs(snapshot)) {
+    progress.Update("snapshot: being written");
+    std::this_thread::sleep_for(kPoll);
+    LB_TRY_ASSIGN(next, client.api().Get(kPath));
+    snapshot = std::move(next);
+  }
+  return snapshot;
+}
+
+std::string ToText(const Json& snapshot, const TimeZone& zone) {
+  std::string text;
+  const auto newest = snapshot.find("newest");
+  if (newest == snapshot.end() || !newest->is_object()) {
+    text = "There is no snapshot yet.\n";
+  } else {
+    text = fmt::format("{}, of {}: a rebuild reads it, and the {} ledger records after it.\n",
+                       Printable(TextOf(*newest, "path")), LocalTimeOf(*newest, "time", zone),
+                       NumberOf(snapshot, "ledger_records") - NumberOf(*newest, "ledger_records"));
+  }
+  if (Runs(snapshot)) text += "A new one is being written.\n";
+  if (const std::string trouble = TextOf(snapshot, "trouble"); !trouble.empty()) {
+    text += "The last try failed: " + Printable(trouble) + "\n";
+  }
+  return text;
+}
+
+Result<int> ShowSnapshot(Client& client, bool now) {
+  LB_TRY_ASSIGN(zone, client.Zone());
+  auto snapshot = now ? client.api().Call("POST", kPath, Json()) : client.api().Get(kPath);
+  if (snapshot && now) snapshot = Await(client, *std::move(snapshot));
+  if (!snapshot) return Pass(snapshot.error());
+  if (client.json()) {
+    PrintJson(*snapshot);
+  } else {
+    PrintText(ToText(*snapshot, zone));
+  }
+  return TextOf(*snapshot, "trouble").empty() ? kExitOk : kExitNegative;
+}
+
+}  // namespace
+
+void AddSnapshotCommand(Commands& commands) {
+  auto now = std::make_shared<bool>(false);
+  CLI::App* snapshot = commands.AddClient(
+      &commands.app, "snapshot", "The newest snapshot of the catalog, from which a rebuild begins.",
+      [now](Client& client) { return ShowSnapshot(client, *now); });
+  snapshot->add_flag("--now", *now, "write one, and wait for it; takes an admin");
+}
+
+}  // namespace lookback::app

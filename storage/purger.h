@@ -1,0 +1,58 @@
+// storage/purger.h: deletes what the plan says (storage/retention_plan.h), once a minute.
+//
+// Invariant: nothing is deleted but by Store::DeleteSegment, which refuses what is held by then.
+// Threads:   a thread of its own; RunOnce and Preview on any, one at a time.
+// Errors:    a file that cannot be deleted is logged, and planned again on the next round.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "storage/retention_plan.h"
+#include "storage/store.h"
+
+namespace lookback::storage {
+
+inline constexpr int64_t kPurgeIntervalUs = kUsPerMinute;
+
+// Pressure begins when less is free than two hours of ingest or this share of the disk, whichever
+// is more; one hour of ingest more is then freed, so that rounds are not endless.
+inline constexpr int64_t kPressureIngestUs = 2 * kUsPerHour;
+inline constexpr int64_t kReliefIngestUs = kUsPerHour;
+inline constexpr double kPressureShare = 0.02;
+// Below this share, with nothing that may be deleted, recording is about to stop: a last alarm.
+inline constexpr double kStopShare = 0.002;
+// What expiry and quotas may take in 24 hours, in days of ingest: a wrong clock or policy empties no
+// archive.
+inline constexpr int64_t kBudgetDays = 4;
+// The least of that budget, for stores that hardly record.
+inline constexpr uint64_t kBudgetMinBytes = uint64_t{64} << 30;
+
+// The limits of a volume of that size which takes so many bytes an hour.
+RetentionVolume VolumeLimits(std::string root, Space space, uint64_t hour_bytes);
+
+// Settings as they would stand on record.
+struct RetentionChange {
+  std::vector<index::Policy> policies;  // In place of those of the same scope.
+  std::vector<index::Camera> cameras;   // In place of those of the same id: for their groups.
+};
+
+class Purger {
+ public:
+  using OnRound = std::function<void(const RetentionPlan&)>;
+
+  // `on_round` is called after each round on the purger's thread; it may be empty. `store` and
+  // `clock` must outlive the purger.
+  static std::unique_ptr<Purger> Start(Store& store, Clock& clock, OnRound on_round);
+  virtual ~Purger() = default;  // Stops.
+
+  // Plans and deletes once, on the caller's thread.
+  virtual Result<RetentionPlan> RunOnce() = 0;
+  // What rounds would delete now, were there no daily budget and were `change` on record already.
+  // Deletes nothing.
+  virtual Result<RetentionPlan> Preview(const RetentionChange& change) = 0;
+};
+
+}  // namespace lookback::storage

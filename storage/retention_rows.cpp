@@ -1,0 +1,36 @@
+#include "storage/retention_rows.h"
+
+#include <algorithm>
+
+namespace lookback::storage {
+
+CatalogRows::CatalogRows(const index::Catalog& catalog, std::vector<StreamId> streams,
+                         std::vector<Uuid> volumes)
+    : catalog_(catalog), streams_(std::move(streams)), volumes_(std::move(volumes)) {}
+
+void CatalogRows::Read(size_t stream, TimeUs from_us, size_t max,
+                       std::vector<RetentionRow>& rows) const {
+  if (!status_ || max == 0) return;
+  size_t read = 0;
+  status_ = catalog_.VisitSegments(streams_[stream], {from_us, kTimeMaxUs},
+                                   [&](const index::Seal& segment) {
+                                     if (segment.start_us < from_us) return true;
+                                     rows.push_back(RowOf(segment));
+                                     return ++read < max;
+                                   });
+}
+
+RetentionRow CatalogRows::RowOf(const index::Seal& segment) const {
+  RetentionRow row;
+  row.start_us = segment.start_us;
+  row.end_us = segment.end_us;
+  row.bytes = segment.bytes;
+  row.epoch = segment.epoch;
+  row.sequence = segment.sequence;
+  const auto volume = std::find(volumes_.begin(), volumes_.end(), segment.volume);
+  row.volume =
+      volume == volumes_.end() ? kNoVolume : static_cast<uint32_t>(volume - volumes_.begin());
+  return row;
+}
+
+}  // namespace lookback::storage

@@ -1,0 +1,33 @@
+// storage/retention_rows.h: the catalog's segments as the planner reads them, a few at a time.
+//
+// Invariant: a row whose volume is none of the given ones has the volume kNoVolume.
+// Threads:   one.
+// Errors:    the first that the catalog gives is kept in status(), and all streams end there.
+#pragma once
+
+#include <vector>
+
+#include "index/catalog.h"
+#include "storage/retention_plan.h"
+
+namespace lookback::storage {
+
+class CatalogRows : public RetentionRows {
+ public:
+  // `catalog` must outlive it.
+  CatalogRows(const index::Catalog& catalog, std::vector<StreamId> streams,
+              std::vector<Uuid> volumes);
+
+  void Read(size_t stream, TimeUs from_us, size_t max,
+            std::vector<RetentionRow>& rows) const override;
+  RetentionRow RowOf(const index::Seal& segment) const;
+  const Status& status() const { return status_; }
+
+ private:
+  const index::Catalog& catalog_;
+  const std::vector<StreamId> streams_;
+  const std::vector<Uuid> volumes_;
+  mutable Status status_ = Ok();
+};
+
+}  // namespace lookback::storage

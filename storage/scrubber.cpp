@@ -1,0 +1,384 @@
+#include "storage/scrubber.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "base/log.h"
+#include "base/worker_pool.h"
+#include "storage/layout.h"
+#include "storage/scrub.h"
+#include "storage/volume_file.h"
+
+namespace lookback::storage {
+namespace {
+
+constexpr size_t kBatch = 64;         // Rows read at once.
+constexpr uint64_t kMaxLogged = 100;  // Findings of a pass that the log names one by one.
+
+// A volume, and how far its pass is.
+struct Slot {
+  Volume* volume = nullptr;
+  VolumeScrub scrub;
+  uint64_t generation = 0;  // Of the pass: another one when it begins anew.
+  bool asked = false;
+  std::string hindrance;
+};
+
+class ScrubberImpl : public Scrubber {
+ public:
+  ScrubberImpl(Store& store, Clock& clock, FileSystem& files, const Options& options)
+      : store_(store),
+        clock_(clock),
+        files_(files),
+        options_(options),
+        path_(JoinPath(store.data(), kScrubStateFile)) {
+    for (Volume* volume : store.volumes()) {
+      slots_.emplace_back().volume = volume;
+      slots_.back().scrub.volume = volume->id();
+    }
+    Restore();
+  }
+
+  ~ScrubberImpl() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+    Save();
+  }
+
+  void StartThreads() override {
+    for (Slot& slot : slots_) threads_.emplace_back([this, &slot] { Work(slot); });
+  }
+
+  void RunDue(const Pace::Wait& wait) override {
+    for (Slot& slot : slots_) Run(slot, wait);
+  }
+
+  void BeginPass() override {
+    {
+      const std::lock_guard lock(mutex_);
+      for (Slot& slot : slots_) {
+        Begin(slot);
+        slot.asked = true;
+      }
+    }
+    wake_.notify_all();
+  }
+
+  const Options& options() const override { return options_; }
+  uint64_t checked_bytes() const override { return checked_bytes_; }
+
+  std::vector<VolumeReport> Report() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<VolumeReport> reports;
+    for (const Slot& slot : slots_) {
+      reports.push_back({slot.volume->root(), slot.volume->state() == VolumeState::kOnline,
+                         slot.scrub, NextOf(slot), slot.hindrance});
+    }
+    return reports;
+  }
+
+ private:
+  // The file is a help, not a record: without it everything is checked anew.
+  void Restore() {
+    const auto bytes = ReadFile(files_, path_, kMaxScrubStateBytes);
+    if (!bytes && bytes.code() == Code::kNotFound) return;
+    auto state = bytes ? ParseScrubState(*bytes) : Result<ScrubState>(Pass(bytes.error()));
+    if (!state) {
+      return LogWarning("scrub", "the scrub begins anew: " + state.message());
+    }
+    for (VolumeScrub& known : state->volumes) {
+      for (Slot& slot : slots_) {
+        if (slot.volume->id() != known.volume) continue;
+        slot.scrub = std::move(known);
+        break;
+      }
+    }
+    for (Damage& damage : state->damage) list().Add(std::move(damage));
+    ForgetGone();
+    saved_ = *std::move(bytes);
+  }
+
+  DamageList& list() { return store_.archive().damage(); }
+
+  void Work(Slot& slot) {
+    NameThisThread("scrub");
+    LowerThisThread();
+    const Pace::Wait wait = [this](int64_t us) {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::chrono::microseconds(us), [this] { return stopping_; });
+      return !stopping_;
+    };
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+      slot.asked = false;
+      lock.unlock();
+      Run(slot, wait);
+      lock.lock();
+      wake_.wait_for(lock, std::chrono::microseconds(kScrubLookUs),
+                     [&] { return stopping_ || slot.asked; });
+    }
+  }
+
+  // Under `mutex_`.
+  void Begin(Slot& slot) {
+    VolumeScrub& scrub = slot.scrub;
+    scrub.pass = {};
+    scrub.pass.began_us = clock_.NowUs();
+    scrub.origin = scrub.cursor;
+    scrub.wrapped = false;
+    scrub.segments = scrub.bytes = 0;
+    ++slot.generation;
+  }
+
+  TimeUs NextOf(const Slot& slot) const {
+    if (options_.interval_us == 0) return 0;
+    const TimeUs last_us = slot.scrub.last.began_us;
+    const TimeUs now_us = clock_.NowUs();
+    // A beginning that is yet to come is a clock that was wrong then, or is now.
+    return last_us == 0 || last_us > now_us ? now_us : last_us + options_.interval_us;
+  }
+
+  // Whether a pass is under way, which is begun when its time has come.
+  bool BeginIfDue(Slot& slot) {
+    const std::lock_guard lock(mutex_);
+    if (slot.scrub.pass.began_us != 0) return true;
+    const TimeUs next_us = NextOf(slot);
+    if (next_us == 0 || clock_.NowUs() < next_us) return false;
+    Begin(slot);
+    return true;
+  }
+
+  void Run(Slot& slot, const Pace::Wait& wait) {
+    if (BeginIfDue(slot)) {
+      Pace pace(clock_, store_.archive(), options_.bytes_per_second, wait);
+      const Status done = RunPass(slot, pace);
+      const std::lock_guard lock(mutex_);
+      if (!done && !stopping_ && slot.hindrance != done.message()) {
+        LogWarning("scrub", "this pass goes on later: " + done.message());
+      }
+      slot.hindrance = done ? "" : done.message();
+    }
+    Save();
+  }
+
+  Status RunPass(Slot& slot, Pace& pace) {
+    while (true) {
+      LB_TRY(Count(slot));
+      const auto [scrub, generation] = Standing(slot);
+      LB_TRY_ASSIGN(batch, NextSegments(scrub));
+      if (batch.empty() && EndOrWrap(slot, generation)) return Ok();
+      for (const index::Seal& seal : batch) {
+        LB_TRY_ASSIGN(goes_on, Check(slot, generation, seal, pace));
+        if (!goes_on) break;
+      }
+    }
+  }
+
+  std::pair<VolumeScrub, uint64_t> Standing(const Slot& slot) const {
+    const std::lock_guard lock(mutex_);
+    return {slot.scrub, slot.generation};
+  }
+
+  // What the pass has to check: for whoever watches it.
+  Status Count(Slot& slot) {
+    const auto [standing, generation] = Standing(slot);
+    if (standing.segments != 0 || standing.bytes != 0) return Ok();
+    uint64_t segments = 0;
+    uint64_t bytes = 0;
+    LB_TRY(store_.catalog().VisitAllSegments([&, &scrub = standing](const index::Seal& seal) {
+      if (!IsOf(scrub, seal)) return true;
+      ++segments;
+      bytes += seal.bytes;
+      return true;
+    }));
+    const std::lock_guard lock(mutex_);
+    if (generation != slot.generation) return Ok();
+    slot.scrub.segments = segments;
+    slot.scrub.bytes = bytes;
+    return Ok();
+  }
+
+  static bool IsOf(const VolumeScrub& scrub, const index::Seal& seal) {
+    return seal.volume == scrub.volume && seal.start_us < scrub.pass.began_us;
+  }
+
+  // Those behind the cursor, up to where the pass began once it has gone round; by key.
+  Result<std::vector<index::Seal>> NextSegments(const VolumeScrub& scrub) const {
+    LB_TRY_ASSIGN(totals, store_.catalog().Totals());
+    std::sort(totals.begin(), totals.end(),
+              [](const auto& a, const auto& b) { return a.stream < b.stream; });
+    std::vector<index::Seal> batch;
+    for (const index::StreamTotals& stream : totals) {
+      if (batch.size() == kBatch) break;
+      if (scrub.cursor && stream.stream < scrub.cursor->stream) continue;
+      if (scrub.wrapped && scrub.origin && stream.stream > scrub.origin->stream) break;
+      const bool within = scrub.cursor && stream.stream == scrub.cursor->stream;
+      const TimeRange rest{within ? scrub.cursor->start_us : kTimeMinUs, kTimeMaxUs};
+      LB_TRY(store_.catalog().VisitSegments(stream.stream, rest, [&](const index::Seal& seal) {
+        const index::SegmentKey key = index::KeyOf(seal);
+        if (scrub.cursor && key <= *scrub.cursor) return true;
+        if (scrub.wrapped && scrub.origin && key > *scrub.origin) return false;
+        if (IsOf(scrub, seal)) batch.push_back(seal);
+        return batch.size() < kBatch;
+      }));
+    }
+    return batch;
+  }
+
+  // Nothing is behind the cursor: true when the pass is done.
+  bool EndOrWrap(Slot& slot, uint64_t generation) {
+    const std::lock_guard lock(mutex_);
+    VolumeScrub& scrub = slot.scrub;
+    if (generation != slot.generation) return false;
+    if (scrub.origin && !scrub.wrapped) {
+      scrub.wrapped = true;
+      scrub.cursor.reset();
+      return false;
+    }
+    if (!scrub.cursor) scrub.cursor = scrub.origin;
+    scrub.last = std::exchange(scrub.pass, {});
+    scrub.last.ended_us = clock_.NowUs();
+    scrub.origin.reset();
+    scrub.wrapped = false;
+    LogInfo("scrub", fmt::format("{}: {} segments, {} bytes checked in {}; {} findings",
+                                 slot.volume->root(), scrub.last.segments, scrub.last.bytes,
+                                 FormatDuration(scrub.last.ended_us - scrub.last.began_us),
+                                 scrub.last.findings));
+    return true;
+  }
+
+  // False when the pass was begun anew meanwhile: the segment is looked at again.
+  Result<bool> Check(Slot& slot, uint64_t generation, const index::Seal& seal, Pace& pace) {
+    if (slot.volume->state() != VolumeState::kOnline) {
+      return Fail(Code::kUnavailable, fmt::format("volume {} is {}", slot.volume->root(),
+                                                  VolumeStateName(slot.volume->state())));
+    }
+    const index::SegmentKey key = index::KeyOf(seal);
+    LB_TRY_ASSIGN(found, Look(*slot.volume, seal, pace));
+    if (!found.empty()) {
+      LB_TRY(CheckAttached(*slot.volume));
+      LB_TRY_ASSIGN(row, store_.catalog().FindSegment(key));
+      if (!row) found.clear();  // Retention took it meanwhile.
+    }
+    const uint64_t count = found.size();
+    Tell(slot, found);
+    list().Replace(key, std::move(found));
+    {
+      const std::lock_guard lock(mutex_);
+      if (generation != slot.generation) return false;
+      slot.scrub.cursor = key;
+      ++slot.scrub.pass.segments;
+      slot.scrub.pass.bytes += seal.bytes;
+      slot.scrub.pass.findings += count;
+    }
+    if (clock_.MonotonicUs() - saved_at_us_ >= kScrubSaveUs) Save();
+    return true;
+  }
+
+  Result<std::vector<Damage>> Look(Volume& volume, const index::Seal& seal, Pace& pace) {
+    const auto file = volume.Open(index::KeyOf(seal));
+    if (!file) {
+      const bool gone = file.code() == Code::kNotFound;
+      return std::vector<Damage>{
+          gone ? DamagedSegment(seal, "its file is gone", index::GapCause::kMissing)
+               : DamagedSegment(seal, file.message())};
+    }
+    (*file)->ForgetCached();
+    auto found = CheckSegment(**file, seal, store_.id(), [&](uint64_t bytes) {
+      checked_bytes_ += bytes;
+      return pace.Take(bytes);
+    });
+    (*file)->ForgetCached();  // Others' files are of more use in memory.
+    return found;
+  }
+
+  // Whether the volume is still the one that it was: else nothing is said of its files.
+  Status CheckAttached(const Volume& volume) {
+    const auto identity = ReadVolumeFile(files_, JoinPath(volume.root(), kVolumeFile));
+    if (!identity) return Pass(identity.error(), "volume " + volume.root() + " is gone");
+    if (identity->store == store_.id() && identity->volume == volume.id()) return Ok();
+    return Fail(Code::kDiskFailed, "volume " + volume.root() + " was exchanged");
+  }
+
+  void Tell(const Slot& slot, const std::vector<Damage>& found) {
+    uint64_t told = Standing(slot).first.pass.findings;
+    for (const Damage& damage : found) {
+      if (told++ >= kMaxLogged) return;
+      LogError("scrub", fmt::format("{} {} to {}: {}", damage.segment.stream.text(),
+                                    FormatTime(damage.range.start_us),
+                                    FormatTime(damage.range.end_us), damage.what));
+    }
+  }
+
+  // What was deleted since is damaged no more.
+  void ForgetGone() {
+    std::optional<index::SegmentKey> looked;
+    for (const Damage& damage : list().All()) {
+      if (looked == damage.segment) continue;
+      looked = damage.segment;
+      const TimeUs start_us = damage.segment.start_us;
+      // One that is still being written is not in the catalog yet.
+      const auto rows = store_.archive().Segments(damage.segment.stream, {start_us, start_us + 1});
+      if (rows && std::none_of(rows->begin(), rows->end(), [&](const FootageSegment& segment) {
+            return index::KeyOf(segment.row) == damage.segment;
+          })) {
+        list().Replace(damage.segment, {});
+      }
+    }
+  }
+
+  // Writes the state, if it is another one.
+  void Save() {
+    const std::lock_guard saving(save_mutex_);
+    ForgetGone();
+    ScrubState state;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const Slot& slot : slots_) state.volumes.push_back(slot.scrub);
+    }
+    state.damage = list().All();
+    saved_at_us_ = clock_.MonotonicUs();
+    Bytes bytes = EncodeScrubState(state);
+    if (bytes == saved_) return;
+    const Status written = WriteFileDurably(files_, path_, bytes);
+    if (!written) return LogWarning("scrub", "the state is not kept: " + written.message());
+    saved_ = std::move(bytes);
+  }
+
+  Store& store_;
+  Clock& clock_;
+  FileSystem& files_;
+  const Options options_;
+  const std::string path_;
+  std::atomic<uint64_t> checked_bytes_{0};
+
+  std::mutex save_mutex_;  // Of what the file holds.
+  Bytes saved_;
+  std::atomic<int64_t> saved_at_us_{0};
+
+  mutable std::mutex mutex_;  // Of the slots, but for their volumes.
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::deque<Slot> slots_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Scrubber> Scrubber::Open(Store& store, Clock& clock, FileSystem& files,
+                                         const Options& options) {
+  return std::make_unique<ScrubberImpl>(store, clock, files, options);
+}
+
+}  // namespace lookback::storage

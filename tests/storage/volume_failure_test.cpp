@@ -1,0 +1,278 @@
+// A volume breaks, is pulled or does not answer, while another one can take its cameras.
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "storage/volume_writer.h"
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+using test::kEvening;
+using test::Op;
+using test::SyntheticRun;
+
+class VolumeFailure : public StoreFixture {
+ protected:
+  void SetUp() override {
+    StoreFixture::SetUp();
+    options_.volumes = {root_ + "/first", root_ + "/second", root_ + "/third"};
+    ASSERT_OK(Open());
+  }
+  void TearDown() override {
+    files_->StopFailing();
+    files_->LetGo();
+    StoreFixture::TearDown();
+  }
+
+  [[nodiscard]] static bool Await(const std::function<bool()>& condition) {
+    constexpr auto kAtMost = std::chrono::seconds(60);
+    for (const auto end = std::chrono::steady_clock::now() + kAtMost;
+         std::chrono::steady_clock::now() < end;) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return condition();
+  }
+  std::string VolumeInUse() { return archive().StatusOf(gate_).volume; }
+  [[nodiscard]] bool AwaitRecorded(int64_t us) {
+    return Await([&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + us; });
+  }
+  [[nodiscard]] bool AwaitDurable(int64_t us) {
+    return Await([&] {
+      clock_.Advance(kUsPerSecond / 10);
+      return archive().StatusOf(gate_).durable_until_us == kEvening + us;
+    });
+  }
+  bool InTrouble(const std::string& root) {
+    const auto troubles = archive().Troubles();
+    return std::any_of(troubles.begin(), troubles.end(),
+                       [&](const VolumeTrouble& trouble) { return trouble.root == root; });
+  }
+  Volume& VolumeAt(const std::string& root) {
+    for (Volume* volume : store_->volumes()) {
+      if (volume->root() == root) return *volume;
+    }
+    std::abort();
+  }
+  // Each number once, wherever it stands: what is on two volumes counts as one.
+  std::vector<uint32_t> Distinct() {
+    const auto numbers = Numbers(gate_);
+    const std::set<uint32_t> distinct(numbers.begin(), numbers.end());
+    return {distinct.begin(), distinct.end()};
+  }
+  // What a reader finds on one volume (or on all others), in order.
+  std::vector<uint32_t> NumbersOn(const std::string& root, bool others = false) {
+    std::set<uint32_t> numbers;
+    for (const FootageSegment& segment : Segments(gate_)) {
+      if ((segment.row.volume == VolumeAt(root).id()) == others) continue;
+      const auto index = archive().Index(segment);
+      if (!index) continue;
+      for (const SegmentFragment& f : (*index)->fragments) numbers.insert(f.info.number);
+    }
+    return {numbers.begin(), numbers.end()};
+  }
+  std::vector<uint32_t> NumbersOff(const std::string& root) { return NumbersOn(root, true); }
+  static std::vector<uint32_t> FromTo(uint32_t first, uint32_t last) {
+    std::vector<uint32_t> numbers;
+    for (uint32_t n = first; n <= last; ++n) numbers.push_back(n);
+    return numbers;
+  }
+};
+
+constexpr int64_t kSecond = kUsPerSecond;  // Of one fragment each.
+
+TEST_F(VolumeFailure, WhatWasNotSyncedIsWrittenAgainWhenAVolumeIsPulled) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_OK(archive().Drain());
+  AppendAll(recording, run.Until(18 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(18 * kSecond));
+  const std::string pulled = VolumeInUse();
+  files_->FailBelow(pulled, Code::kDiskFailed);
+  AppendAll(recording, run.Until(30 * kSecond));
+  ASSERT_TRUE(AwaitDurable(30 * kSecond));
+  EXPECT_NE(VolumeInUse(), pulled);
+  EXPECT_EQ(NumbersOff(pulled), FromTo(11, 30));
+  EXPECT_EQ(Distinct(), UpTo(30));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  EXPECT_TRUE(InTrouble(pulled));
+  recordings_.clear();
+  (void)archive().Drain();
+
+  // The volume is back, with all that it had: what is there twice is told by run and number.
+  files_->StopFailing();
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Distinct(), UpTo(30));
+  EXPECT_EQ(NumbersOff(pulled), FromTo(11, 30));
+  EXPECT_EQ(NumbersOn(pulled), UpTo(18));
+  EXPECT_TRUE(Gaps(gate_).empty());
+}
+
+TEST_F(VolumeFailure, ASyncThatFailsLosesNothing) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(10 * kSecond));
+  const std::string failed = VolumeInUse();
+  // Not one of the ledger or its copies, which are synced when they like.
+  files_->FailNextBelow(Op::kSync, failed + "/v1/gate/", Code::kDiskFailed);
+  ASSERT_TRUE(AwaitDurable(10 * kSecond));
+  AppendAll(recording, run.Until(20 * kSecond));
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_), UpTo(20));
+  EXPECT_THAT(NumbersOff(failed), testing::IsSupersetOf(UpTo(10)));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  EXPECT_FALSE(InTrouble(failed));  // A probe found it well again.
+}
+
+TEST_F(VolumeFailure, RunsAreSpreadOverVolumes) {
+  files_->SetFreeBytes(uint64_t{1} << 40);
+  Close();
+  ASSERT_OK(Open());
+  std::map<std::string, int> runs;
+  for (int i = 0; i < 30; ++i) {
+    const StreamId stream = test::MakeStream("cam" + std::to_string(i));
+    Begin(SyntheticRun(stream, kEvening));
+    ++runs[archive().StatusOf(stream).volume];
+  }
+  for (const std::string& root : options_.volumes) EXPECT_EQ(runs[root], 10) << root;
+}
+
+TEST_F(VolumeFailure, ARunGoesOnFromVolumeToVolume) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  std::set<std::string> seen;
+  for (int i = 1; i <= 3; ++i) {
+    AppendAll(recording, run.Until(i * 10 * kSecond));
+    ASSERT_TRUE(AwaitRecorded(i * 10 * kSecond));
+    seen.insert(VolumeInUse());
+    if (i == 3) break;
+    files_->FailNth(Op::kWrite, 1, Code::kDiskFailed);
+    AppendAll(recording, run.Until((i * 10 + 1) * kSecond));
+    ASSERT_TRUE(AwaitRecorded((i * 10 + 1) * kSecond));
+  }
+  EXPECT_GE(seen.size(), 2u);
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_), UpTo(30));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  for (const std::string& root : options_.volumes) ASSERT_FALSE(InTrouble(root));
+}
+
+TEST_F(VolumeFailure, AVolumeThatDoesNotAnswerIsGivenUpAndTakenUpAgain) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_OK(archive().Drain());
+  AppendAll(recording, run.Until(15 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(15 * kSecond));
+  const std::string hung = VolumeInUse();
+  files_->HoldBelow(hung);
+  AppendAll(recording, run.Until(20 * kSecond));
+  ASSERT_TRUE(Await([&] { return files_->held() > 0; }));
+  EXPECT_FALSE(InTrouble(hung));
+  clock_.Advance(kSlowCallUs + kSecond);
+  EXPECT_TRUE(InTrouble(hung));
+  EXPECT_EQ(VolumeInUse(), hung);
+  clock_.Advance(kHungSyncUs);
+  ASSERT_TRUE(Await([&] { return VolumeInUse() != hung; }));
+  AppendAll(recording, run.Until(30 * kSecond));
+  ASSERT_TRUE(AwaitDurable(30 * kSecond));
+  EXPECT_EQ(NumbersOff(hung), FromTo(11, 30));
+  EXPECT_EQ(Distinct(), UpTo(30));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  EXPECT_GT(files_->held(), 0u);
+
+  // It answers at last: the new runs may go there, the old one stays where it is.
+  files_->LetGo();
+  ASSERT_TRUE(Await([&] {
+    clock_.Advance(kSecond / 10);
+    return !InTrouble(hung);
+  }));
+  AppendAll(recording, run.Until(40 * kSecond));
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(NumbersOff(hung).back(), 40u);
+  EXPECT_EQ(Distinct(), UpTo(40));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Distinct(), UpTo(40));
+  EXPECT_TRUE(Gaps(gate_).empty());
+}
+
+TEST_F(VolumeFailure, WithOneVolumeAloneTheQueueIsAllThereIs) {
+  options_.volumes = {root_ + "/first"};
+  Close();
+  std::filesystem::remove_all(root_ + "/data");
+  std::filesystem::remove_all(root_ + "/first");
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  files_->HoldBelow(root_ + "/first");
+  AppendAll(recording, run.Until(20 * kSecond));
+  ASSERT_TRUE(Await([&] { return files_->held() > 0; }));
+  clock_.Advance(kHungSyncUs * 2);
+  EXPECT_TRUE(InTrouble(root_ + "/first"));
+  files_->LetGo();
+  ASSERT_TRUE(AwaitDurable(20 * kSecond));
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_), UpTo(20));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  ExpectHonest(gate_);
+}
+
+// What is handed out has no hole; what could not be kept, and what is before it, stays the old file's.
+TEST_F(VolumeFailure, OnlyTheTailThatWasKeptWholeIsHandedOut) {
+  SyntheticRun run(gate_, kEvening);
+  const auto records = std::make_shared<RecordQueue>(store_->journal());
+  SealGroup group(store_->id(), *store_->volumes().front(), *records, [] { return nullptr; });
+  const auto common = std::make_shared<RunCommon>();
+  common->info = run.info();
+  common->stream = std::make_shared<StreamState>(gate_, 0);
+  SegmentHeader header;
+  header.stream = gate_;
+  header.start_us = kEvening;
+  const auto live = std::make_shared<LiveSegment>(header, run.info().init);
+  group.Begin(common, live);
+  for (media::Fragment& fragment : run.Until(5 * kSecond)) {
+    live->Add({0, fragment.info}, 1);
+    const bool kept = fragment.info.number != 3;
+    group.Keep(live, kept ? std::make_shared<const media::Fragment>(std::move(fragment)) : nullptr);
+  }
+  EXPECT_TRUE(group.TakeUnsynced().empty());  // Nothing is in doubt.
+  group.GiveUp({Code::kDiskFailed, "gone"});
+  const auto taken = group.TakeUnsynced();
+  ASSERT_EQ(taken.size(), 1u);
+  std::vector<uint32_t> numbers;
+  for (const auto& fragment : taken[0].fragments) numbers.push_back(fragment->info.number);
+  EXPECT_EQ(numbers, FromTo(4, 5));
+  EXPECT_EQ(live->end_us(), kEvening + 3 * kSecond);
+}
+
+TEST(ReplayBudget, KeepsWhatFitsAndCountsTheRest) {
+  const auto budget = std::make_shared<ReplayBudget>(2'000);
+  const auto fragment = std::make_shared<media::Fragment>();
+  fragment->parts.emplace_back(1'000);
+  auto kept = budget->Keep(fragment);
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(kept.get(), fragment.get());
+  EXPECT_EQ(budget->bytes(), BytesInMemory(*fragment));
+  EXPECT_EQ(budget->Keep(fragment), nullptr);
+  EXPECT_EQ(budget->refused_fragments(), 1u);
+  kept.reset();
+  EXPECT_EQ(budget->bytes(), 0u);
+  EXPECT_NE(budget->Keep(fragment), nullptr);
+}
+
+}  // namespace
+}  // namespace lookback::storage
