@@ -128,7 +128,7 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
     add("catalog-behind", "the catalog cannot be written (is its disk full?); recording goes on");
   }
   if (const auto confirmed = context.store.catalog().PoliciesConfirmed();
-      confirmed && !*confirmed) {
+      confirmed.has_value() && !*confirmed) {
     add("policies-unconfirmed",
         "the catalog was rebuilt, or much footage is missing: nothing is deleted until the "
         "retention policies are looked at and confirmed");

@@ -40,7 +40,7 @@ net::HttpResponse NoContent();
 // The value, or its error thrown as a problem.
 template <typename T>
 T OrThrow(Result<T> result) {
-  if (!result) throw ProblemOf(result.error());
+  if (!result.has_value()) throw ProblemOf(result.error());
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 

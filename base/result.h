@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace lookback {
@@ -40,6 +41,12 @@ template <typename T>
 class [[nodiscard]] Result : public tl::expected<T, Error> {
  public:
   using tl::expected<T, Error>::expected;
+  // Whether there is a value. Of a Result<bool> that could be taken for the answer itself ("is it
+  // held?"), and so has to be asked by name: has_value().
+  explicit operator bool() const {
+    static_assert(!std::is_same_v<T, bool>, "ask has_value(): the answer itself is *result");
+    return this->has_value();
+  }
   const std::string& message() const { return this->error().message; }
   Code code() const { return this->error().code; }
 };
@@ -66,15 +73,16 @@ inline tl::unexpected<Error> Pass(const Error& error, std::string_view doing = {
 Error SystemError(int error_number, std::string_view call, std::string_view thing);
 
 // Returns the error of `expression` from this function, if it has one.
-#define LB_TRY(expression)                                                                     \
-  do {                                                                                         \
-    if (auto lb_status = (expression); !lb_status) return ::lookback::Pass(lb_status.error()); \
+#define LB_TRY(expression)                                     \
+  do {                                                         \
+    if (auto lb_status = (expression); !lb_status.has_value()) \
+      return ::lookback::Pass(lb_status.error());              \
   } while (false)
 
 // Declares `name` with the value of `expression`, or returns its error from this function.
-#define LB_TRY_ASSIGN(name, expression)                                   \
-  auto name##_or_error = (expression);                                    \
-  if (!name##_or_error) return ::lookback::Pass(name##_or_error.error()); \
+#define LB_TRY_ASSIGN(name, expression)                                               \
+  auto name##_or_error = (expression);                                                \
+  if (!name##_or_error.has_value()) return ::lookback::Pass(name##_or_error.error()); \
   auto name = std::move(*name##_or_error)  // NOLINT(bugprone-macro-parentheses): a declaration
 
 // Ends the process with a message when our own reasoning is wrong, in release builds too.

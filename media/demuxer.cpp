@@ -186,9 +186,8 @@ class DemuxerImpl : public Demuxer {
     while (!first_shown_ || (audio_.stream != nullptr && !audio_.known)) {
       if (ahead_.size() >= kMaxAheadSamples || bytes >= kMaxAheadBytes) break;
       const size_t before = ahead_.size();
-      auto more = ReadPacket();
-      if (!more) return Pass(more.error());
-      if (!*more) break;
+      LB_TRY_ASSIGN(more, ReadPacket());
+      if (!more) break;
       if (ahead_.size() > before) bytes += ahead_.back().data.size();
     }
     if (!first_shown_) return Fail(Code::kCorrupt, "there is no picture in it that can be read");

@@ -106,8 +106,9 @@ Status LedgerCopiesImpl::RunOnce(Follower& follower) {
   if (done) {
     const auto checked = follower.copy.CheckOne();
     // What was set apart is made anew at once.
-    if (!checked)
+    if (!checked.has_value()) {
       done = checked.code() == Code::kConflict ? follower.copy.Round() : Pass(checked.error());
+    }
   }
   const std::lock_guard lock(mutex_);
   if (done) follower.whole_at_us = began_us;

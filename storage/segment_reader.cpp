@@ -313,9 +313,12 @@ Result<ScanResult> ScanSegment(const File& file, const std::function<bool(uint64
       return Fail(Code::kUnavailable, "the scan was stopped");
     }
     const Result<bool> more = ScanNext(scan);
-    if (!more && more.code() == Code::kDiskFailed) return Pass(more.error());
-    if (!more) scan.result.problem = more.message();
-    if (!more || !*more) break;
+    if (!more.has_value()) {
+      if (more.code() == Code::kDiskFailed) return Pass(more.error());
+      scan.result.problem = more.message();
+      break;
+    }
+    if (!*more) break;
   }
   scan.result.digest = scan.xxh.Digest();
   if (scan.result.end_valid) {

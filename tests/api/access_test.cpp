@@ -19,7 +19,7 @@ TEST_F(AccessTest, TheFirstStartWritesOneTokenThatOnlyItsOwnerCanRead) {
   ASSERT_EQ(stat(dir_.Path("data/secrets").c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0700u);
   const auto again = EnsureAdmin(*store_, clock_, files_, dir_.Path("token2"));
-  ASSERT_TRUE(again);
+  ASSERT_TRUE(again.has_value());
   EXPECT_FALSE(*again);
   EXPECT_FALSE(Exists(*posix_, dir_.Path("token2")));
 }
@@ -53,7 +53,7 @@ TEST_F(AccessTest, AMissingOrTornTokenFileIsAStartErrorAndNoOpenDoor) {
   ASSERT_FALSE(service);
   EXPECT_EQ(service.code(), Code::kNotFound);
   const auto ensured = EnsureAdmin(*store_, clock_, files_, dir_.Path("token3"));
-  EXPECT_FALSE(ensured && *ensured);
+  EXPECT_FALSE(ensured.value_or(false));
   ASSERT_TRUE(WriteFileDurably(*posix_, path, AsBytes(whole)));
   Serve();
   EXPECT_EQ(Ask("GET", "/api/v1/cameras").status, 200);
@@ -67,14 +67,14 @@ TEST_F(AccessTest, AFirstStartThatWasCutOffIsAFirstStartAgain) {
   auto store = storage::Store::Open(options, clock_, files);
   ASSERT_TRUE(store) << store.message();
   files.FailNth(test::Op::kSync, 3, Code::kDiskFailed);  // Of the token file or the ledger.
-  EXPECT_FALSE(EnsureAdmin(**store, clock_, files, other.Path("token")));
+  EXPECT_FALSE(EnsureAdmin(**store, clock_, files, other.Path("token")).has_value());
   (*store)->Close();
   store->reset();
   files.StopFailing();
   store = storage::Store::Open(options, clock_, files);
   ASSERT_TRUE(store) << store.message();
   const auto first = EnsureAdmin(**store, clock_, files, other.Path("token"));
-  ASSERT_TRUE(first) << first.message();
+  ASSERT_TRUE(first.has_value()) << first.message();
   EXPECT_TRUE(*first);
   (*store)->Close();
 }

@@ -53,7 +53,7 @@ class ServiceTest : public ::testing::Test {
   void SetUp() override {
     Open();
     auto first = EnsureAdmin(*store_, clock_, files_, dir_.Path("token"));
-    ASSERT_TRUE(first) << first.message();
+    ASSERT_TRUE(first.has_value()) << first.message();
     ASSERT_TRUE(*first);
     token_ = ReadText(dir_.Path("token"));
     ASSERT_FALSE(token_.empty());

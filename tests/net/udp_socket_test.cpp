@@ -41,8 +41,8 @@ class UdpSocketTest : public testing::Test {
         sizes.push_back(datagram.bytes.size());
         from_ = datagram.from;
       });
-      EXPECT_TRUE(read);
-      more = read && *read;
+      EXPECT_TRUE(read.has_value());
+      more = read.value_or(false);
       ++reads_;
     }
     return sizes;

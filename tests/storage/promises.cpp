@@ -88,9 +88,9 @@ Problems TryOpened(storage::Store& store, const Trial& trial, const Promises& pr
     }
   }
   const auto confirmed = store.catalog().PoliciesConfirmed();
-  if (!confirmed || (!*confirmed && !trial.may_freeze)) out.push_back("deletion is frozen");
+  if (!confirmed.has_value() || (!*confirmed && !trial.may_freeze)) out.push_back("deletion is frozen");
   TryToDeleteHeld(store, out);
-  if (confirmed && *confirmed) Purge(store, promises, trial.cuts.back(), clock, out);
+  if (confirmed.value_or(false)) Purge(store, promises, trial.cuts.back(), clock, out);
   RecordMore(store, clock, out);
   if (!out.empty()) out.insert(out.end(), report.notes.begin(), report.notes.end());
   return out;

@@ -18,10 +18,10 @@
 
 namespace lookback::storage {
 
-#define ASSERT_OK(expression)                                    \
-  do {                                                           \
-    const auto& assert_ok_status = (expression);                 \
-    ASSERT_TRUE(assert_ok_status) << assert_ok_status.message(); \
+#define ASSERT_OK(expression)                                                \
+  do {                                                                       \
+    const auto& assert_ok_status = (expression);                             \
+    ASSERT_TRUE(assert_ok_status.has_value()) << assert_ok_status.message(); \
   } while (false)
 
 class StoreFixture : public ::testing::Test {
