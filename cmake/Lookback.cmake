@@ -63,7 +63,7 @@ function(lookback_test folder)
   target_link_libraries(${folder}_test PRIVATE lookback_options ${ARG_DEPS} GTest::gmock GTest::gtest_main
     lookback_test_options)
   add_test(NAME ${folder} COMMAND ${folder}_test)
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 900 LABELS unit)
+  set_tests_properties(${folder} PROPERTIES TIMEOUT 600 LABELS unit)
 endfunction()
 
 # lookback_bench(<name> SOURCES ... DEPS ...) makes bench_<name>.

@@ -4,12 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
-#include <thread>
-
 #include "recorder/recorder.h"
 #include "tests/recorder/fake_camera.h"
 #include "tests/recorder/packets.h"
+#include "tests/support/await.h"
 #include "tests/support/fake_archive.h"
 
 namespace lookback::test {
@@ -28,15 +26,10 @@ class RecorderTest : public testing::Test {
     ASSERT_TRUE(recorder_->Put(source_));
   }
 
-  // Waits for what the loop's thread brings about. Real time only bounds a test that fails.
+  // For what the loop's thread brings about.
   template <typename Condition>
   [[nodiscard]] bool Await(Condition condition) {
-    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > give_up) return false;
-      std::this_thread::yield();
-    }
-    return true;
+    return test::Await(std::move(condition));
   }
   bool AwaitRequests(const std::string& method, size_t count) {
     return Await([&] { return camera_.Count(method) >= count; });

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 
 namespace lookback::storage {
 namespace {
@@ -89,9 +90,8 @@ TEST_F(ArchiveTest, DurableUntilMovesOnlyAfterASync) {
   SyntheticRun run(gate_, kEvening);
   Recording& recording = Begin(run);
   AppendAll(recording, run.Until(10 * kUsPerSecond));
-  while (archive().StatusOf(gate_).recorded_until_us != kEvening + 10 * kUsPerSecond) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(test::Await(
+      [&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + 10 * kUsPerSecond; }));
   EXPECT_EQ(archive().StatusOf(gate_).durable_until_us, 0);
   ASSERT_OK(archive().Drain());
   EXPECT_EQ(archive().StatusOf(gate_).durable_until_us, kEvening + 10 * kUsPerSecond);
@@ -106,13 +106,11 @@ TEST_F(ArchiveTest, TheClockCallsForTheGroupSync) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
   AppendAll(Begin(run), run.Until(10 * kUsPerSecond));
-  while (archive().StatusOf(gate_).recorded_until_us != kEvening + 10 * kUsPerSecond) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(test::Await(
+      [&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + 10 * kUsPerSecond; }));
   clock_.Advance(kSyncIntervalUs);
-  while (archive().StatusOf(gate_).durable_until_us != kEvening + 10 * kUsPerSecond) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(test::Await(
+      [&] { return archive().StatusOf(gate_).durable_until_us == kEvening + 10 * kUsPerSecond; }));
 }
 
 TEST_F(ArchiveTest, CatalogNeverNamesUnsyncedBytes) {

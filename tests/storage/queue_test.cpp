@@ -1,7 +1,7 @@
 // A disk that hangs: recording never blocks, whole GOPs are lost, and the loss is on record.
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <thread>
 
 #include "storage/stream_state.h"
 #include "tests/storage/store_fixture.h"
@@ -24,13 +24,22 @@ class Valve {
   }
   void Pass() {
     std::unique_lock lock(mutex_);
+    ++waiting_;
+    changed_.notify_all();
     changed_.wait(lock, [this] { return open_; });
+    --waiting_;
+  }
+  // Until a write waits: from then on nothing leaves the queue before it is open again.
+  [[nodiscard]] bool AwaitWrite() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [this] { return waiting_ > 0; });
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  int waiting_ = 0;
 };
 
 class SlowFile : public File {
@@ -122,6 +131,8 @@ TEST_F(QueueTest, AFullQueueCostsWholeGopsAndLeavesOneGap) {
   };
 
   valve.Set(false);
+  append();
+  ASSERT_TRUE(valve.AwaitWrite());
   while (lost.size() < 5) append();
   const size_t taken_before = taken.size();
   EXPECT_GT(taken_before, 5u);
@@ -130,9 +141,8 @@ TEST_F(QueueTest, AFullQueueCostsWholeGopsAndLeavesOneGap) {
   EXPECT_EQ((*archive)->Gaps(gate_, kEver)->size(), 1u);  // It is told while it goes on.
 
   valve.Set(true);
-  while ((*archive)->StatusOf(gate_).recorded_until_us != lost.front().start_us) {
-    std::this_thread::yield();
-  }
+  ASSERT_OK((*archive)->Drain());
+  EXPECT_EQ((*archive)->StatusOf(gate_).recorded_until_us, lost.front().start_us);
   append();  // Inside a GOP whose start was lost: nothing that a decoder could use.
   EXPECT_EQ(taken.size(), taken_before);
   const media::FragmentInfo first_again = append();
@@ -168,6 +178,8 @@ TEST_F(QueueTest, TheEndOfARunIsTakenByAFullQueue) {
   ASSERT_OK(recording);
 
   valve.Set(false);
+  ASSERT_OK((*recording)->Append(run.Next()));
+  ASSERT_TRUE(valve.AwaitWrite());
   while ((*recording)->Append(run.Next())) {
   }
   EXPECT_GT((*archive)->Backlog(), 0.8);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 #include "tests/support/fake_archive.h"
 
 namespace lookback::storage {
@@ -486,10 +487,7 @@ TEST_F(ScrubberTest, TheThreadsDoAPassAndStopAtOnce) {
   RecordMany(4);
   Flip(recorded_[2].row, 8'000);
   scrubber().StartThreads();
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (Scrub().last.ended_us == 0 && std::chrono::steady_clock::now() < deadline) {
-    std::this_thread::yield();
-  }
+  ASSERT_TRUE(test::Await([&] { return Scrub().last.ended_us != 0; }));
   EXPECT_EQ(Scrub().last.segments, 4u);
   EXPECT_EQ(OnlyDamage().segment, index::KeyOf(recorded_[2].row));
 }

@@ -8,6 +8,7 @@
 
 #include "storage/volume_file.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 
 namespace lookback::storage {
 namespace {
@@ -251,7 +252,7 @@ TEST_F(StoreTest, HoldAndDeleteNeverBothSucceed) {
     });
     start.arrive_and_wait();
     // Every other time the holder gets in first, so both orders are seen.
-    while (round % 2 == 1 && !held) std::this_thread::yield();
+    EXPECT_TRUE(round % 2 == 0 || test::Await([&] { return held.load(); }));
     const bool deleted = store_->DeleteSegment(row, "default/1", "age").has_value();
     holder.join();
     EXPECT_NE(held, deleted);

@@ -11,16 +11,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <optional>
 #include <random>
-#include <thread>
 
 #include "base/log.h"
 #include "tests/storage/promises.h"
+#include "tests/support/await.h"
 #include "tests/support/crash_states.h"
 #include "tests/support/synthetic_footage.h"
 
@@ -196,10 +195,7 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
     Append(**first, gate, 76 * kUsPerSecond);
     PutPolicy(policy_version_++, 30);
     const TimeUs end_us = clock_.NowUs() - age_us + 76 * kUsPerSecond;
-    for (int i = 0; i < 10'000 && Recorded(gate_) < end_us; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    ASSERT_EQ(Recorded(gate_), end_us);
+    ASSERT_TRUE(test::Await([&] { return Recorded(gate_) == end_us; }));
   }
   TimeUs Recorded(const StreamId& stream) {
     return store_->archive().StatusOf(stream).recorded_until_us;

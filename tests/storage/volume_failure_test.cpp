@@ -1,13 +1,12 @@
 // A volume breaks, is pulled or does not answer, while another one can take its cameras.
 #include <gmock/gmock.h>
 
-#include <chrono>
 #include <map>
 #include <set>
-#include <thread>
 
 #include "storage/volume_writer.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 
 namespace lookback::storage {
 namespace {
@@ -29,21 +28,13 @@ class VolumeFailure : public StoreFixture {
     StoreFixture::TearDown();
   }
 
-  [[nodiscard]] static bool Await(const std::function<bool()>& condition) {
-    constexpr auto kAtMost = std::chrono::seconds(60);
-    for (const auto end = std::chrono::steady_clock::now() + kAtMost;
-         std::chrono::steady_clock::now() < end;) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return condition();
-  }
   std::string VolumeInUse() { return archive().StatusOf(gate_).volume; }
   [[nodiscard]] bool AwaitRecorded(int64_t us) {
-    return Await([&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + us; });
+    return test::Await(
+        [&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + us; });
   }
   [[nodiscard]] bool AwaitDurable(int64_t us) {
-    return Await([&] {
+    return test::Await([&] {
       clock_.Advance(kUsPerSecond / 10);
       return archive().StatusOf(gate_).durable_until_us == kEvening + us;
     });
@@ -177,13 +168,13 @@ TEST_F(VolumeFailure, AVolumeThatDoesNotAnswerIsGivenUpAndTakenUpAgain) {
   const std::string hung = VolumeInUse();
   files_->HoldBelow(hung);
   AppendAll(recording, run.Until(20 * kSecond));
-  ASSERT_TRUE(Await([&] { return files_->held() > 0; }));
+  ASSERT_TRUE(test::Await([&] { return files_->held() > 0; }));
   EXPECT_FALSE(InTrouble(hung));
   clock_.Advance(kSlowCallUs + kSecond);
   EXPECT_TRUE(InTrouble(hung));
   EXPECT_EQ(VolumeInUse(), hung);
   clock_.Advance(kHungSyncUs);
-  ASSERT_TRUE(Await([&] { return VolumeInUse() != hung; }));
+  ASSERT_TRUE(test::Await([&] { return VolumeInUse() != hung; }));
   AppendAll(recording, run.Until(30 * kSecond));
   ASSERT_TRUE(AwaitDurable(30 * kSecond));
   EXPECT_EQ(NumbersOff(hung), FromTo(11, 30));
@@ -193,7 +184,7 @@ TEST_F(VolumeFailure, AVolumeThatDoesNotAnswerIsGivenUpAndTakenUpAgain) {
 
   // It answers at last: the new runs may go there, the old one stays where it is.
   files_->LetGo();
-  ASSERT_TRUE(Await([&] {
+  ASSERT_TRUE(test::Await([&] {
     clock_.Advance(kSecond / 10);
     return !InTrouble(hung);
   }));
@@ -219,7 +210,7 @@ TEST_F(VolumeFailure, WithOneVolumeAloneTheQueueIsAllThereIs) {
   Recording& recording = Begin(run);
   files_->HoldBelow(root_ + "/first");
   AppendAll(recording, run.Until(20 * kSecond));
-  ASSERT_TRUE(Await([&] { return files_->held() > 0; }));
+  ASSERT_TRUE(test::Await([&] { return files_->held() > 0; }));
   clock_.Advance(kHungSyncUs * 2);
   EXPECT_TRUE(InTrouble(root_ + "/first"));
   files_->LetGo();
