@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
+#include "storage/snapshotter.h"
 
 namespace lookback::api {
 namespace {
@@ -22,7 +23,7 @@ void AddStream(Context& context, const StreamId& stream, CameraHealth& health,
   if (!status) return add(down, fmt::format("{} is not recorded: {}", name, status.message()));
   if (status->state != recorder::CameraState::kRecording) {
     add(down,
-        fmt::format("{} is not recorded since {}: {}", name, FormatTime(status->down_since_us),
+        fmt::format("{} is not recorded: {}", name,
                     status->last_error.empty() ? "no answer" : status->last_error),
         status->down_since_us);
   }
@@ -155,6 +156,15 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
                     round.overdue_us / kUsPerDay));
   }
   if (round.must_stop) add("disk-nearly-full", round.sentence);
+  if (context.snapshotter == nullptr) return;
+  const storage::Snapshotter::State snapshots = context.snapshotter->Report();
+  if (snapshots.trouble.empty()) return;
+  add("snapshot-failing",
+      fmt::format("the catalog's daily snapshot fails ({}); {}: a rebuild would take longer, "
+                  "nothing else is the worse for it",
+                  snapshots.trouble,
+                  snapshots.newest ? "the last is of " + FormatTime(snapshots.newest->time_us)
+                                   : "there is none yet"));
 }
 
 }  // namespace

@@ -55,6 +55,7 @@ inline constexpr AlarmKind kAlarmKinds[] = {
     {"ledger-copy-behind", index::Severity::kWarning, 30 * kUsPerSecond, 10 * kUsPerSecond},
     {"ledger-copies-disagree", index::Severity::kCritical, 0, 0},
     {"catalog-behind", index::Severity::kWarning, 10 * kUsPerSecond, 10 * kUsPerSecond},
+    {"snapshot-failing", index::Severity::kWarning, kUsPerHour, 0},
     {"policies-unconfirmed", index::Severity::kWarning, 0, 0},
     {"retention-frozen", index::Severity::kWarning, 0, kUsPerMinute},
     {"retention-below-floor", index::Severity::kCritical, 0, kUsPerMinute},

@@ -1,4 +1,6 @@
 // A snapshot over the API: what there is, and one that an admin asks for.
+#include <gmock/gmock.h>
+
 #include "storage/snapshotter.h"
 #include "tests/api/service_fixture.h"
 
@@ -34,6 +36,23 @@ TEST_F(SnapshotTest, OneIsWrittenWhenAnAdminAsks) {
   EXPECT_EQ(after["newest"]["ledger_records"], store_->ledger().size());
   EXPECT_EQ(after["newest"]["time"], FormatTime(clock_.NowUs()));
   EXPECT_EQ(Acts().front().what, "POST /api/v1/snapshot");
+}
+
+TEST_F(SnapshotTest, OneThatCannotBeWrittenIsAnAlarmUntilOneIs) {
+  const auto look = [&] {
+    snapshotter_->RunDue();
+    service_->LookAtAlarms();
+    clock_.Advance(storage::kSnapshotRetryUs);
+    service_->LookAtAlarms();
+    return Get("/api/v1/events")["events"];
+  };
+  files_.FailBelow(dir_.Path("data/snapshots"), Code::kDiskFull);
+  Json alarms = look();
+  ASSERT_EQ(alarms.size(), 1u) << alarms;
+  EXPECT_EQ(alarms[0]["kind"], "snapshot-failing");
+  EXPECT_THAT(alarms[0]["sentence"].get<std::string>(), testing::HasSubstr("there is none yet"));
+  files_.StopFailing();
+  EXPECT_EQ(look().size(), 0u);
 }
 
 TEST_F(SnapshotTest, WhoIsNoAdminMayLookAndNotAsk) {
