@@ -135,6 +135,19 @@ TEST_F(CommandLineTest, WhatDeletesIsShownBeforeAndNotDoneWhereNobodyCanBeAsked)
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"group": ""})"));
 }
 
+TEST_F(CommandLineTest, AMistypedWordIsToldWithWhatItWasMeantToBe) {
+  const auto err = [](std::vector<const char*> line) {
+    const Said said = RunLine(std::move(line));
+    EXPECT_EQ(said.exit_code, 2);
+    return said.err;
+  };
+  EXPECT_THAT(err({"timelin", "gate"}), HasSubstr("did you mean timeline?"));
+  EXPECT_THAT(err({"camera", "lst"}), HasSubstr("did you mean list?"));
+  EXPECT_THAT(err({"clip", "gate", "--gasp=keep"}), HasSubstr("did you mean --gaps?"));
+  EXPECT_THAT(err({"elephant"}), testing::Not(HasSubstr("did you mean")));
+  EXPECT_THAT(err({"clip", "--gaps", "keep"}), testing::Not(HasSubstr("did you mean")));
+}
+
 TEST_F(CommandLineTest, JsonIsOneDocumentAndNothingElse) {
   const Said said = Ask({"camera", "list", "--json"});
   EXPECT_EQ(said.exit_code, 0);
