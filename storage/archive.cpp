@@ -1,11 +1,13 @@
 #include "storage/archive.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -15,6 +17,7 @@
 #include "media/fragmenter.h"
 #include "storage/layout.h"
 #include "storage/record_queue.h"
+#include "storage/recording.h"
 #include "storage/segment_reader.h"
 #include "storage/volume_writer.h"
 
@@ -34,82 +37,18 @@ double Share(const VolumeWriter& writer) {
   return static_cast<double>(writer.health().free_bytes()) / static_cast<double>(writer.runs() + 1);
 }
 
-// Ends a run at the door: nothing of it is taken any more.
-void EndRun(const std::shared_ptr<WritingRun>& run, RecordQueue& records) {
-  const std::lock_guard lock(run->mutex);
-  if (std::exchange(run->ended, true)) return;
-  const auto& stream = run->common->stream;
-  if (auto hole = stream->TakeHole(&run->dropping)) records.AddGap(stream, *hole);
-  run->entry->End(run);
-  stream->RunEnds();
-}
-
-class RecordingImpl : public Recording {
- public:
-  RecordingImpl(std::shared_ptr<WritingRun> run, std::shared_ptr<RecordQueue> records)
-      : run_(std::move(run)), records_(std::move(records)) {}
-  ~RecordingImpl() override { EndRun(run_, *records_); }
-
-  Status Append(media::Fragment fragment) override {
-    return Take(std::move(fragment), VolumeWriter::Room::kWithinLimit);
-  }
-  Status AppendLast(media::Fragment fragment) override {
-    return Take(std::move(fragment), VolumeWriter::Room::kForLast);
-  }
-
-  void SetCameraOffset(int64_t offset_us) override {
-    run_->common->camera_offset_us = offset_us;
-    run_->common->has_camera_offset = true;
-  }
-
-  TimeUs written_until_us() const override { return run_->common->stream->recorded_until_us(); }
-
- private:
-  Status Take(media::Fragment fragment, VolumeWriter::Room room) {
-    const std::lock_guard lock(run_->mutex);
-    if (run_->ended) return Fail(Code::kUnavailable, "the archive stopped");
-    const auto shared = std::make_shared<const media::Fragment>(std::move(fragment));
-    const auto& stream = run_->common->stream;
-    const bool inside = (shared->info.flags & media::kContinuation) != 0;
-    if ((run_->dropping && inside) || !run_->entry->Push(run_, shared, room)) {
-      run_->dropping = true;
-      const std::string& root = run_->entry->volume().root();
-      stream->ExtendHole(&run_->dropping, shared->info, index::GapCause::kDiskTooSlow,
-                         root + " could not keep up");
-      return Fail(Code::kUnavailable, "the queue of volume " + root + " is full; " +
-                                          stream->id().text() + " loses a GOP");
-    }
-    if (std::exchange(run_->dropping, false)) {
-      if (auto hole = stream->TakeHole(&run_->dropping)) {
-        records_->AddGap(stream, *hole);
-        records_->Flush();
-      }
-    }
-    return Ok();
-  }
-
-  const std::shared_ptr<WritingRun> run_;
-  const std::shared_ptr<RecordQueue> records_;
-};
-
 class ArchiveImpl : public Archive {
  public:
   ArchiveImpl(const Options& options, std::vector<Volume*> volumes, Journal& journal,
               const index::Catalog& catalog, Clock& clock)
-      : catalog_(catalog),
-        clock_(clock),
-        volumes_(std::move(volumes)),
-        records_(std::make_shared<RecordQueue>(journal)) {
+      : catalog_(catalog), clock_(clock), records_(std::make_shared<RecordQueue>(journal)) {
     writing_.store = options.store;
     writing_.epoch = options.epoch;
     writing_.sync_interval_us = options.sync_interval_us;
     writing_.queue_bytes = options.queue_bytes;
     writing_.replay = std::make_shared<ReplayBudget>(options.replay_bytes);
-    // A volume that is offline now stays so until the next start.
-    for (Volume* volume : volumes_) {
-      if (volume->state() != VolumeState::kOffline) used_.emplace_back(volume);
-    }
-    for (Used& used : used_) used.writer = MakeWriter(*used.volume, std::nullopt);
+    for (Volume* volume : volumes) Use(*volume);
+    for (Used& used : InUse()) LookAt(used);
     watch_ = std::thread([this] { Watch(); });
   }
   ~ArchiveImpl() override { Stop(); }
@@ -119,6 +58,7 @@ class ArchiveImpl : public Archive {
   void SetOpenGap(const StreamId& stream, std::optional<index::Gap> gap) override;
   StreamStatus StatusOf(const StreamId& stream) override;
   double Backlog() const override;
+  void Use(Volume& volume) override;
   std::vector<VolumeTrouble> Troubles() const override;
   Status Drain() override;
   void Stop() override;
@@ -129,17 +69,21 @@ class ArchiveImpl : public Archive {
   Result<std::unique_ptr<File>> Open(const FootageSegment& segment) override;
 
  private:
-  // A volume that was online at the start, and who writes to it.
+  // A volume, and who writes to it once it is there.
   struct Used {
-    explicit Used(Volume* v) : volume(v) {}
-    Volume* const volume;
+    std::atomic<Volume*> volume{nullptr};
     std::atomic<VolumeWriter*> writer{nullptr};
   };
+  // They are only ever added to, so whoever walks over them needs no lock.
+  std::span<Used> InUse() { return {used_.data(), used_count_}; }
+  std::span<const Used> InUse() const { return {used_.data(), used_count_}; }
+  // Of those that were not removed.
+  std::vector<VolumeWriter*> Writers() const;
 
   VolumeWriter* MakeWriter(Volume& volume, std::optional<Error> trouble);
   void Watch();
   void LookAt(Used& used);
-  VolumeWriter* Best(const VolumeWriter* besides);
+  VolumeWriter* Best(const VolumeWriter* besides) const;
   VolumeWriter* ForNewRun();
   std::shared_ptr<StreamState> Find(const StreamId& stream) const;
   std::shared_ptr<StreamState> FindOrMake(const StreamId& stream);
@@ -147,10 +91,11 @@ class ArchiveImpl : public Archive {
 
   const index::Catalog& catalog_;
   Clock& clock_;
-  const std::vector<Volume*> volumes_;
   const std::shared_ptr<RecordQueue> records_;
   VolumeWriter::Options writing_;
-  std::deque<Used> used_;
+  std::array<Used, kMaxVolumes> used_;
+  std::atomic<size_t> used_count_{0};
+  std::mutex use_mutex_;  // Of who adds to them.
   // Those that were given up too: runs still lead through them.
   std::vector<std::unique_ptr<VolumeWriter>> writers_;
 
@@ -179,29 +124,49 @@ void ArchiveImpl::Watch() {
   std::unique_lock lock(watch_mutex_);
   while (!watch_stops_) {
     watch_wakes_.wait_for(lock, kWatchTick);
-    for (Used& used : used_) LookAt(used);
+    for (Used& used : InUse()) LookAt(used);
   }
 }
 
+void ArchiveImpl::Use(Volume& volume) {
+  {
+    const std::lock_guard lock(use_mutex_);
+    LB_CHECK(used_count_ < kMaxVolumes);
+    used_[used_count_].volume = &volume;
+    ++used_count_;
+  }
+  watch_wakes_.notify_all();
+}
+
 // A volume that does not answer is given up while another one takes footage, and taken up again when
-// its calls have come back and a probe succeeds.
+// its calls have come back and a probe succeeds. The writer of one that was removed stays as it is: runs
+// may lead through it to other volumes.
 void ArchiveImpl::LookAt(Used& used) {
-  VolumeWriter& writer = *used.writer;
-  if (writer.gone()) {
-    used.writer = MakeWriter(*used.volume, writer.health().trouble());
-  } else if (!writer.abandoned() && writer.hung() && Best(&writer)) {
-    writer.Abandon({Code::kDiskFailed, used.volume->root() + " does not answer"});
+  Volume& volume = *used.volume;
+  VolumeWriter* const writer = used.writer;
+  const VolumeState state = volume.state();
+  if (state == VolumeState::kRemoved) return;
+  if (!writer) {
+    if (state != VolumeState::kOffline) used.writer = MakeWriter(volume, std::nullopt);
+  } else if (writer->gone()) {
+    used.writer = MakeWriter(volume, writer->health().trouble());
+  } else if (!writer->abandoned() && writer->hung() && Best(writer)) {
+    writer->Abandon({Code::kDiskFailed, volume.root() + " does not answer"});
   }
 }
 
 // Of those that take footage, the one with most space for each of its runs and one more: so runs are
-// spread over equal volumes evenly, and over unequal ones as their space is.
-VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) {
+// spread over equal volumes evenly, and over unequal ones as their space is. A draining one is better
+// than none.
+VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) const {
   VolumeWriter* best = nullptr;
-  for (const Used& used : used_) {
+  for (const Used& used : InUse()) {
     VolumeWriter* const writer = used.writer;
     if (!writer || writer == besides || !writer->health().taking() || writer->slow()) continue;
-    if (!best || Share(*writer) > Share(*best)) best = writer;
+    const bool draining = writer->volume().draining();
+    const bool best_drains = best && best->volume().draining();
+    if (best && draining && !best_drains) continue;
+    if (!best || (best_drains && !draining) || Share(*writer) > Share(*best)) best = writer;
   }
   return best;
 }
@@ -209,7 +174,20 @@ VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) {
 // One in trouble is better than none: it drops with a cause, and probes.
 VolumeWriter* ArchiveImpl::ForNewRun() {
   if (VolumeWriter* best = Best(nullptr)) return best;
-  return used_.empty() ? nullptr : used_.front().writer.load();
+  const auto writers = Writers();
+  const auto stays = std::find_if(writers.begin(), writers.end(),
+                                  [](const auto* writer) { return !writer->volume().draining(); });
+  if (stays != writers.end()) return *stays;
+  return writers.empty() ? nullptr : writers.front();
+}
+
+std::vector<VolumeWriter*> ArchiveImpl::Writers() const {
+  std::vector<VolumeWriter*> writers;
+  for (const Used& used : InUse()) {
+    VolumeWriter* const writer = used.writer;
+    if (writer && writer->volume().state() != VolumeState::kRemoved) writers.push_back(writer);
+  }
+  return writers;
 }
 
 std::shared_ptr<StreamState> ArchiveImpl::Find(const StreamId& stream) const {
@@ -252,7 +230,7 @@ Result<std::unique_ptr<Recording>> ArchiveImpl::Begin(RunInfo info) {
     runs_.push_back(run);
     common.stream->RunBegins(writer->volume().root());
   }
-  return std::unique_ptr<Recording>(new RecordingImpl(run, records_));
+  return MakeRecording(run, records_);
 }
 
 void ArchiveImpl::RecordGap(index::Gap gap) {
@@ -290,18 +268,18 @@ StreamStatus ArchiveImpl::StatusOf(const StreamId& stream) {
 
 double ArchiveImpl::Backlog() const {
   double most = 0;
-  for (const Used& used : used_) most = std::max(most, used.writer.load()->Backlog());
+  for (const VolumeWriter* writer : Writers()) most = std::max(most, writer->Backlog());
   return most;
 }
 
 std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {
   std::vector<VolumeTrouble> troubles;
-  for (const Used& used : used_) {
-    const VolumeWriter& writer = *used.writer;
-    if (!writer.health().taking()) {
-      troubles.push_back({used.volume->root(), writer.health().trouble()});
-    } else if (writer.slow()) {
-      troubles.push_back({used.volume->root(),
+  for (const VolumeWriter* writer : Writers()) {
+    const std::string& root = writer->volume().root();
+    if (!writer->health().taking()) {
+      troubles.push_back({root, writer->health().trouble()});
+    } else if (writer->slow()) {
+      troubles.push_back({root,
                           {Code::kUnavailable, "a write or sync takes longer than " +
                                                    std::to_string(kSlowCallUs / kUsPerSecond) +
                                                    " s; other volumes take what is new"}});
@@ -313,14 +291,17 @@ std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {
 Status ArchiveImpl::Drain() {
   Status first = Ok();
   // What one volume cannot take goes to the next one.
-  for (size_t pass = 0; pass < used_.size(); ++pass) {
-    for (size_t hop = 0; hop < used_.size(); ++hop) {
-      for (const Used& used : used_) used.writer.load()->Barrier();
+  for (size_t pass = 0; pass < used_count_; ++pass) {
+    for (size_t hop = 0; hop < used_count_; ++hop) {
+      // Of those that were removed too: runs still lead through them.
+      for (const Used& used : InUse()) {
+        if (VolumeWriter* const writer = used.writer) writer->Barrier();
+      }
     }
     bool moved = false;
-    for (const Used& used : used_) {
-      const Status synced = used.writer.load()->SyncGroup(/*repair_all=*/true);
-      moved = moved || !used.writer.load()->health().taking();
+    for (VolumeWriter* writer : Writers()) {
+      const Status synced = writer->SyncGroup(/*repair_all=*/true);
+      moved = moved || !writer->health().taking();
       if (!synced && first) first = synced;
     }
     if (!moved) break;
@@ -414,8 +395,10 @@ Result<std::shared_ptr<const SegmentIndex>> ArchiveImpl::Index(const FootageSegm
 }
 
 Result<std::unique_ptr<File>> ArchiveImpl::Open(const FootageSegment& segment) {
-  for (Volume* volume : volumes_) {
-    if (volume->id() == segment.row.volume) return volume->Open(index::KeyOf(segment.row));
+  for (const Used& used : InUse()) {
+    Volume& volume = *used.volume;
+    if (volume.id() != segment.row.volume || volume.state() == VolumeState::kRemoved) continue;
+    return volume.Open(index::KeyOf(segment.row));
   }
   return Fail(Code::kUnavailable, "volume " + segment.row.volume.text() + " is not attached");
 }
@@ -427,6 +410,9 @@ Result<std::unique_ptr<Archive>> Archive::Start(const Options& options,
                                                 const index::Catalog& catalog, Clock& clock) {
   if (options.sync_interval_us <= 0 || options.queue_bytes == 0) {
     return Fail(Code::kInvalid, "an archive needs a sync interval and a queue");
+  }
+  if (volumes.size() > kMaxVolumes) {
+    return Fail(Code::kInvalid, "a store has at most " + std::to_string(kMaxVolumes) + " volumes");
   }
   return std::unique_ptr<Archive>(
       new ArchiveImpl(options, std::move(volumes), journal, catalog, clock));

@@ -2,6 +2,10 @@
 // a power cut: fragments and LKEN written, data and directories synced, SEAL on the synced ledger,
 // row in the catalog.
 //
+// Where a run goes: of the volumes that take footage, to the one with most space for each of its runs.
+// A draining one gets no new segment: its runs go on elsewhere with their next segment. Only while no
+// other volume takes footage it takes some too, for recording comes first.
+//
 // Invariant: the catalog never names bytes that are not synced. A fragment is written whole or not
 //            at all. What is lost on the way gets a GAP with its cause.
 // Threads:   Begin, Append and the end of a Recording on the ingest threads, never blocking; a
@@ -28,6 +32,8 @@ namespace lookback::storage {
 inline constexpr int64_t kSyncIntervalUs = 5 * kUsPerSecond;
 inline constexpr uint64_t kVolumeQueueBytes = 256 << 20;  // Fragments waiting for one volume.
 inline constexpr size_t kVolumeQueueItems = 16'384;
+// Of one start: those that were removed since are counted.
+inline constexpr size_t kMaxVolumes = 64;
 // From this Archive::Backlog() on whoever reads gives way to what is written.
 inline constexpr double kBacklogToGiveWay = 0.25;
 
@@ -106,6 +112,10 @@ class Archive : public Footage {
 
   // How full the fullest volume's queue is, 0 to 1: who reads gives way before it is full.
   virtual double Backlog() const = 0;
+
+  // One volume more: new runs may begin there at once. It must outlive the archive. One that is offline
+  // is used from when it returns, and one that is removed is left. At most kMaxVolumes in all.
+  virtual void Use(Volume& volume) = 0;
 
   // Of volumes that are online; empty when all take footage.
   virtual std::vector<VolumeTrouble> Troubles() const = 0;

@@ -74,7 +74,9 @@ Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>
     const bool known =
         file && std::any_of(file->volumes.begin(), file->volumes.end(),
                             [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
-    if (!known) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files));
+    const bool removed =
+        file && std::find(file->removed.begin(), file->removed.end(), root) != file->removed.end();
+    if (!known && !removed) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files));
   }
   return Ok();
 }

@@ -213,7 +213,7 @@ class Checker {
       offline_.push_back(known.id);
       return Ok();
     }
-    LocalVolume volume(known.root, store_, known.id, nullptr, files_);
+    LocalVolume volume(known.root, store_, known.id, files_);
     for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
     uint64_t seen = 0;
     return volume.VisitFiles([&](const Volume::Found& found) {

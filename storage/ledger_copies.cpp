@@ -22,8 +22,7 @@ class LedgerCopiesImpl : public LedgerCopies {
       followers_.push_back(std::make_unique<Follower>(*volume, parts_, mending_));
     }
     for (const auto& follower : followers_) {
-      if (follower->volume.state() == VolumeState::kOffline) continue;
-      follower->thread = std::thread([this, f = follower.get()] { Work(*f); });
+      if (IsThere(follower)) Begin(*follower);
     }
   }
 
@@ -38,6 +37,8 @@ class LedgerCopiesImpl : public LedgerCopies {
     }
   }
 
+  void Follow(Volume& volume) override;
+  void Leave(Volume& volume) override;
   std::vector<LedgerCopyState> States() const override;
   bool AwaitOn(const Uuid& volume, uint64_t records, int64_t wait_us) override {
     return Await(records, wait_us,
@@ -58,14 +59,22 @@ class LedgerCopiesImpl : public LedgerCopies {
 
     Volume& volume;
     LedgerCopy copy;
-    std::thread thread;
     // Under the mutex.
+    std::thread thread;
+    bool ended = false;   // Its volume was removed.
     uint64_t wanted = 0;  // Somebody waits for so many records.
     std::string trouble;
     int64_t whole_at_us;  // When it last had all that the ledger had.
   };
   static bool IsThere(const std::unique_ptr<Follower>& follower) {
-    return follower->volume.state() != VolumeState::kOffline;
+    const VolumeState state = follower->volume.state();
+    return state != VolumeState::kOffline && !IsRemoved(*follower);
+  }
+  static bool IsRemoved(const Follower& follower) {
+    return follower.volume.state() == VolumeState::kRemoved;
+  }
+  void Begin(Follower& follower) {
+    follower.thread = std::thread([this, &follower] { Work(follower); });
   }
 
   bool Await(uint64_t records, int64_t wait_us, const std::function<bool(const Follower&)>& takes);
@@ -79,6 +88,28 @@ class LedgerCopiesImpl : public LedgerCopies {
   bool stopping_ = false;
   std::vector<std::unique_ptr<Follower>> followers_;
 };
+
+void LedgerCopiesImpl::Follow(Volume& volume) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_) return;
+  auto known = std::find_if(followers_.begin(), followers_.end(),
+                            [&volume](const auto& f) { return &f->volume == &volume; });
+  if (known == followers_.end()) {
+    known = followers_.insert(known, std::make_unique<Follower>(volume, parts_, mending_));
+  }
+  (*known)->whole_at_us = parts_.clock.MonotonicUs();
+  if (!(*known)->thread.joinable()) Begin(**known);
+}
+
+void LedgerCopiesImpl::Leave(Volume& volume) {
+  std::unique_lock lock(mutex_);
+  wake_.notify_all();
+  advanced_.wait_for(lock, std::chrono::microseconds(kCopyLeaveWaitUs), [&] {
+    return std::all_of(followers_.begin(), followers_.end(), [&volume](const auto& f) {
+      return &f->volume != &volume || !f->thread.joinable() || f->ended;
+    });
+  });
+}
 
 bool LedgerCopiesImpl::Await(uint64_t records, int64_t wait_us,
                              const std::function<bool(const Follower&)>& takes) {
@@ -130,9 +161,11 @@ void LedgerCopiesImpl::Work(Follower& follower) {
     // A failed copy waits its time, whoever wants it.
     const bool failed = !follower.trouble.empty();
     wake_.wait_for(lock, std::chrono::microseconds(pause_us), [&] {
-      return stopping_ || (!failed && follower.wanted > follower.copy.held());
+      return stopping_ || IsRemoved(follower) ||
+             (!failed && follower.wanted > follower.copy.held());
     });
     const bool last = stopping_;
+    if (IsRemoved(follower)) break;
     lock.unlock();
     const Status done = RunOnce(follower);
     if (last) follower.copy.SyncLeaves();
@@ -142,6 +175,11 @@ void LedgerCopiesImpl::Work(Follower& follower) {
     pause_us = done ? kCopyIntervalUs : retry_us;
     retry_us = done ? kCopyRetryUs : std::min(2 * retry_us, kMaxCopyRetryUs);
   }
+  lock.unlock();
+  follower.copy.CloseFiles();
+  lock.lock();
+  follower.ended = true;
+  advanced_.notify_all();
 }
 
 std::vector<LedgerCopyState> LedgerCopiesImpl::States() const {
@@ -150,6 +188,7 @@ std::vector<LedgerCopyState> LedgerCopiesImpl::States() const {
   const int64_t now_us = parts_.clock.MonotonicUs();
   const std::lock_guard lock(mutex_);
   for (const auto& follower : followers_) {
+    if (IsRemoved(*follower)) continue;
     LedgerCopyState state;
     state.volume = follower->volume.id();
     state.root = follower->volume.root();

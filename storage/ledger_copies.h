@@ -3,6 +3,8 @@
 // A copy follows within kCopyIntervalUs, or at once where a hold waits for it. After a failure it is
 // tried again, kCopyRetryUs apart and more.
 //
+// Volumes may come and go meanwhile: one that was offline has a copy from when it returns.
+//
 // Invariant: the journal never waits for a copy.
 // Threads:   one a volume, so that a slow one delays no other; what stands here on any.
 // Errors:    what ails a copy is in its state and in the log.
@@ -22,6 +24,7 @@ namespace lookback::storage {
 inline constexpr int64_t kCopyIntervalUs = kUsPerSecond;
 inline constexpr int64_t kCopyRetryUs = 2 * kUsPerSecond;  // Doubles while it fails, up to:
 inline constexpr int64_t kMaxCopyRetryUs = 30 * kUsPerSecond;
+inline constexpr int64_t kCopyLeaveWaitUs = 5 * kUsPerSecond;
 // A copy that lags so long behind is told of.
 inline constexpr int64_t kMaxCopyLagUs = 10 * kUsPerSecond;
 
@@ -54,6 +57,13 @@ class LedgerCopies {
   // All in `parts` must outlive it.
   static std::unique_ptr<LedgerCopies> Start(const Parts& parts);
   virtual ~LedgerCopies() = default;  // Brings each to the end once more, and stops.
+
+  // Begins to keep a copy on a volume that was added or returned. What stands there is followed on, or
+  // set apart where it disagrees.
+  virtual void Follow(Volume& volume) = 0;
+  // Ends that of a volume that was removed: its files are closed once this returns, or when a call to
+  // its disk comes back, if that takes longer than kCopyLeaveWaitUs.
+  virtual void Leave(Volume& volume) = 0;
 
   virtual std::vector<LedgerCopyState> States() const = 0;
   // Waits, at most `wait_us`, until the volume's copy has the first `records` records.

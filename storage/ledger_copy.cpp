@@ -181,6 +181,11 @@ void LedgerCopy::SyncLeaves() {
   if (leaves_ && !leaves_->Sync()) leaves_.reset();
 }
 
+void LedgerCopy::CloseFiles() {
+  current_.reset();
+  leaves_.reset();
+}
+
 Result<bool> LedgerCopy::Same(const std::string& path, const LedgerFile& file,
                               uint64_t bytes) const {
   LB_TRY_ASSIGN(left, parts_.files.Open(file.path, OpenMode::kRead));

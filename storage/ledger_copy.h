@@ -6,7 +6,7 @@
 //            that says something else than the ledger is never written over: its files are moved to
 //            a folder "apart-<epoch>" beside them. Nothing is made on a volume before its root was
 //            seen to be ours.
-// Threads:   Round on one; the rest on any.
+// Threads:   Round, CheckOne, SyncLeaves and CloseFiles on one; the rest on any.
 // Errors:    of the disks: the next Round takes up what this one left. kUnavailable: the volume is
 //            offline. kCorrupt: the copy has records that the ledger has lost; it stays as it is, and
 //            the next start mends the ledger.
@@ -46,6 +46,8 @@ class LedgerCopy {
   Result<bool> CheckOne();
   // What a stop leaves is as durable as the ledger's own.
   void SyncLeaves();
+  // Lets go of its files; a further Round opens them again.
+  void CloseFiles();
 
   uint64_t held() const { return held_; }  // Records, from the first on, that the copy has synced.
   // What happened to it: one sentence each.

@@ -62,18 +62,13 @@ class LocalVolume::TrackedFile : public File {
   const std::string directory_;
 };
 
-LocalVolume::LocalVolume(std::string root, const Uuid& store, const Uuid& id,
-                         std::unique_ptr<File> own_mount, FileSystem& files)
-    : root_(std::move(root)),
-      store_(store),
-      id_(id),
-      own_mount_(std::move(own_mount)),
-      files_(files) {}
+LocalVolume::LocalVolume(std::string root, const Uuid& store, const Uuid& id, FileSystem& files)
+    : root_(std::move(root)), store_(store), id_(id), files_(files) {}
 
 std::unique_ptr<LocalVolume> LocalVolume::Offline(std::string root, const Uuid& store,
                                                   const Uuid& id, std::string why,
                                                   FileSystem& files) {
-  auto volume = std::make_unique<LocalVolume>(std::move(root), store, id, nullptr, files);
+  auto volume = std::make_unique<LocalVolume>(std::move(root), store, id, files);
   volume->state_ = VolumeState::kOffline;
   volume->why_ = std::move(why);
   return volume;
@@ -81,9 +76,39 @@ std::unique_ptr<LocalVolume> LocalVolume::Offline(std::string root, const Uuid& 
 
 void LocalVolume::SetFailed(const std::string& why) {
   const std::lock_guard lock(mutex_);
-  if (state_ == VolumeState::kOffline) return;
+  if (state_ == VolumeState::kOffline || state_ == VolumeState::kRemoved) return;
   state_ = VolumeState::kFailed;
   why_ = why;
+}
+
+void LocalVolume::RefuseNew(bool refuse) {
+  const std::unique_lock lock(creating_);
+  refuses_ = refuse;
+}
+
+void LocalVolume::SetRemoved() {
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = VolumeState::kRemoved;
+    why_ = "it was removed from the store";
+    dirty_files_.clear();
+    dirty_directories_.clear();
+  }
+  const std::lock_guard lock(sync_mutex_);
+  own_mount_.reset();
+}
+
+Status LocalVolume::Attach() {
+  LB_TRY_ASSIGN(own, files_.Stat(root_));
+  LB_TRY_ASSIGN(parent, files_.Stat(Parent(root_)));
+  std::unique_ptr<File> own_mount;
+  if (own.device != parent.device) {
+    LB_TRY_ASSIGN(directory, files_.OpenDirectory(root_));
+    own_mount = std::move(directory);
+  }
+  const std::lock_guard lock(sync_mutex_);
+  own_mount_ = std::move(own_mount);
+  return Ok();
 }
 
 std::string LocalVolume::PathOf(std::string_view relative) const {
@@ -91,13 +116,19 @@ std::string LocalVolume::PathOf(std::string_view relative) const {
 }
 
 Status LocalVolume::CheckPresent() const {
-  if (state_ != VolumeState::kOffline) return Ok();
+  const VolumeState state = state_;
+  if (state != VolumeState::kOffline && state != VolumeState::kRemoved) return Ok();
   const std::lock_guard lock(mutex_);
-  return Fail(Code::kUnavailable, "volume " + root_ + " is offline: " + why_);
+  return Fail(Code::kUnavailable,
+              "volume " + root_ + " is " + std::string(VolumeStateName(state)) + ": " + why_);
 }
 
 Status LocalVolume::CheckIdentity() const {
   LB_TRY(CheckPresent());
+  return CheckNamesUs();
+}
+
+Status LocalVolume::CheckNamesUs() const {
   const std::string path = PathOf(kVolumeFile);
   auto file = ReadVolumeFile(files_, path);
   if (!file) return Fail(Code::kDiskFailed, "volume " + root_ + " is gone: " + file.message());
@@ -138,6 +169,8 @@ Status LocalVolume::EnsureDirectory(const StreamId& stream, const std::string& d
 }
 
 Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) {
+  const std::shared_lock creating(creating_);
+  if (refuses_) return Fail(Code::kUnavailable, "volume " + root_ + " is being removed");
   LB_TRY(CheckPresent());
   const std::string path = PathOf(SegmentPath(key));
   const std::string directory = Parent(path);
@@ -209,6 +242,7 @@ Status LocalVolume::SyncDirectories(const std::string& directory) {
 }
 
 Status LocalVolume::Sync() {
+  if (state_ == VolumeState::kRemoved) return Ok();  // There was nothing to sync.
   LB_TRY(CheckPresent());
   const std::lock_guard sync_lock(sync_mutex_);
   std::map<const File*, std::shared_ptr<File>> written;
@@ -237,6 +271,25 @@ Status LocalVolume::Sync() {
 
 Status LocalVolume::Probe() {
   LB_TRY(CheckIdentity());
+  LB_TRY(ProbeByWriting());
+  const std::lock_guard lock(mutex_);
+  if (state_ == VolumeState::kFailed) state_ = VolumeState::kOnline;
+  return Ok();
+}
+
+Status LocalVolume::Return() {
+  if (state_ != VolumeState::kOffline) return CheckPresent();
+  LB_TRY(CheckNamesUs());
+  LB_TRY(Attach());
+  // A full volume is read and purged as ever.
+  const Status written = ProbeByWriting();
+  if (!written && written.code() != Code::kDiskFull) return written;
+  const std::lock_guard lock(mutex_);
+  if (state_ == VolumeState::kOffline) state_ = VolumeState::kOnline;
+  return Ok();
+}
+
+Status LocalVolume::ProbeByWriting() {
   const std::string path = PathOf(kProbeFile);
   if (Exists(files_, path)) LB_TRY(files_.Remove(path));
   Status written = Ok();
@@ -248,10 +301,7 @@ Status LocalVolume::Probe() {
     if (written) written = file->Sync();
   }
   const Status removed = files_.Remove(path);
-  if (!written || !removed) return written ? removed : written;
-  const std::lock_guard lock(mutex_);
-  state_ = VolumeState::kOnline;
-  return Ok();
+  return written ? removed : written;
 }
 
 Result<Space> LocalVolume::FreeSpace() {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,7 @@ namespace lookback::storage {
 
 class LocalVolume : public Volume {
  public:
-  // `own_mount` is the root, opened, when it is a mount of its own; else nullptr.
-  LocalVolume(std::string root, const Uuid& store, const Uuid& id, std::unique_ptr<File> own_mount,
-              FileSystem& files);
+  LocalVolume(std::string root, const Uuid& store, const Uuid& id, FileSystem& files);
   // Known, but not there: every call on its files says `why`.
   static std::unique_ptr<LocalVolume> Offline(std::string root, const Uuid& store, const Uuid& id,
                                               std::string why, FileSystem& files);
@@ -32,6 +31,10 @@ class LocalVolume : public Volume {
   const std::string& root() const override { return root_; }
   VolumeState state() const override { return state_; }
   void SetFailed(const std::string& why) override;
+  void RefuseNew(bool refuse) override;
+  void SetRemoved() override;
+  // Finds out whether the root is a mount of its own, which has a quicker sync.
+  Status Attach();
 
   Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) override;
   Result<std::unique_ptr<File>> Open(const index::SegmentKey& key) override;
@@ -41,6 +44,7 @@ class LocalVolume : public Volume {
 
   Status Sync() override;
   Status Probe() override;
+  Status Return() override;
   Result<Space> FreeSpace() override;
   Result<std::string> LedgerDirectory() override;
 
@@ -59,6 +63,8 @@ class LocalVolume : public Volume {
   Result<std::vector<Day>> ListDays(std::vector<Found>& strays) const;
   Status CheckPresent() const;
   Status CheckIdentity() const;
+  Status CheckNamesUs() const;
+  Status ProbeByWriting();
   Status EnsureDirectory(const StreamId& stream, const std::string& directory);
   void NoteWritten(const std::shared_ptr<File>& file);
   void NoteDirectory(const std::string& directory);
@@ -68,12 +74,14 @@ class LocalVolume : public Volume {
   const std::string root_;
   const Uuid store_;
   const Uuid id_;
-  const std::unique_ptr<File> own_mount_;
   FileSystem& files_;
   std::atomic<VolumeState> state_{VolumeState::kOnline};
   std::atomic<bool> ledger_directory_synced_{false};  // Its name, and that of the one above.
 
-  std::mutex sync_mutex_;  // Held through a Sync().
+  std::shared_mutex creating_;       // Shared by each Create().
+  bool refuses_ = false;             // Under that.
+  std::mutex sync_mutex_;            // Held through a Sync().
+  std::unique_ptr<File> own_mount_;  // Under that: the root, opened, when it is a mount of its own.
   mutable std::mutex mutex_;
   std::string why_;                       // Not online.
   std::map<StreamId, std::string> made_;  // The last day's directory, known to exist.

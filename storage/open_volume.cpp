@@ -79,15 +79,8 @@ Result<std::unique_ptr<Volume>> OpenLocalVolume(const std::string& root, const U
     return offline("it holds volume " + identity->volume.text() + ", not " + known->text());
   }
 
-  LB_TRY_ASSIGN(own, files.Stat(root));
-  LB_TRY_ASSIGN(parent, files.Stat(ParentOf(root)));
-  std::unique_ptr<File> own_mount;
-  if (own.device != parent.device) {
-    LB_TRY_ASSIGN(directory, files.OpenDirectory(root));
-    own_mount = std::move(directory);
-  }
-  auto volume =
-      std::make_unique<LocalVolume>(root, store, identity->volume, std::move(own_mount), files);
+  auto volume = std::make_unique<LocalVolume>(root, store, identity->volume, files);
+  LB_TRY(volume->Attach());
   // A full volume is read and purged as ever, and takes footage again once there is space.
   const Status probe = volume->Probe();
   if (!probe) LogError("volume", root + " failed its probe: " + probe.message());

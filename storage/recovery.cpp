@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <set>
 #include <thread>
@@ -45,14 +46,25 @@ class RecoveryImpl : public Recovery {
 
   void RunNewest(int64_t budget_us) override;
   void StartRest() override {
+    for (Volume* volume : parts_.volumes) {
+      if (volume->state() != VolumeState::kOffline) waiting_.push_back(volume);
+    }
     thread_ = std::thread([this] {
       NameThisThread("recovery");
       RunRest();
     });
   }
+  void CheckToo(Volume& volume) override {
+    {
+      const std::lock_guard lock(mutex_);
+      report_.finished = false;
+      waiting_.push_back(&volume);
+    }
+    stopped_.notify_all();
+  }
   void Wait() override {
     std::unique_lock lock(mutex_);
-    finished_.wait(lock, [this] { return report_.finished; });
+    finished_.wait(lock, [this] { return report_.finished || stop_; });
   }
   void Stop() override {
     {
@@ -60,6 +72,7 @@ class RecoveryImpl : public Recovery {
       stop_ = true;
     }
     stopped_.notify_all();
+    finished_.notify_all();
     if (thread_.joinable()) thread_.join();
   }
   RecoveryReport report() const override {
@@ -101,6 +114,7 @@ class RecoveryImpl : public Recovery {
   mutable std::mutex mutex_;
   std::condition_variable finished_, stopped_;
   RecoveryReport report_;
+  std::deque<Volume*> waiting_;  // To be checked.
 };
 
 // A crash leaves its unsealed files at or after the day of the stream's last sealed one.
@@ -147,9 +161,20 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
 }
 
 void RecoveryImpl::RunRest() {
-  if (!AwaitCatalog()) return;
-  for (Volume* volume : parts_.volumes) {
-    if (stop_ || volume->state() == VolumeState::kOffline) continue;
+  while (AwaitCatalog()) {
+    Volume* volume = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      if (waiting_.empty()) {
+        report_.finished = true;
+        finished_.notify_all();
+        stopped_.wait(lock, [this] { return stop_ || !waiting_.empty(); });
+        continue;
+      }
+      volume = waiting_.front();
+      waiting_.pop_front();
+    }
+    if (volume->state() == VolumeState::kRemoved) continue;
     const Status checked = CheckVolume(*volume);
     if (!checked && !stop_) {
       Report(LogLevel::kError,
@@ -157,11 +182,6 @@ void RecoveryImpl::RunRest() {
              [](RecoveryReport&) {});
     }
   }
-  {
-    const std::lock_guard lock(mutex_);
-    report_.finished = true;
-  }
-  finished_.notify_all();
 }
 
 Status RecoveryImpl::CheckVolume(Volume& volume) {

@@ -4,7 +4,8 @@
 // Invariant: a file that the ledger does not know is repaired (repair.h), synced, then sealed; it
 //            is unlinked only when its DELETE is on the ledger. Files of the present epoch are not
 //            touched. Doing it twice does no harm.
-// Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own.
+// Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own. CheckToo
+//            on any, after StartRest.
 // Errors:    in the report and the log; what could not be done is done by a later start.
 #pragma once
 
@@ -40,6 +41,8 @@ class Recovery {
   virtual void RunNewest(int64_t budget_us) = 0;
   // All the rest, on a thread of its own.
   virtual void StartRest() = 0;
+  // The same for a volume that came while the store runs.
+  virtual void CheckToo(Volume& volume) = 0;
   virtual void Wait() = 0;
   virtual void Stop() = 0;
   virtual RecoveryReport report() const = 0;

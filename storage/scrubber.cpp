@@ -39,10 +39,7 @@ class ScrubberImpl : public Scrubber {
         files_(files),
         options_(options),
         path_(JoinPath(store.data(), kScrubStateFile)) {
-    for (Volume* volume : store.volumes()) {
-      slots_.emplace_back().volume = volume;
-      slots_.back().scrub.volume = volume->id();
-    }
+    FindVolumes();
     Restore();
   }
 
@@ -57,14 +54,17 @@ class ScrubberImpl : public Scrubber {
   }
 
   void StartThreads() override {
-    for (Slot& slot : slots_) threads_.emplace_back([this, &slot] { Work(slot); });
+    const std::lock_guard lock(mutex_);
+    threaded_ = true;
+    for (Slot& slot : slots_) BeginThread(slot);
   }
 
   void RunDue(const Pace::Wait& wait) override {
-    for (Slot& slot : slots_) Run(slot, wait);
+    for (Slot* slot : FindVolumes()) Run(*slot, wait);
   }
 
   void BeginPass() override {
+    FindVolumes();
     {
       const std::lock_guard lock(mutex_);
       for (Slot& slot : slots_) {
@@ -82,6 +82,7 @@ class ScrubberImpl : public Scrubber {
     const std::lock_guard lock(mutex_);
     std::vector<VolumeReport> reports;
     for (const Slot& slot : slots_) {
+      if (IsRemoved(slot)) continue;
       reports.push_back({slot.volume->root(), slot.volume->state() == VolumeState::kOnline,
                          slot.scrub, NextOf(slot), slot.hindrance});
     }
@@ -89,6 +90,33 @@ class ScrubberImpl : public Scrubber {
   }
 
  private:
+  static bool IsRemoved(const Slot& slot) { return slot.volume->state() == VolumeState::kRemoved; }
+
+  // Those there are, after a look for new ones.
+  std::vector<Slot*> FindVolumes() {
+    const std::vector<Volume*> volumes = store_.volumes();
+    const std::lock_guard lock(mutex_);
+    std::vector<Slot*> found;
+    for (Volume* volume : volumes) {
+      auto slot = std::find_if(slots_.begin(), slots_.end(),
+                               [volume](const Slot& s) { return s.volume == volume; });
+      if (slot == slots_.end()) {
+        Slot& added = slots_.emplace_back();
+        added.volume = volume;
+        added.scrub.volume = volume->id();
+        if (threaded_ && !stopping_) BeginThread(added);
+        found.push_back(&added);
+      } else {
+        found.push_back(&*slot);
+      }
+    }
+    return found;
+  }
+
+  void BeginThread(Slot& slot) {
+    threads_.emplace_back([this, &slot] { Work(slot); });
+  }
+
   // The file is a help, not a record: without it everything is checked anew.
   void Restore() {
     const auto bytes = ReadFile(files_, path_, kMaxScrubStateBytes);
@@ -120,9 +148,10 @@ class ScrubberImpl : public Scrubber {
       return !stopping_;
     };
     std::unique_lock lock(mutex_);
-    while (!stopping_) {
+    while (!stopping_ && !IsRemoved(slot)) {
       slot.asked = false;
       lock.unlock();
+      FindVolumes();
       Run(slot, wait);
       lock.lock();
       wake_.wait_for(lock, std::chrono::microseconds(kScrubLookUs),
@@ -345,7 +374,9 @@ class ScrubberImpl : public Scrubber {
     ScrubState state;
     {
       const std::lock_guard lock(mutex_);
-      for (const Slot& slot : slots_) state.volumes.push_back(slot.scrub);
+      for (const Slot& slot : slots_) {
+        if (!IsRemoved(slot)) state.volumes.push_back(slot.scrub);
+      }
     }
     state.damage = list().All();
     saved_at_us_ = clock_.MonotonicUs();
@@ -369,8 +400,9 @@ class ScrubberImpl : public Scrubber {
 
   mutable std::mutex mutex_;  // Of the slots, but for their volumes.
   std::condition_variable wake_;
+  bool threaded_ = false;
   bool stopping_ = false;
-  std::deque<Slot> slots_;
+  std::deque<Slot> slots_;  // Only ever added to.
   std::vector<std::thread> threads_;
 };
 

@@ -11,7 +11,8 @@
 //
 // Invariant: no file of a volume is written to. A disk that is not there, or is another one, gives
 //            no finding: what cannot be opened counts only while the volume's identity can be read.
-// Threads:   one a volume, at the lowest priority. RunDue() on the caller's, without the others. The
+// Threads:   one a volume, at the lowest priority; volumes that are added later get theirs within a
+//            minute, those that are removed end. RunDue() on the caller's, without the others. The
 //            rest on any.
 // Errors:    none that a caller sees; a pass that cannot go on is logged, and tried again later.
 #pragma once

@@ -76,7 +76,7 @@ Result<StoppedStore> OpenStopped(const std::string& data, const std::vector<std:
     const auto identity = ReadVolumeFile(files, JoinPath(known.root, kVolumeFile));
     if (identity && identity->store == store.file.store && identity->volume == known.id) {
       store.volumes.push_back(
-          std::make_unique<LocalVolume>(known.root, store.file.store, known.id, nullptr, files));
+          std::make_unique<LocalVolume>(known.root, store.file.store, known.id, files));
     } else {
       store.notes.push_back("volume " + known.root + " is not there, and was left out" +
                             (identity ? std::string() : ": " + identity.message()));

@@ -13,12 +13,12 @@
 #include "storage/ledger_restore.h"
 #include "storage/recovery.h"
 #include "storage/store_catalog.h"
+#include "storage/volume_set.h"
 
 namespace lookback::storage {
 namespace {
 
 constexpr std::string_view kLedgerFolder = "ledger";
-constexpr std::string_view kDefaultVolumeFolder = "volume";
 
 class StoreImpl : public Store {
  public:
@@ -43,10 +43,19 @@ class StoreImpl : public Store {
     return copies_ ? copies_->States() : std::vector<LedgerCopyState>();
   }
   std::vector<Volume*> volumes() override {
-    std::vector<Volume*> all;
-    for (const auto& volume : volumes_) all.push_back(volume.get());
-    return all;
+    return volumes_ ? volumes_->All() : std::vector<Volume*>();
   }
+  VolumeHolds HoldsOf(const Uuid& volume) const override { return volumes_->HoldsOf(volume); }
+  Result<VolumeAdded> AddVolume(const std::string& root, std::optional<index::Act> act) override {
+    return volumes_->Add(root, std::move(act));
+  }
+  Status SetDraining(const Uuid& volume, bool draining, std::optional<index::Act> act) override {
+    return volumes_->SetDraining(volume, draining, std::move(act));
+  }
+  Status RemoveVolume(const Uuid& volume, bool lost, std::optional<index::Act> act) override {
+    return volumes_->Remove(volume, lost, std::move(act));
+  }
+  void LookForVolumes() override { volumes_->Look(); }
 
   Status PutMarker(index::Marker marker, std::optional<index::Act> act) override;
   Status AwaitSecondCopy() override;
@@ -59,7 +68,6 @@ class StoreImpl : public Store {
   Result<LedgerRestored> OpenLedger(RecoveryReport& report);
   Status MendWhatIsReplayed(RecoveryReport& report);
   void StartCopies();
-  Status OpenVolumes();
   Status PassNewestEpoch();
   Status CommitRebuilt(bool ledger_lost);
   Status CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way);
@@ -72,7 +80,7 @@ class StoreImpl : public Store {
   FileSystem& files_;
   std::unique_ptr<DataDirectory> directory_;
   StoreFile file_;
-  std::vector<std::unique_ptr<Volume>> volumes_;
+  std::unique_ptr<VolumeSet> volumes_;
   std::unique_ptr<Ledger> ledger_;
   MerkleTree tree_{[this](uint64_t first, uint64_t end) { return ledger_->Leaves(first, end); }};
   std::unique_ptr<index::Catalog> catalog_;
@@ -93,7 +101,8 @@ Status StoreImpl::Start() {
   LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
   directory_ = std::move(directory);
   file_ = directory_->file();
-  LB_TRY(OpenVolumes());
+  volumes_ = std::make_unique<VolumeSet>(options_.data, clock_, files_);
+  LB_TRY(volumes_->Open(options_.volumes, file_, *directory_));
 
   RecoveryReport report;
   LB_TRY_ASSIGN(restored, OpenLedger(report));
@@ -143,6 +152,7 @@ Status StoreImpl::Start() {
   archive_ = std::move(archive);
   StartCopies();
   recovery_->StartRest();
+  volumes_->Start({*archive_, copies_.get(), *recovery_, *catalog_, *journal_, *ledger_});
   return Ok();
 }
 
@@ -151,7 +161,7 @@ LedgerPlaces StoreImpl::Places() const {
   places.ledger = JoinPath(options_.data, kLedgerFolder);
   places.store = file_.store;
   places.epoch = file_.epoch;
-  for (const auto& volume : volumes_) {
+  for (const Volume* volume : volumes_->All()) {
     if (!options_.copy_ledger || volume->state() == VolumeState::kOffline) continue;
     places.copies.push_back(LedgerCopyPath(volume->root()));
   }
@@ -212,41 +222,6 @@ Status StoreImpl::PassNewestEpoch() {
   StoreFile raised = directory_->file();
   file_.epoch = file_.marked_epoch = raised.epoch = newest + 1;
   return directory_->Write(raised);
-}
-
-Status StoreImpl::OpenVolumes() {
-  std::vector<std::string> roots;
-  for (const auto& known : file_.volumes) roots.push_back(known.root);
-  for (const std::string& asked : options_.volumes) roots.push_back(AbsolutePath(asked));
-  if (roots.empty()) roots.push_back(AbsolutePath(JoinPath(options_.data, kDefaultVolumeFolder)));
-
-  std::vector<StoreFile::KnownVolume> now;
-  for (const std::string& root : roots) {
-    const auto same_root = [&root](const StoreFile::KnownVolume& v) { return v.root == root; };
-    if (std::any_of(now.begin(), now.end(), same_root)) continue;
-    const auto known = std::find_if(file_.volumes.begin(), file_.volumes.end(), same_root);
-    const Uuid* const id = known == file_.volumes.end() ? nullptr : &known->id;
-    LB_TRY_ASSIGN(volume, OpenLocalVolume(root, file_.store, id, files_));
-
-    // A volume may have been mounted elsewhere: then its new place stands for the old one.
-    const auto same_id =
-        std::find_if(now.begin(), now.end(), [&](const auto& v) { return v.id == volume->id(); });
-    if (same_id == now.end()) {
-      now.push_back({root, volume->id()});
-      volumes_.push_back(std::move(volume));
-      continue;
-    }
-    auto& before = volumes_[static_cast<size_t>(same_id - now.begin())];
-    if (before->state() != VolumeState::kOffline) {
-      return Fail(Code::kInvalid, same_id->root + " and " + root + " both hold volume " +
-                                      volume->id().text() + "; one is a copy of the other");
-    }
-    same_id->root = root;
-    before = std::move(volume);
-  }
-  file_.volumes = std::move(now);
-  // Before anything is recorded on it, a volume is known: if it is absent later, it is missed.
-  return directory_->Write(file_);
 }
 
 Status StoreImpl::CommitRebuilt(bool ledger_lost) {
@@ -333,15 +308,14 @@ Status StoreImpl::Unsettled(const std::string& what) const {
 Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,
                                 const std::string& reason) {
   const index::SegmentKey key = index::KeyOf(segment);
-  const auto volume = std::find_if(volumes_.begin(), volumes_.end(),
-                                   [&](const auto& v) { return v->id() == segment.volume; });
-  if (volume == volumes_.end() || (*volume)->state() == VolumeState::kOffline) {
+  Volume* const volume = volumes_->Find(segment.volume);
+  if (volume == nullptr || volume->state() == VolumeState::kOffline) {
     return Fail(Code::kUnavailable, "the volume of " + segment.stream.text() + " at " +
                                         FormatTime(segment.start_us) + " is offline");
   }
-  LB_TRY(CopyAllowsDeletion(**volume, kDeleteCopyWaitUs));
+  LB_TRY(CopyAllowsDeletion(*volume, kDeleteCopyWaitUs));
   const std::lock_guard lock(hold_mutex_);
-  LB_TRY(CopyAllowsDeletion(**volume, 0));
+  LB_TRY(CopyAllowsDeletion(*volume, 0));
   if (journal_->catalog_behind()) {
     return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
   }
@@ -365,12 +339,13 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
   }
   LB_TRY(CommitCounted({index::Delete{key, row->end_us, row->bytes, policy, reason}},
                        deletes_under_way_));
-  const Status removed = (*volume)->Remove(key);
+  const Status removed = volume->Remove(key);
   if (!removed && removed.code() != Code::kNotFound) return removed;
   return Ok();
 }
 
 void StoreImpl::Close() {
+  if (volumes_) volumes_->Stop();
   if (recovery_) recovery_->Stop();
   if (archive_) archive_->Stop();
   recovery_.reset();
@@ -384,7 +359,7 @@ void StoreImpl::Close() {
   }
   catalog_.reset();
   ledger_.reset();
-  volumes_.clear();
+  volumes_.reset();
   directory_.reset();
 }
 

@@ -54,6 +54,18 @@ struct RecoveryReport {
   std::vector<std::string> notes;  // One sentence each.
 };
 
+// What a volume has on record.
+struct VolumeHolds {
+  uint64_t segments = 0;
+  uint64_t bytes = 0;
+  TimeUs counted_us = 0;  // When: the whole catalog is read for it. 0: not yet.
+};
+
+struct VolumeAdded {
+  Uuid id;
+  std::string warning;  // For people; empty: all is as it should be.
+};
+
 class Store {
  public:
   // `clock` and `files` must outlive the store.
@@ -74,7 +86,27 @@ class Store {
   virtual const Ledger& ledger() const = 0;
   virtual MerkleTree& ledger_tree() = 0;  // Over it.
   virtual std::vector<LedgerCopyState> ledger_copies() const = 0;
+  // Those there are now, which may be others in a moment. A pointer is good until Close().
   virtual std::vector<Volume*> volumes() = 0;
+  virtual VolumeHolds HoldsOf(const Uuid& volume) const = 0;
+
+  // Volumes come and go while the store records (storage/volume_set.h says how). Refused, with a
+  // reason for people: kInvalid, kNotFound, kConflict, kUnavailable; nothing has changed then. `act`,
+  // of the person, is on record before anything changes.
+  //
+  // A directory that exists, empty or a volume of this store. Footage may go there when this returns.
+  virtual Result<VolumeAdded> AddVolume(const std::string& root,
+                                        std::optional<index::Act> act = {}) = 0;
+  // No new segment goes to a draining volume, as long as another one takes footage; what it has stays
+  // until retention takes it. Refused for the last one that takes footage. Survives a restart.
+  virtual Status SetDraining(const Uuid& volume, bool draining,
+                             std::optional<index::Act> act = {}) = 0;
+  // One that is drained and holds nothing any more. Or, with `lost`, one that is offline: what it has
+  // is MISSING from then on, held or not.
+  virtual Status RemoveVolume(const Uuid& volume, bool lost,
+                              std::optional<index::Act> act = {}) = 0;
+  // Takes back volumes that were offline and are there again. A thread does so all the time.
+  virtual void LookForVolumes() = 0;
 
   // Puts a marker or hold on record, and with it, in one group, the act of the person who set it.
   // A hold is refused (kConflict) where footage of its range was deleted already, wholly; shares

@@ -10,6 +10,8 @@ std::string_view VolumeStateName(VolumeState state) {
       return "offline";
     case VolumeState::kFailed:
       return "failed";
+    case VolumeState::kRemoved:
+      return "removed";
   }
   return "unknown";
 }

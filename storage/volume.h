@@ -2,11 +2,12 @@
 //
 // Invariant: a volume is used only while its volume.json names our store and its own UUID. A
 //            directory that was a volume and is empty now is not initialised again: its disk is not
-//            mounted.
+//            mounted. One that was removed from the store stays so: who has it back has another object.
 // Threads:   any.
 // Errors:    of base/file_system.h, with the volume's root in the message.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,6 +22,7 @@ enum class VolumeState : uint8_t {
   kOnline,
   kOffline,  // Not there, or what is there is not ours.
   kFailed,   // A write or sync failed; Probe() may bring it back.
+  kRemoved,  // From the store, by a person.
 };
 std::string_view VolumeStateName(VolumeState state);
 
@@ -32,6 +34,14 @@ class Volume {
   virtual const std::string& root() const = 0;
   virtual VolumeState state() const = 0;
   virtual void SetFailed(const std::string& why) = 0;
+
+  // No new segment comes to a draining volume while another one takes footage (archive.h).
+  bool draining() const { return draining_; }
+  void SetDraining(bool draining) { draining_ = draining; }
+  // With true: once it returns, each Create() fails, and none is under way any more.
+  virtual void RefuseNew(bool refuse) = 0;
+  // For good; lets go of the disk, so that it can be unmounted.
+  virtual void SetRemoved() = 0;
 
   // A file that comes from here is durable, with its directories, after its own Sync() too.
   virtual Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) = 0;  // Never exists.
@@ -49,6 +59,9 @@ class Volume {
   // Checks the identity again, then writes, syncs and removes a small file. A failed volume is
   // online again when that works.
   virtual Status Probe() = 0;
+  // Of an OFFLINE volume: looks whether its root is there again, with its identity, and takes writes.
+  // It is online then.
+  virtual Status Return() = 0;
   virtual Result<Space> FreeSpace() = 0;
 
   // The directory of the ledger's copy, made when it is not there, once the root was seen to be ours.
@@ -68,6 +81,9 @@ class Volume {
   virtual Result<std::vector<Found>> FilesOf(const Day& day) = 0;
   // Everything below v1/, strays first, then the newest day first, until `visit` says false.
   virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
+
+ private:
+  std::atomic<bool> draining_{false};
 };
 
 // Whether OpenLocalVolume may take `root` for a volume of the store, or make it one; null: of a

@@ -103,7 +103,14 @@ Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path) {
       return Fail(Code::kCorrupt, path + " has a volume without a root");
     }
     LB_TRY_ASSIGN(id, UuidOf(entry, "id", path));
-    file.volumes.push_back({AbsoluteRoot(data, entry["root"].get_ref<const std::string&>()), id});
+    file.volumes.push_back({AbsoluteRoot(data, entry["root"].get_ref<const std::string&>()), id,
+                            entry.value("draining", json()) == json(true)});
+  }
+  if (const auto removed = object.find("removed"); removed != object.end()) {
+    for (const json& root : *removed) {
+      if (!root.is_string()) return Fail(Code::kCorrupt, path + " has no good \"removed\"");
+      file.removed.push_back(AbsoluteRoot(data, root.get_ref<const std::string&>()));
+    }
   }
   return file;
 }
@@ -113,14 +120,15 @@ Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFil
   const std::string data = DataOf(path);
   for (const auto& volume : file.volumes) {
     volumes.push_back({{"root", RootFromData(data, volume.root)}, {"id", volume.id.text()}});
+    if (volume.draining) volumes.back()["draining"] = true;
   }
-  return WriteJson(files, path,
-                   json{{"format", kStoreFormatVersion},
-                        {"store", file.store.text()},
-                        {"epoch", file.epoch},
-                        {"marked_epoch", file.marked_epoch},
-                        {"ledger_mark", file.ledger_mark},
-                        {"volumes", volumes}});
+  json object{
+      {"format", kStoreFormatVersion},     {"store", file.store.text()},      {"epoch", file.epoch},
+      {"marked_epoch", file.marked_epoch}, {"ledger_mark", file.ledger_mark}, {"volumes", volumes}};
+  for (const std::string& root : file.removed) {
+    object["removed"].push_back(RootFromData(data, root));
+  }
+  return WriteJson(files, path, object);
 }
 
 }  // namespace lookback::storage

@@ -28,6 +28,7 @@ struct StoreFile {
   struct KnownVolume {
     std::string root;  // Absolute; in the file relative where it is below the data directory.
     Uuid id;
+    bool draining = false;
   };
 
   Uuid store;
@@ -37,6 +38,8 @@ struct StoreFile {
   uint32_t marked_epoch = 0;
   uint64_t ledger_mark = 0;
   std::vector<KnownVolume> volumes;
+  // Roots of volumes that a person removed: a start that is told to use one leaves it alone.
+  std::vector<std::string> removed;
 };
 Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path);
 Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFile& file);

@@ -1,7 +1,8 @@
 // storage/volume_writer.h: one volume's queue and its two threads: one writes, one syncs.
 //
 // When a write or sync fails, or does not come back, runs go on in another volume: what no sync
-// covered is written there again from memory, then what waits in the queue, then what comes.
+// covered is written there again from memory, then what waits in the queue, then what comes. When the
+// volume is being drained, they do so with their next segment, and nothing is written twice.
 //
 // Invariant: a run's fragments are written in the order in which they were pushed, each once (but for
 //            those written again), whole or not at all; a segment holds no hole.
@@ -137,6 +138,7 @@ class VolumeWriter {
   // The writer's thread.
   void Forward(const Item& item, const std::shared_ptr<WritingRun>& successor);
   void Take(const Item& item);
+  bool MoveOn(const Item& item);
   bool TryToWrite(const Item& item);
   Status Write(WritingRun& run, const media::Fragment& fragment);
   bool MustCut(const WritingRun& run, const media::Fragment& fragment, bool follows) const;

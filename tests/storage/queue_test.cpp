@@ -72,6 +72,8 @@ class SlowVolume : public Volume {
   const std::string& root() const override { return below_.root(); }
   VolumeState state() const override { return below_.state(); }
   void SetFailed(const std::string& why) override { below_.SetFailed(why); }
+  void RefuseNew(bool refuse) override { below_.RefuseNew(refuse); }
+  void SetRemoved() override { below_.SetRemoved(); }
   Result<std::unique_ptr<File>> Create(const index::SegmentKey& key) override {
     LB_TRY_ASSIGN(file, below_.Create(key));
     return std::unique_ptr<File>(new SlowFile(std::move(file), valve_));
@@ -86,6 +88,7 @@ class SlowVolume : public Volume {
   Status Quarantine(const index::SegmentKey& key) override { return below_.Quarantine(key); }
   Status Sync() override { return below_.Sync(); }
   Status Probe() override { return below_.Probe(); }
+  Status Return() override { return below_.Return(); }
   Result<Space> FreeSpace() override { return below_.FreeSpace(); }
   Result<std::string> LedgerDirectory() override { return below_.LedgerDirectory(); }
   Result<std::vector<Day>> Days() override { return below_.Days(); }

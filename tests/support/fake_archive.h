@@ -67,6 +67,7 @@ class FakeArchive : public storage::Archive {
     return status;
   }
   double Backlog() const override { return 0; }
+  void Use(storage::Volume&) override {}
   std::vector<storage::VolumeTrouble> Troubles() const override { return {}; }
   Status Drain() override { return Ok(); }
   void Stop() override {}

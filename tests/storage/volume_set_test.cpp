@@ -1,0 +1,499 @@
+// Volumes are added, drained, removed and taken back while the store records; and at each change of the
+// disk on the way there the power may go.
+#include "storage/volume_set.h"
+
+#include <chrono>
+#include <thread>
+
+#include "storage/ledger_file.h"
+#include "storage/purger.h"
+#include "storage/volume_file.h"
+#include "tests/storage/store_fixture.h"
+
+namespace lookback::storage {
+namespace {
+
+using test::kEvening;
+using test::MakeStream;
+using test::SyntheticRun;
+
+constexpr int64_t kSecond = kUsPerSecond;  // Of one fragment each.
+
+class VolumeSetTest : public StoreFixture {
+ protected:
+  void SetUp() override {
+    StoreFixture::SetUp();
+    options_.volumes = {first_(), second_()};
+    files_->SetFreeBytes(uint64_t{1} << 40);
+  }
+
+  std::string first_() const { return root_ + "/first"; }
+  std::string second_() const { return root_ + "/second"; }
+  std::string third_() const { return root_ + "/third"; }
+
+  [[nodiscard]] static bool Await(const std::function<bool()>& condition) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
+  }
+  Volume* At(const std::string& root) {
+    for (Volume* volume : store_->volumes()) {
+      if (volume->root() == root) return volume;
+    }
+    return nullptr;
+  }
+  Uuid IdOf(const std::string& root) { return At(root)->id(); }
+  Status Add(const std::string& root) {
+    const auto added = store_->AddVolume(root);
+    return added ? Ok() : Status(Pass(added.error()));
+  }
+  std::vector<std::string> Roots() {
+    std::vector<std::string> roots;
+    for (const Volume* volume : store_->volumes()) roots.push_back(volume->root());
+    return roots;
+  }
+  std::string VolumeInUse(const StreamId& stream) { return archive().StatusOf(stream).volume; }
+  [[nodiscard]] bool AwaitRecorded(int64_t us) {
+    return Await([&] { return archive().StatusOf(gate_).recorded_until_us == kEvening + us; });
+  }
+  std::vector<index::Seal> RowsOn(const Uuid& volume) {
+    std::vector<index::Seal> rows;
+    EXPECT_TRUE(store_->catalog().VisitAllSegments([&](const index::Seal& row) {
+      if (row.volume == volume) rows.push_back(row);
+      return true;
+    }));
+    return rows;
+  }
+  void DeleteAllOn(const Uuid& volume) {
+    for (const index::Seal& row : RowsOn(volume)) {
+      ASSERT_OK(store_->DeleteSegment(row, "default/1", "age"));
+    }
+  }
+  // Of `stream`, sealed, wherever it goes; the volume.
+  std::string RecordSome(const StreamId& stream, TimeUs start_us = kEvening) {
+    SyntheticRun run(stream, start_us);
+    AppendAll(Begin(run), run.Until(10 * kSecond));
+    const std::string root = VolumeInUse(stream);
+    recordings_.clear();
+    EXPECT_TRUE(archive().Drain());
+    return root;
+  }
+  // Footage on each of both.
+  void RecordOnBoth() {
+    for (int i = 0; RowsOn(IdOf(first_())).empty() || RowsOn(IdOf(second_())).empty(); ++i) {
+      ASSERT_LT(i, 10);
+      SyntheticRun one(MakeStream("cam" + std::to_string(2 * i)), kEvening);
+      SyntheticRun two(MakeStream("cam" + std::to_string(2 * i + 1)), kEvening);
+      AppendAll(Begin(one), one.Until(10 * kSecond));
+      AppendAll(Begin(two), two.Until(10 * kSecond));
+      recordings_.clear();
+      ASSERT_OK(archive().Drain());
+    }
+  }
+  // The disk of `root` is taken away: a bare mount point is left.
+  void Unmount(const std::string& root) {
+    std::filesystem::rename(root, root + ".disk");
+    std::filesystem::create_directory(root);
+  }
+  static void Mount(const std::string& root) {
+    std::filesystem::remove_all(root);
+    std::filesystem::rename(root + ".disk", root);
+  }
+  void ExpectAllReadable() {
+    EXPECT_TRUE(store_->catalog().VisitAllSegments([&](const index::Seal& row) {
+      EXPECT_TRUE(archive().Open({row, nullptr})) << SegmentPath(index::KeyOf(row));
+      return true;
+    }));
+  }
+};
+
+TEST_F(VolumeSetTest, AnAddedVolumeTakesFootageAtOnceAndIsKnownFromThenOn) {
+  options_.volumes = {first_()};
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  AppendAll(Begin(run), run.Until(10 * kSecond));
+  std::filesystem::create_directory(second_());
+  ASSERT_OK(store_->AddVolume(second_()));
+  SyntheticRun other(MakeStream("yard"), kEvening);
+  ASSERT_TRUE(Await([&] {
+    Begin(other);
+    return VolumeInUse(other.info().stream) == second_();
+  }));
+  AppendAll(*recordings_.back(), other.Until(10 * kSecond));
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(RowsOn(IdOf(second_())).size(), 1u);
+  ExpectAllReadable();
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Roots(), (std::vector{first_(), second_()}));
+  ExpectAllReadable();
+}
+
+TEST_F(VolumeSetTest, AVolumeIsAddedOnlyWhereOneMayBe) {
+  options_.volumes = {first_()};
+  ASSERT_OK(Open());
+  const auto refused = [&](const std::string& root) {
+    const auto added = store_->AddVolume(root);
+    EXPECT_FALSE(added) << root;
+    return added ? Code::kUnsupported : added.code();
+  };
+  EXPECT_EQ(refused("second"), Code::kInvalid);
+  EXPECT_EQ(refused(second_()), Code::kNotFound);
+  EXPECT_FALSE(std::filesystem::exists(second_()));
+  EXPECT_EQ(refused(first_()), Code::kConflict);
+  std::filesystem::create_directories(first_() + "/inside");
+  EXPECT_EQ(refused(first_() + "/inside"), Code::kInvalid);
+  std::filesystem::create_directories(second_() + "/holiday");
+  EXPECT_EQ(refused(second_()), Code::kInvalid);
+  std::filesystem::create_directory(third_());
+  ASSERT_OK(WriteVolumeFile(*files_, third_() + "/volume.json", {Uuid::Random(), Uuid::Random()}));
+  EXPECT_EQ(refused(third_()), Code::kInvalid);
+  ASSERT_OK(WriteVolumeFile(*files_, third_() + "/volume.json", {store_->id(), IdOf(first_())}));
+  EXPECT_EQ(refused(third_()), Code::kConflict);
+  EXPECT_EQ(Roots(), std::vector{first_()});
+}
+
+TEST_F(VolumeSetTest, APowerCutWhileOneIsAddedLeavesItKnownOrNot) {
+  options_.volumes = {first_()};
+  ASSERT_OK(Open());
+  RecordSome(gate_);
+  bool added = false;
+  for (uint64_t n = 1; !added; ++n) {
+    ASSERT_LT(n, 100u);
+    SCOPED_TRACE(n);
+    const std::string root = root_ + "/added" + std::to_string(n);
+    std::filesystem::create_directory(root);
+    files_->CutPowerAt(n);
+    added = Add(root) && files_->power();
+    ASSERT_OK(CutPowerAndOpen());
+    EXPECT_EQ(RowsOn(IdOf(first_())).size(), 1u);
+    ExpectAllReadable();
+    // Never refused for what the cut left.
+    if (!At(root)) ASSERT_OK(Add(root));
+    EXPECT_EQ(At(root)->state(), VolumeState::kOnline);
+    ASSERT_OK(CutPowerAndOpen());
+    ASSERT_TRUE(At(root));
+    EXPECT_EQ(At(root)->state(), VolumeState::kOnline);
+  }
+}
+
+TEST_F(VolumeSetTest, RunsLeaveADrainingVolumeWithTheirNextSegmentAndLoseNothing) {
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(30 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(30 * kSecond));
+  const std::string drained = VolumeInUse(gate_);
+  const Uuid id = IdOf(drained);
+  ASSERT_OK(store_->SetDraining(id, true));
+  AppendAll(recording, run.Until(200 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(200 * kSecond));
+  EXPECT_NE(VolumeInUse(gate_), drained);
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_), UpTo(200));
+  EXPECT_TRUE(Gaps(gate_).empty());
+  ASSERT_EQ(RowsOn(id).size(), 1u);  // The one that was open.
+  EXPECT_EQ(RowsOn(id)[0].fragments, 60u);
+  // The one after it is of the same run, and begins where that ended.
+  EXPECT_EQ(Segments(gate_).at(1).row.run, RowsOn(id)[0].run);
+  EXPECT_EQ(Segments(gate_).at(1).row.start_us, RowsOn(id)[0].end_us);
+
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_TRUE(At(drained)->draining());
+  EXPECT_EQ(Numbers(gate_), UpTo(200));
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_NE(RecordSome(MakeStream("cam" + std::to_string(i))), drained);
+  }
+  ASSERT_OK(store_->SetDraining(id, false));
+  EXPECT_EQ(RecordSome(MakeStream("yard")), first_());
+}
+
+TEST_F(VolumeSetTest, TheLastVolumeThatTakesFootageIsNotDrained) {
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->SetDraining(IdOf(first_()), true));
+  ASSERT_OK(store_->SetDraining(IdOf(first_()), true));
+  EXPECT_EQ(store_->SetDraining(IdOf(second_()), true).code(), Code::kConflict);
+  EXPECT_FALSE(At(second_())->draining());
+  ASSERT_OK(store_->SetDraining(IdOf(first_()), false));
+  files_->SetFreeBytes(0);
+  ASSERT_TRUE(Await([&] {
+    clock_.Advance(kSecond);
+    return archive().Troubles().size() == 2;
+  }));
+  EXPECT_EQ(store_->SetDraining(IdOf(first_()), true).code(), Code::kConflict);
+  EXPECT_EQ(store_->SetDraining(Uuid::Random(), true).code(), Code::kNotFound);
+}
+
+TEST_F(VolumeSetTest, ADrainingVolumeTakesFootageWhileNoOtherDoes) {
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->SetDraining(IdOf(first_()), true));
+  EXPECT_EQ(RecordSome(MakeStream("yard")), second_());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  files_->FailBelow(second_(), Code::kDiskFailed);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(10 * kSecond));
+  EXPECT_EQ(VolumeInUse(gate_), first_());
+  EXPECT_TRUE(Gaps(gate_).empty());
+  files_->StopFailing();
+  ASSERT_TRUE(Await([&] {
+    clock_.Advance(kSecond);
+    return archive().Troubles().empty();
+  }));
+  AppendAll(recording, run.Until(100 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(100 * kSecond));
+  EXPECT_EQ(VolumeInUse(gate_), second_());
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_), UpTo(100));
+}
+
+TEST_F(VolumeSetTest, AVolumeIsRemovedOnlyWhenItHoldsNothing) {
+  options_.copy_ledger = true;
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(10 * kSecond));
+  const std::string root = VolumeInUse(gate_);
+  const Uuid id = IdOf(root);
+  EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kConflict);
+  ASSERT_OK(store_->SetDraining(id, true));
+  // What is being written there is not on record yet.
+  EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kConflict);
+  AppendAll(recording, run.Until(100 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(100 * kSecond));
+  ASSERT_OK(archive().Drain());
+  ASSERT_EQ(RowsOn(id).size(), 1u);
+
+  index::Marker hold;
+  hold.id = Uuid::Random();
+  hold.cameras = {gate_.camera};
+  hold.range = {kEvening, kEvening + kSecond};
+  hold.hold = true;
+  hold.label = "hit and run";
+  hold.person = "li.wei";
+  ASSERT_OK(store_->PutMarker(hold));
+  EXPECT_EQ(store_->DeleteSegment(RowsOn(id)[0], "default/1", "age").code(), Code::kDenied);
+  for (const bool lost : {false, true}) {
+    EXPECT_EQ(store_->RemoveVolume(id, lost).code(), Code::kConflict);
+  }
+  ASSERT_EQ(RowsOn(id).size(), 1u);
+  ExpectAllReadable();
+  ASSERT_OK(store_->journal().Commit({index::MarkerRemoved{hold.id, true, "li.wei", "closed"}}));
+  DeleteAllOn(id);
+
+  ASSERT_OK(store_->RemoveVolume(id, false));
+  EXPECT_EQ(Roots().size(), 1u);
+  EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kNotFound);
+  EXPECT_EQ(store_->ledger_copies().size(), 1u);
+  // The run, which came from there, goes on; nothing touches that disk any more.
+  std::filesystem::remove_all(root);
+  AppendAll(recording, run.Until(200 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(200 * kSecond));
+  clock_.Advance(kUsPerMinute);
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(Numbers(gate_).size(), 140u);
+  EXPECT_EQ(Numbers(gate_).back(), 200u);
+  EXPECT_FALSE(std::filesystem::exists(root));
+  EXPECT_TRUE(archive().Troubles().empty());
+
+  // A start that is still told to use it leaves it alone, until somebody adds it again.
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Roots().size(), 1u);
+  EXPECT_FALSE(std::filesystem::exists(root));
+  std::filesystem::create_directory(root);
+  ASSERT_OK(store_->AddVolume(root));
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_EQ(Roots().size(), 2u);
+}
+
+TEST_F(VolumeSetTest, APowerCutWhileOneIsRemovedLeavesItThereOrNot) {
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const Uuid id = IdOf(second_());
+  ASSERT_OK(store_->SetDraining(id, true));
+  DeleteAllOn(id);
+  bool removed = false;
+  for (uint64_t n = 1; !removed; ++n) {
+    ASSERT_LT(n, 100u);
+    SCOPED_TRACE(n);
+    files_->CutPowerAt(n);
+    removed = store_->RemoveVolume(id, false) && files_->power();
+    ASSERT_OK(CutPowerAndOpen());
+    EXPECT_FALSE(RowsOn(IdOf(first_())).empty());
+    ExpectAllReadable();
+    EXPECT_NE(RecordSome(MakeStream("new" + std::to_string(n))), second_());
+    EXPECT_TRUE(!removed || !At(second_()));
+    if (At(second_())) {
+      EXPECT_TRUE(At(second_())->draining());
+      EXPECT_EQ(At(second_())->state(), VolumeState::kOnline);
+      continue;
+    }
+    removed = true;
+  }
+  ASSERT_OK(store_->AddVolume(second_()));
+}
+
+TEST_F(VolumeSetTest, AVolumeThatReturnsIsTakenBack) {
+  options_.copy_ledger = true;
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const Uuid id = IdOf(second_());
+  // What a crash left open there is settled when it returns.
+  SyntheticRun torn(gate_, kEvening);
+  SyntheticRun yard(MakeStream("yard"), kEvening);
+  AppendAll(Begin(torn), torn.Until(10 * kSecond));
+  AppendAll(Begin(yard), yard.Until(10 * kSecond));
+  ASSERT_OK(archive().Drain());
+  files_->CutPower();
+  Close();
+  files_->RestorePower();
+  Unmount(second_());
+  ASSERT_OK(Open());
+  ASSERT_EQ(At(second_())->state(), VolumeState::kOffline);
+  store_->LookForVolumes();
+  EXPECT_EQ(At(second_())->state(), VolumeState::kOffline);
+  EXPECT_NE(RecordSome(MakeStream("later")), second_());
+  EXPECT_TRUE(std::filesystem::is_empty(second_()));
+  EXPECT_EQ(archive().Open({RowsOn(id).at(0), nullptr}).code(), Code::kUnavailable);
+
+  Mount(second_());
+  store_->LookForVolumes();
+  ASSERT_EQ(At(second_())->state(), VolumeState::kOnline);
+  store_->WaitForRecovery();
+  ExpectAllReadable();
+  EXPECT_EQ(Numbers(gate_), UpTo(10));
+  EXPECT_EQ(Numbers(MakeStream("yard")), UpTo(10));
+  EXPECT_EQ(store_->recovery().recovered_segments, 2u);
+  EXPECT_EQ(store_->recovery().missing_segments, 0u);
+  ASSERT_TRUE(Await([&] {
+    const auto copies = store_->ledger_copies();
+    return copies.size() == 2 && LedgerCopyStateName(copies[1]) == "current" &&
+           copies[1].records == store_->ledger().size();
+  }));
+  const std::string file = "/" + LedgerFileName(0);
+  const std::string pair = options_.data + "/ledger" + file + " " + second_() + "/v1/ledger" + file;
+  EXPECT_EQ(std::system(("cmp -s " + pair).c_str()), 0);
+  ASSERT_OK(store_->SetDraining(IdOf(first_()), true));
+  int i = 0;
+  ASSERT_TRUE(
+      Await([&] { return RecordSome(MakeStream("last" + std::to_string(++i))) == second_(); }));
+  EXPECT_TRUE(*store_->catalog().PoliciesConfirmed());
+}
+
+TEST_F(VolumeSetTest, AnotherDiskInItsPlaceIsNotTakenForOneThatWasAway) {
+  ASSERT_OK(Open());
+  Close();
+  Unmount(second_());
+  ASSERT_OK(WriteVolumeFile(*posix_, second_() + "/volume.json", {Uuid::Random(), Uuid::Random()}));
+  ASSERT_OK(Open());
+  store_->LookForVolumes();
+  EXPECT_EQ(At(second_())->state(), VolumeState::kOffline);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(second_()), {}), 1);
+}
+
+// The data directory was put back from a backup while the volume, which knows a hold, was away.
+TEST_F(VolumeSetTest, NothingIsDeletedOnceACopyThatReturnsDisagrees) {
+  options_.copy_ledger = true;
+  ASSERT_OK(Open());
+  RecordSome(gate_);
+  Close();
+  std::filesystem::copy(options_.data, root_ + "/backup", std::filesystem::copy_options::recursive);
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->journal().Commit({index::Person{"li.wei", "Li Wei", true, false}}));
+  Close();
+  std::filesystem::remove_all(options_.data);
+  std::filesystem::rename(root_ + "/backup", options_.data);
+  std::filesystem::remove_all(first_() + "/v1/ledger");
+  Unmount(second_());
+  ASSERT_OK(Open());
+  ASSERT_TRUE(*store_->catalog().PoliciesConfirmed());
+  ASSERT_OK(store_->journal().Commit({index::Person{"wang.fang", "Wang Fang", true, false}}));
+  Mount(second_());
+  ASSERT_TRUE(Await([&] {
+    store_->LookForVolumes();
+    return !*store_->catalog().PoliciesConfirmed();
+  }));
+}
+
+TEST_F(VolumeSetTest, ALostVolumeIsMissingOnRecordAndComesBackWithItsFootage) {
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const Uuid id = IdOf(second_());
+  const auto rows = RowsOn(id);
+  Close();
+  Unmount(second_());
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kConflict);
+  EXPECT_EQ(store_->RemoveVolume(IdOf(first_()), true).code(), Code::kConflict);
+  bool removed = false;
+  for (uint64_t n = 1; !removed; ++n) {
+    ASSERT_LT(n, 100u);
+    SCOPED_TRACE(n);
+    files_->CutPowerAt(n);
+    removed = store_->RemoveVolume(id, true) && files_->power();
+    ASSERT_OK(CutPowerAndOpen());
+    if (!At(second_())) removed = true;
+  }
+  EXPECT_TRUE(RowsOn(id).empty());
+  for (const index::Seal& row : rows) {
+    const auto gaps = archive().Gaps(row.stream, row.range());
+    ASSERT_OK(gaps);
+    ASSERT_FALSE(gaps->empty());
+    EXPECT_EQ(gaps->front().cause, index::GapCause::kMissing);
+  }
+  Mount(second_());
+  ASSERT_OK(store_->AddVolume(second_()));
+  store_->WaitForRecovery();
+  EXPECT_EQ(RowsOn(id).size(), rows.size());
+  ExpectAllReadable();
+}
+
+// Whoever walks over the volumes meanwhile meets whole ones. Under ThreadSanitizer this tells more.
+TEST_F(VolumeSetTest, VolumesChangeUnderReadersAndWriters) {
+  options_.copy_ledger = true;
+  ASSERT_OK(Open());
+  const auto purger = Purger::Start(*store_, clock_, {});
+  std::atomic<bool> stop{false};
+  std::thread reader([&] {
+    while (!stop) {
+      (void)purger->RunOnce();
+      (void)store_->ledger_copies();
+      (void)archive().Backlog();
+      for (Volume* volume : store_->volumes()) (void)volume->FreeSpace();
+    }
+  });
+  std::filesystem::create_directory(third_());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  for (int round = 1; round <= 3; ++round) {
+    ASSERT_OK(store_->AddVolume(third_()));
+    const Uuid id = IdOf(third_());
+    AppendAll(recording, run.Until(round * 100 * kSecond));
+    ASSERT_OK(store_->SetDraining(id, true));
+    AppendAll(recording, run.Until((round * 100 + 70) * kSecond));
+    ASSERT_TRUE(AwaitRecorded((round * 100 + 70) * kSecond));
+    ASSERT_OK(archive().Drain());
+    DeleteAllOn(id);
+    ASSERT_OK(store_->RemoveVolume(id, false));
+  }
+  stop = true;
+  reader.join();
+  recordings_.clear();
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(archive().StatusOf(gate_).recorded_until_us, kEvening + 370 * kSecond);
+  EXPECT_EQ(archive().StatusOf(gate_).dropped_fragments, 0u);
+}
+
+}  // namespace
+}  // namespace lookback::storage
