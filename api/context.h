@@ -153,7 +153,6 @@ net::HttpResponse GetLedger(Context&, const Call&);
 net::HttpResponse ProveInclusion(Context&, const Call&);
 net::HttpResponse ProveConsistency(Context&, const Call&);
 
-net::HttpResponse ListVolumes(Context&, const Call&);
 net::HttpResponse GetStatus(Context&, const Call&);
 net::HttpResponse GetCustody(Context&, const Call&);
 net::HttpResponse GetHealth(Context&, const Call&);

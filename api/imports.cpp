@@ -282,7 +282,7 @@ void Imports::CheckSpace(uint64_t bytes) {
   }
   uint64_t most = 0;
   for (const storage::Volume* volume : store_.volumes()) {
-    if (volume->state() != storage::VolumeState::kOnline) continue;
+    if (volume->state() != storage::VolumeState::kOnline || volume->draining()) continue;
     const auto space = files_.FreeSpace(volume->root());
     if (space) most = std::max(most, space->free_bytes);
   }

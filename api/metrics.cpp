@@ -114,6 +114,8 @@ void AddVolumes(Context& context, Page& page) {
   for (storage::Volume* volume : context.store.volumes()) {
     page.Gauge("lookback_volume_online", "1 while the volume takes recordings.",
                volume->state() == storage::VolumeState::kOnline, {{"volume", volume->root()}});
+    page.Gauge("lookback_volume_draining", "1 while no new segment goes there.", volume->draining(),
+               {{"volume", volume->root()}});
     const auto space = volume->FreeSpace();
     if (!space) continue;
     page.Gauge("lookback_volume_size_bytes", "Size of the file system.",

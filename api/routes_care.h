@@ -1,6 +1,6 @@
-// api/routes_care.h: the routes of the store's care for itself: the scrub, and snapshots.
+// api/routes_care.h: the routes of the store's care for itself: volumes, the scrub, and snapshots.
 //
-// Invariant: one that begins something is on record before it begins.
+// Invariant: one that begins or changes something is on record before it does.
 // Threads:   any.
 // Errors:    throws Problem (api/problem.h).
 #pragma once
@@ -9,6 +9,11 @@
 
 namespace lookback::api {
 
+net::HttpResponse ListVolumes(Context&, const Call&);
+net::HttpResponse AddVolume(Context&, const Call&);
+net::HttpResponse DrainVolume(Context&, const Call&);
+net::HttpResponse UndrainVolume(Context&, const Call&);
+net::HttpResponse RemoveVolume(Context&, const Call&);
 net::HttpResponse GetScrub(Context&, const Call&);
 net::HttpResponse BeginScrub(Context&, const Call&);
 net::HttpResponse GetSnapshot(Context&, const Call&);

@@ -1,4 +1,4 @@
-// The store itself: volumes, status, custody, health, metrics.
+// The store itself: status, custody, health, metrics.
 
 #include <fmt/format.h>
 
@@ -200,20 +200,6 @@ Json ToJson(const storage::RecoveryReport& report) {
 }
 
 }  // namespace
-
-net::HttpResponse ListVolumes(Context& context, const Call& call) {
-  const Query query(call.http, {});
-  Json list = Json::array();
-  for (storage::Volume* volume : context.store.volumes()) {
-    const auto space = volume->FreeSpace();
-    list.push_back({{"id", volume->id().text()},
-                    {"root", volume->root()},
-                    {"state", storage::VolumeStateName(volume->state())},
-                    {"total_bytes", space ? Json(space->total_bytes) : Json()},
-                    {"free_bytes", space ? Json(space->free_bytes) : Json()}});
-  }
-  return JsonResponse({{"volumes", std::move(list)}});
-}
 
 net::HttpResponse GetStatus(Context& context, const Call& call) {
   const Query query(call.http, {});
