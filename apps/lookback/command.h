@@ -105,6 +105,7 @@ void AddRetentionCommands(Commands& commands);
 void AddForecastCommand(Commands& commands, CLI::App* retention_group);
 void AddLedgerCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
+void AddVolumeCommands(Commands& commands);
 void AddScrubCommand(Commands& commands);
 void AddSnapshotCommand(Commands& commands);
 void AddUserCommands(Commands& commands);

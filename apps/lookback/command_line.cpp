@@ -35,6 +35,7 @@ void AddAll(Commands& commands) {
   AddImportCommand(commands);
   AddLedgerCommands(commands);
   AddStoreCommands(commands);
+  AddVolumeCommands(commands);
   AddScrubCommand(commands);
   AddSnapshotCommand(commands);
   AddUserCommands(commands);

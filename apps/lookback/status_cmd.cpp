@@ -34,8 +34,9 @@ std::string Size(const Json& volume, const char* name) {
 std::string VolumesText(const Json& volumes) {
   Table table({"VOLUME", "STATE", "FREE", "OF"});
   for (const Json& volume : volumes) {
-    table.Add({TextOf(volume, "root"), TextOf(volume, "state"), Size(volume, "free_bytes"),
-               Size(volume, "total_bytes")});
+    const std::string state = TextOf(volume, "state");
+    table.Add({TextOf(volume, "root"), FlagOf(volume, "draining") ? state + ", draining" : state,
+               Size(volume, "free_bytes"), Size(volume, "total_bytes")});
   }
   return table.Text();
 }

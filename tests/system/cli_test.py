@@ -106,6 +106,33 @@ class CommandLine(unittest.TestCase):
             self.assertEqual([(c["id"], c["removed"]) for c in removed], [("gate", True)])
             self.assertEqual(site.cli("status")["volumes"][0]["state"], "online")
 
+    def test_a_volume_is_added_drained_and_removed_while_a_camera_is_recorded(self):
+        with Site() as site:
+            site.start_cameras()
+            site.start_recorder()
+            site.add_cameras()
+            site.await_span("cam1", seconds=2)
+            first = site.cli("volume", "list")["volumes"][0]
+            self.assertEqual((first["cameras"], first["draining"]), (["cam1"], False))
+            second = site.path("second")
+            site.run("volume", "add", second, ok=(2,))
+            os.mkdir(second)
+            added = site.cli("volume", "add", second)
+            self.assertEqual((added["root"], added["state"]), (second, "online"))
+            self.assertIn("same file system", added["warning"])
+            site.run("volume", "remove", second, ok=(4,))
+            site.run("volume", "drain", second)
+            site.run("volume", "drain", first["id"], ok=(4,))  # The last one.
+            site.run("volume", "remove", second)
+            self.assertEqual([v["root"] for v in site.cli("volume", "list")["volumes"]],
+                             [first["root"]])
+            told = [act["what"] for act in site.cli("custody")["acts"]]
+            self.assertIn("volume remove " + second, told)
+            site.stop_recorder()
+            site.start_recorder("--volume", second)
+            self.assertEqual(len(site.cli("volume", "list")["volumes"]), 1)
+            site.await_span("cam1", seconds=4)
+
     def test_an_alarm_is_told_seen_and_over(self):
         with Site() as site, Receiver() as receiver:
             site.start_recorder()

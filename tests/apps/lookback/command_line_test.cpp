@@ -70,8 +70,16 @@ class CommandLineTest : public testing::Test {
       return clip;
     }
     if (request.path == "/api/v1/volumes") {
-      return Answer(200, R"({"volumes": [{"root": "/data/v0", "state": "online",
+      if (request.method == "POST") {
+        return Answer(201, R"({"id": "b", "root": "/data/v1", "warning": "is its disk mounted?"})");
+      }
+      return Answer(200, R"({"volumes": [{"id": "a", "root": "/data/v0", "state": "online",
+                                          "draining": true, "held_bytes": 2000, "held_segments": 7,
                                           "total_bytes": 1000, "free_bytes": 500}]})");
+    }
+    if (request.path.rfind("/api/v1/volumes/", 0) == 0 && request.method == "DELETE") {
+      return Answer(409,
+                    R"({"type": "/problems/volume-in-use", "detail": "it still holds footage"})");
     }
     if (request.path == "/api/v1/scrub") {
       // A pass that was asked for is under way at first, and done when it is looked at again.
@@ -117,6 +125,35 @@ class CommandLineTest : public testing::Test {
   TestServer server_{[this](const net::HttpRequest& request) { return Handle(request); }};
   std::string url_;
 };
+
+TEST_F(CommandLineTest, AVolumeIsNamedByItsPathOrItsId) {
+  const Said list = Ask({"volume", "list"});
+  EXPECT_EQ(list.exit_code, 0);
+  EXPECT_THAT(list.out, HasSubstr("online, draining"));
+  const Said added = Ask({"volume", "add", "/data/v1"});
+  EXPECT_EQ(added.exit_code, 0);
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"root": "/data/v1"})"));
+  EXPECT_THAT(added.err, HasSubstr("is its disk mounted?"));
+  for (const char* const name : {"/data/v0", "a"}) {
+    EXPECT_EQ(Ask({"volume", "drain", name}).exit_code, 0);
+    EXPECT_EQ(asked_.path, "/api/v1/volumes/a/drain");
+  }
+  const Said held = Ask({"volume", "remove", "/data/v0"});
+  EXPECT_EQ(held.exit_code, 4);
+  EXPECT_THAT(held.err, HasSubstr("it still holds footage"));
+  EXPECT_EQ(Ask({"volume", "drain", "/data/v9"}).exit_code, 3);
+  EXPECT_EQ(Ask({"volume", "add"}).exit_code, 2);
+}
+
+TEST_F(CommandLineTest, AVolumeIsNotGivenUpAsLostWhereNobodyCanBeAsked) {
+  const Said said = Ask({"volume", "remove", "a", "--lost"});
+  EXPECT_EQ(said.exit_code, 2);
+  EXPECT_THAT(said.err, HasSubstr("7 segments"));
+  EXPECT_EQ(asked_.method, "GET");
+  Ask({"volume", "remove", "a", "--lost", "--yes"});
+  EXPECT_EQ(asked_.method, "DELETE");
+  EXPECT_EQ(*asked_.Query("lost"), "1");
+}
 
 TEST_F(CommandLineTest, WhatDeletesIsShownBeforeAndNotDoneWhereNobodyCanBeAsked) {
   for (const std::vector<const char*>& line :
@@ -309,7 +346,7 @@ TEST_F(CommandLineTest, TheStatusHasVolumesAndAlarms) {
   const Said said = Ask({"status"});
   EXPECT_EQ(said.exit_code, 0) << said.err;
   EXPECT_THAT(said.out, HasSubstr("There are no alarms."));
-  EXPECT_THAT(said.out, testing::ContainsRegex("/data/v0 +online +500 B +1.0 kB"));
+  EXPECT_THAT(said.out, testing::ContainsRegex("/data/v0 +online, draining +500 B +1.0 kB"));
   const Json json = Json::parse(Ask({"status", "--json"}).out);
   EXPECT_EQ(json["time_zone"], "Asia/Shanghai");
   EXPECT_EQ(json["volumes"][0]["root"], "/data/v0");
