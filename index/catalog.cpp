@@ -187,6 +187,35 @@ Result<std::vector<StreamTotals>> Catalog::Totals() const {
   return totals;
 }
 
+Result<std::vector<Uuid>> Catalog::CopiesOf(const SegmentKey& key) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  const std::string prefix = schema::SegmentKeyBytes(key);
+  std::vector<Uuid> volumes;
+  const auto it = database->Iterate(Family::kCopies);
+  for (it->Seek(prefix); it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
+    LB_TRY_ASSIGN(record, DecodeRecord(RecordKind::kCopy, AsBytes(AsView(it->value()))));
+    volumes.push_back(std::get<Copy>(record).volume);
+  }
+  LB_TRY(Finished(*it));
+  return volumes;
+}
+
+Result<bool> Catalog::HasCopy(const SegmentKey& key, const Uuid& volume) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  LB_TRY_ASSIGN(value, database->Get(Family::kCopies, schema::CopyKey(key, volume)));
+  return value.has_value();
+}
+
+Status Catalog::VisitAllCopies(const std::function<bool(const Copy&)>& visit) const {
+  LB_TRY_ASSIGN(database, state_->Use());
+  const auto it = database->Iterate(Family::kCopies);
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    LB_TRY_ASSIGN(record, DecodeRecord(RecordKind::kCopy, AsBytes(AsView(it->value()))));
+    if (!visit(std::get<Copy>(record))) return Ok();
+  }
+  return Finished(*it);
+}
+
 Result<std::vector<Gap>> Catalog::Gaps(const StreamId& stream, TimeRange range) const {
   LB_TRY_ASSIGN(database, state_->Use());
   std::vector<Gap> gaps;

@@ -82,6 +82,11 @@ class Catalog {
   Status VisitAllSegments(const std::function<bool(const Seal&)>& visit) const;
   Result<std::vector<StreamTotals>> Totals() const;
 
+  // The volumes that have a copy of the segment, besides the one that its row names.
+  Result<std::vector<Uuid>> CopiesOf(const SegmentKey& key) const;
+  Result<bool> HasCopy(const SegmentKey& key, const Uuid& volume) const;
+  Status VisitAllCopies(const std::function<bool(const Copy&)>& visit) const;
+
   Result<std::vector<Gap>> Gaps(const StreamId& stream, TimeRange range) const;  // By start.
 
   Result<std::vector<Camera>> Cameras() const;  // Removed ones too; by id.

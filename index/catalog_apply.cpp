@@ -47,6 +47,7 @@ class Applier {
       case RecordKind::kRun:
       case RecordKind::kSeal:
       case RecordKind::kGap:
+      case RecordKind::kCopy:
       case RecordKind::kDelete:
       case RecordKind::kMissing:
       case RecordKind::kAlarm:
@@ -78,7 +79,36 @@ class Applier {
     if (before) LB_TRY(Count(seal.stream, *before, -1));
     const Bytes payload = EncodeRecord(seal);
     Put(Family::kSegments, key, AsText(payload));
+    // Where a copy takes the place of the file that was lost, it is none any more.
+    Erase(Family::kCopies, schema::CopyKey(KeyOf(seal), seal.volume));
     return Count(seal.stream, AsText(payload), 1);
+  }
+
+  // One of a segment that was deleted while it was made says nothing.
+  Status One(const Copy& copy) {
+    const std::string key = schema::CopyKey(copy.segment, copy.volume);
+    LB_TRY_ASSIGN(row, Get(Family::kSegments, schema::SegmentKeyBytes(copy.segment)));
+    if (copy.gone || !row) {
+      Erase(Family::kCopies, key);
+      return Ok();
+    }
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(*row)));
+    if (seal.volume != copy.volume) Put(Family::kCopies, key, AsText(EncodeRecord(copy)));
+    return Ok();
+  }
+
+  Status EraseCopies(std::string_view segment) {
+    std::unique_ptr<rocksdb::Iterator> it(batch_.NewIteratorWithBase(
+        database_.family(Family::kCopies),
+        database_.db->NewIterator(rocksdb::ReadOptions(), database_.family(Family::kCopies))));
+    std::vector<std::string> gone;
+    for (it->Seek(AsSlice(segment)); it->Valid() && AsView(it->key()).starts_with(segment);
+         it->Next()) {
+      gone.emplace_back(AsView(it->key()));
+    }
+    if (!it->status().ok()) return tl::unexpected(Translate(it->status(), "read the catalog"));
+    for (const std::string& key : gone) Erase(Family::kCopies, key);
+    return Ok();
   }
 
   Status Count(const StreamId& stream, std::string_view payload, int sign) {
@@ -113,6 +143,7 @@ class Applier {
       LB_TRY(Count(segment.stream, *row, -1));
       Erase(Family::kSegments, key);
     }
+    LB_TRY(EraseCopies(key));
     TimeRange range{segment.start_us, end_us};
     if (range.empty()) return Ok();
     LB_TRY(Coalesce(segment.stream, cause, range));

@@ -144,6 +144,10 @@ bool IsGood(Family family, const CatalogRow& row) {
       return IsNote(row);
     case Family::kAlarms:
       return IsAlarm(row);
+    case Family::kCopies:
+      return IsRecord<Copy>(RecordKind::kCopy, row, [](const Copy& copy) {
+        return schema::CopyKey(copy.segment, copy.volume);
+      });
     case Family::kCount:
       break;
   }

@@ -35,12 +35,13 @@ enum class Family : uint8_t {
   kActs,
   kNotes,
   kAlarms,
+  kCopies,
   kCount
 };
 inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);
 inline constexpr std::array<std::string_view, kFamilies> kFamilyNames{
     "default",  "segments", "gaps",   "lost", "markers", "marked", "cameras",
-    "policies", "persons",  "totals", "acts", "notes",   "alarms"};
+    "policies", "persons",  "totals", "acts", "notes",   "alarms", "copies"};
 // Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what came
 // later: that is empty.
 inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);

@@ -73,6 +73,18 @@ void Fields(A& field, S& s) {
   field(9, s.reason);
 }
 
+template <typename A, Of<Copy> S>
+void Fields(A& field, S& s) {
+  field(1, s.segment.stream.camera);
+  field(2, s.segment.stream.stream);
+  field(3, s.segment.start_us);
+  field(4, s.segment.epoch);
+  field(5, s.segment.sequence);
+  field(6, s.volume);
+  field(7, s.sha256);
+  field(8, s.gone);
+}
+
 template <typename A, Of<Missing> S>
 void Fields(A& field, S& s) {
   field(1, s.segment.stream.camera);
@@ -375,6 +387,7 @@ bool Whole(const Gap& g) {
   return !g.stream.camera.empty() && GoodRange(g.range.start_us, g.range.end_us);
 }
 bool Whole(const Delete& d) { return GoodKey(d.segment, d.end_us); }
+bool Whole(const Copy& c) { return GoodKey(c.segment, c.segment.start_us) && !c.volume.zero(); }
 bool Whole(const Missing& m) { return GoodKey(m.segment, m.end_us); }
 bool Whole(const Camera& c) { return !c.id.empty(); }
 bool Whole(const Policy& p) { return !p.scope.empty(); }
@@ -402,6 +415,7 @@ bool Whole(const AlarmAcknowledged& a) { return !a.alarm.zero() && GoodTime(a.at
 constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
 constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
 constexpr RecordKind KindFor(const Gap*) { return RecordKind::kGap; }
+constexpr RecordKind KindFor(const Copy*) { return RecordKind::kCopy; }
 constexpr RecordKind KindFor(const Delete*) { return RecordKind::kDelete; }
 constexpr RecordKind KindFor(const Missing*) { return RecordKind::kMissing; }
 constexpr RecordKind KindFor(const Camera*) { return RecordKind::kCamera; }
@@ -478,6 +492,8 @@ std::string_view RecordKindName(RecordKind kind) {
       return "SEAL";
     case RecordKind::kGap:
       return "GAP";
+    case RecordKind::kCopy:
+      return "COPY";
     case RecordKind::kDelete:
       return "DELETE";
     case RecordKind::kMissing:

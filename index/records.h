@@ -104,6 +104,15 @@ struct Delete {
   std::string reason;  // "older than 30 days", "disk pressure"
 };
 
+// A second file of a segment, byte for byte that of its seal, on another volume: made while a hold
+// touches it, and gone with the segment. `gone`: what stood on that volume does not any more.
+struct Copy {
+  SegmentKey segment;
+  Uuid volume;
+  Sha256Digest sha256{};  // Read back from it.
+  bool gone = false;
+};
+
 // Recovery found a sealed segment's file gone or damaged.
 struct Missing {
   SegmentKey segment;
@@ -275,6 +284,7 @@ enum class RecordKind : uint8_t {
   kRun = 1,
   kSeal = 2,
   kGap = 3,
+  kCopy = 5,
   kDelete = 6,
   kMissing = 8,
   kCamera = 9,
@@ -294,9 +304,9 @@ enum class RecordKind : uint8_t {
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
-using Record = std::variant<Run, Seal, Gap, Delete, Missing, Camera, Policy, Marker, MarkerRemoved,
-                            Person, Act, Rebuilt, PoliciesConfirmed, Upkeep, ClockCheck, Import,
-                            Alarm, AlarmAcknowledged>;
+using Record = std::variant<Run, Seal, Gap, Copy, Delete, Missing, Camera, Policy, Marker,
+                            MarkerRemoved, Person, Act, Rebuilt, PoliciesConfirmed, Upkeep,
+                            ClockCheck, Import, Alarm, AlarmAcknowledged>;
 
 RecordKind KindOf(const Record& record);
 Bytes EncodeRecord(const Record& record);

@@ -71,6 +71,10 @@ std::string SegmentKeyBytes(const SegmentKey& key) {
   return ForStream(key.stream).Time(key.start_us).U32(key.epoch).U32(key.sequence).Take();
 }
 
+std::string CopyKey(const SegmentKey& segment, const Uuid& volume) {
+  return SegmentKeyBytes(segment) + IdKey(volume);
+}
+
 std::string SegmentSeek(const StreamId& stream, TimeUs start_us) {
   return ForStream(stream).Time(start_us).Take();
 }

@@ -15,6 +15,7 @@
 //   totals     stream                                       segments:u64 bytes:u64
 //   acts       number:u64                                   time:u64 kind:u8 payload
 //   notes      camera 00 number:u64                         time:u64 kind:u8 payload
+//   copies     a segment's key, volume:16                   COPY payload
 //   alarms     00 id:16 | 01 id:16 | 02 id:16               Alarm payload | empty, while it stands |
 //                                                           AlarmAcknowledged payload
 //
@@ -65,6 +66,8 @@ std::string StreamPrefix(const StreamId& stream);
 bool ParseStreamPrefix(std::string_view key, StreamId& stream);
 
 std::string SegmentKeyBytes(const SegmentKey& key);
+// The row of a segment's copy on a volume: the segment's own key is before it.
+std::string CopyKey(const SegmentKey& segment, const Uuid& volume);
 // The first key of a stream whose segment starts at or after `start_us`.
 std::string SegmentSeek(const StreamId& stream, TimeUs start_us);
 

@@ -73,6 +73,8 @@ class CatalogRowsTest : public testing::Test {
         Segment(0),
         Segment(1),
         Segment(2),
+        Copy{KeyOf(Segment(0)), Uuid::Random()},
+        Copy{KeyOf(Segment(1)), Uuid::Random()},
         Gap{Gate(), {kStart - 5, kStart}, GapCause::kNetwork, "refused"},
         Delete{KeyOf(Segment(1)), Segment(1).end_us, 1'000, "default/1", ""},
         Missing{KeyOf(Segment(2)), Segment(2).end_us},

@@ -277,6 +277,38 @@ TEST_F(CatalogTest, AlarmsStandUntilTheyEndAndKeepWhoSawThem) {
   EXPECT_FALSE(*catalog_->FindAlarm(Uuid::Random()));
 }
 
+TEST_F(CatalogTest, CopiesAreOfSegmentsThatAreThereAndGoWithThem) {
+  const Uuid a = Uuid::Random(), b = Uuid::Random();
+  Seal own = Segment(0);
+  own.volume = Uuid::Random();
+  const auto copies = [&](const Seal& seal) { return *catalog_->CopiesOf(KeyOf(seal)); };
+  Apply({own, Segment(1), Copy{KeyOf(own), a}, Copy{KeyOf(own), own.volume},
+         Copy{KeyOf(Segment(2)), a}});
+  EXPECT_EQ(copies(own), std::vector<Uuid>{a});
+  EXPECT_TRUE(copies(Segment(1)).empty());
+  EXPECT_TRUE(copies(Segment(2)).empty()) << "there is no such segment";
+  EXPECT_TRUE(*catalog_->HasCopy(KeyOf(own), a));
+  EXPECT_FALSE(*catalog_->HasCopy(KeyOf(own), own.volume)) << "that is its own file";
+
+  Apply({Copy{KeyOf(own), b}, Copy{KeyOf(own), a, {}, /*gone=*/true}});
+  EXPECT_EQ(copies(own), std::vector<Uuid>{b});
+  // It takes the place of the file that was lost.
+  own.volume = b;
+  Apply({own, Copy{KeyOf(own), a}});
+  EXPECT_EQ(copies(own), std::vector<Uuid>{a});
+  size_t all = 0;
+  ASSERT_TRUE(catalog_->VisitAllCopies([&](const Copy& copy) {
+    EXPECT_EQ(copy.volume, a);
+    return ++all, true;
+  }));
+  EXPECT_EQ(all, 1u);
+  // In one batch with what it takes away, too.
+  Apply({Copy{KeyOf(Segment(1)), a}, Delete{KeyOf(own), own.end_us, 0, "", ""},
+         Missing{KeyOf(Segment(1)), Segment(1).end_us}, Copy{KeyOf(own), b}});
+  EXPECT_TRUE(copies(own).empty());
+  EXPECT_TRUE(copies(Segment(1)).empty());
+}
+
 TEST_F(CatalogTest, AReaderBesideTheWriterSeesAConsistentPast) {
   Apply({Segment(0), Segment(1)});
   Catalog::Options options;

@@ -36,6 +36,7 @@ std::vector<Record> OneOfEach() {
       Run{Gate(), seal.run, 5, 7, true, "avc1.4d401f 768x576"},
       seal,
       Gap{Gate(), {10, 20}, GapCause::kNetwork, "connection refused"},
+      Copy{key, seal.volume, seal.sha256, true},
       Delete{key, 61'000'000, 99, "default/3", "older than 30 days"},
       Missing{key, 61'000'000, GapCause::kCorrupt},
       Camera{camera, "市场路口东", "rtsp://10.0.0.1/1", "viewer", true, false, true,
