@@ -41,43 +41,55 @@ class PayloadReader {
   }
 
  private:
-  // Puts a fragment, verified, into the buffer.
+  // Puts a fragment, verified, into the buffer: from the first of its segment's files that has it.
   Status Load(uint32_t number) {
     if (loaded_ == number) return Ok();
     loaded_.reset();
     const SourceFragment& source = parts_.fragments[number];
-    LB_TRY_ASSIGN(file, OpenFile(source.file));
     const storage::FragmentPlace place{parts_.files[source.file].run, source.number, source.offset,
                                        source.length};
-    LB_TRY_ASSIGN(problem, storage::ReadFragment(*file, place, buffer_));
-    if (!problem.empty()) return Damaged(source, problem);
+    std::string damage;          // Of the first file that has it otherwise.
+    std::optional<Error> error;  // Of the first that cannot be read.
+    for (size_t nth = 0;; ++nth) {
+      const auto file = OpenFile(source.file, nth);
+      if (!file && damage.empty()) return Pass(error ? *error : file.error());
+      if (!file) return Fail(Code::kCorrupt, NoteDamage(source, damage, /*everywhere=*/true));
+      const auto problem = storage::ReadFragment(**file, place, buffer_);
+      if (problem && problem->empty()) break;
+      if (problem && damage.empty()) damage = *problem;
+      if (!problem && !error) error = problem.error();
+    }
+    if (!damage.empty()) (void)NoteDamage(source, damage, /*everywhere=*/false);
     loaded_ = number;
     return Ok();
   }
 
-  // Every later answer leaves the fragment out, and says so.
-  tl::unexpected<Error> Damaged(const SourceFragment& source, std::string_view what) {
+  // For all to see. Where it is `everywhere`, each later answer leaves the fragment out and says so.
+  std::string NoteDamage(const SourceFragment& source, std::string_view what, bool everywhere) {
     const SourceFile& file = parts_.files[source.file];
     const index::Seal& row = file.segment.row;
     storage::Damage damage =
         storage::DamagedFragment(row, file.run, source.number, source.range, source.offset, what);
-    const std::string sentence = row.stream.text() + ", " + damage.what;
+    damage.everywhere = everywhere;
+    std::string sentence = row.stream.text() + ", " + damage.what;
     footage_.damage().Add(std::move(damage));
-    return Fail(Code::kCorrupt, sentence);
+    return sentence;
   }
 
-  Result<const File*> OpenFile(uint32_t number) {
-    const auto known = std::find_if(open_.begin(), open_.end(),
-                                    [number](const auto& entry) { return entry.number == number; });
+  Result<const File*> OpenFile(uint32_t number, size_t nth) {
+    const auto known = std::find_if(open_.begin(), open_.end(), [&](const OpenEntry& entry) {
+      return entry.number == number && entry.nth == nth;
+    });
     if (known != open_.end()) return known->file.get();
-    LB_TRY_ASSIGN(file, footage_.Open(parts_.files[number].segment));
+    LB_TRY_ASSIGN(file, footage_.Open(parts_.files[number].segment, nth));
     if (open_.size() == kMaxOpenFiles) open_.pop_front();
-    open_.push_back({number, std::move(file)});
+    open_.push_back({number, nth, std::move(file)});
     return open_.back().file.get();
   }
 
   struct OpenEntry {
     uint32_t number;
+    size_t nth;
     std::unique_ptr<File> file;
   };
 

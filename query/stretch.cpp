@@ -76,8 +76,9 @@ Result<index::Gap> Unreadable(const FootageSegment& segment, const Error& error)
 Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& segment, Code code) {
   const index::Seal& row = segment.row;
   const GapCause cause = CauseOf(code);
-  const storage::Damage damage = storage::DamagedSegment(
+  storage::Damage damage = storage::DamagedSegment(
       row, cause == GapCause::kMissing ? "its file is gone" : "its file is damaged", cause);
+  damage.everywhere = true;
   LB_TRY_ASSIGN(now, footage.Segments(row.stream, row.range()));
   const bool stands = std::any_of(now.begin(), now.end(), [&row](const FootageSegment& other) {
     return index::KeyOf(other.row) == index::KeyOf(row);
@@ -117,9 +118,9 @@ bool Follows(const FragmentInfo& previous, const FragmentInfo& next) {
 // Of the fragments in sight, those that a reader found damaged.
 class DamagedFragments {
  public:
-  DamagedFragments(const storage::Footage& footage, const StreamId& stream, TimeRange range) {
+  DamagedFragments(storage::Footage& footage, const StreamId& stream, TimeRange range) {
     const TimeUs from_us = std::max(kTimeMinUs, range.start_us - kMaxLeadInUs);
-    for (const storage::Damage& damage : footage.damage().Find(stream, {from_us, range.end_us})) {
+    for (const storage::Damage& damage : footage.Lost(stream, {from_us, range.end_us})) {
       fragments_.emplace(damage.segment, damage.fragment);
     }
   }

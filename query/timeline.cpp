@@ -285,7 +285,7 @@ Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream
   timeline.stream = stream;
   std::vector<Span> spans = ChainSegments(segments);
   CloseSmallHoles(spans);
-  CutDamage(stream, footage.damage().Find(stream, sight), spans, recorded);
+  CutDamage(stream, footage.Lost(stream, sight), spans, recorded);
   const TimeUs first_us = spans.empty() ? range.end_us : spans.front().range.start_us;
   timeline.range = {range.start_us, FindEnd(spans, recorded, range, now_us)};
   if (timeline.range.empty()) return timeline;

@@ -18,7 +18,7 @@
 #include "storage/layout.h"
 #include "storage/record_queue.h"
 #include "storage/recording.h"
-#include "storage/segment_reader.h"
+#include "storage/segment_files.h"
 #include "storage/volume_writer.h"
 
 namespace lookback::storage {
@@ -66,7 +66,10 @@ class ArchiveImpl : public Archive {
   Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) override;
   Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) override;
   Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) override;
-  Result<std::unique_ptr<File>> Open(const FootageSegment& segment) override;
+  Result<std::unique_ptr<File>> Open(const FootageSegment& segment, size_t nth) override {
+    return segment_files_.Open(segment.row, nth);
+  }
+  bool HasCopy(const index::SegmentKey& key) override { return segment_files_.HasCopy(key); }
 
  private:
   // A volume, and who writes to it once it is there.
@@ -88,9 +91,12 @@ class ArchiveImpl : public Archive {
   std::shared_ptr<StreamState> Find(const StreamId& stream) const;
   std::shared_ptr<StreamState> FindOrMake(const StreamId& stream);
   Status CheckKnown(const StreamId& stream);
+  Volume* FindVolume(const Uuid& id) const;
 
   const index::Catalog& catalog_;
   Clock& clock_;
+  const SegmentFiles segment_files_{[this](const Uuid& id) { return FindVolume(id); }, catalog_,
+                                    damage()};
   const std::shared_ptr<RecordQueue> records_;
   VolumeWriter::Options writing_;
   std::array<Used, kMaxVolumes> used_;
@@ -383,24 +389,15 @@ Result<std::vector<index::Gap>> ArchiveImpl::Gaps(const StreamId& stream, TimeRa
 
 Result<std::shared_ptr<const SegmentIndex>> ArchiveImpl::Index(const FootageSegment& segment) {
   if (segment.open) return segment.open;
-  LB_TRY_ASSIGN(file, Open(segment));
-  LB_TRY_ASSIGN(index, ReadClosedSegment(*file));
-  const SegmentHeader& header = index.header;
-  if (header.stream != segment.row.stream || header.start_us != segment.row.start_us ||
-      header.epoch != segment.row.epoch || header.sequence != segment.row.sequence) {
-    return Fail(Code::kCorrupt, SegmentPath(index::KeyOf(segment.row)) +
-                                    " holds another segment, of " + header.stream.text());
-  }
-  return std::make_shared<const SegmentIndex>(std::move(index));
+  return segment_files_.Index(segment.row);
 }
 
-Result<std::unique_ptr<File>> ArchiveImpl::Open(const FootageSegment& segment) {
+Volume* ArchiveImpl::FindVolume(const Uuid& id) const {
   for (const Used& used : InUse()) {
-    Volume& volume = *used.volume;
-    if (volume.id() != segment.row.volume || volume.state() == VolumeState::kRemoved) continue;
-    return volume.Open(index::KeyOf(segment.row));
+    Volume* const volume = used.volume;
+    if (volume->id() == id && volume->state() != VolumeState::kRemoved) return volume;
   }
-  return Fail(Code::kUnavailable, "volume " + segment.row.volume.text() + " is not attached");
+  return nullptr;
 }
 
 }  // namespace

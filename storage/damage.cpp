@@ -28,7 +28,10 @@ Damage DamagedSegment(const index::Seal& row, std::string_view what, index::GapC
 void DamageList::AddLocked(Damage damage) {
   if (found_.size() >= kMaxFragments) return;
   Key key{damage.segment.stream, damage.range.start_us, damage.segment, damage.fragment};
-  if (found_.try_emplace(std::move(key), std::move(damage)).second) ++revision_;
+  const bool everywhere = damage.everywhere;
+  const auto [stands, first] = found_.try_emplace(std::move(key), std::move(damage));
+  if (first || (everywhere && !stands->second.everywhere)) ++revision_;
+  stands->second.everywhere = stands->second.everywhere || everywhere;
 }
 
 void DamageList::Add(Damage damage) {

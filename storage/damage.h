@@ -32,6 +32,7 @@ struct Damage {
   TimeRange range;
   std::string what;                                   // For people: where, and what does not agree.
   index::GapCause cause = index::GapCause::kCorrupt;  // Or kMissing: the file is gone.
+  bool everywhere = false;  // A reader tried the segment's copies too. Not kept over a restart.
 
   friend bool operator==(const Damage&, const Damage&) = default;
 };

@@ -30,11 +30,25 @@ class Footage {
   virtual Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) = 0;
   // Gaps on record, and the one that is going on now, cut off at `now`.
   virtual Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) = 0;
-  // The segment's index: from LKEN, or the open one's snapshot.
+  // The segment's index: from LKEN, or the open one's snapshot. Of its files the first good one
+  // tells it; what is wrong with one before that is noted.
   virtual Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) = 0;
-  virtual Result<std::unique_ptr<File>> Open(const FootageSegment& segment) = 0;
+  // Of the segment's files that can be opened the `nth`, from 0: its own, then its copies, which have
+  // the same bytes. Who meets damage in one asks for the next.
+  virtual Result<std::unique_ptr<File>> Open(const FootageSegment& segment, size_t nth) = 0;
 
-  // What was found damaged, for all readers.
+  // Of what was found damaged, that which no copy has either: a gap in every answer.
+  std::vector<Damage> Lost(const StreamId& stream, TimeRange range) {
+    std::vector<Damage> lost = damage_.Find(stream, range);
+    std::erase_if(lost, [this](const Damage& damage) {
+      return !damage.everywhere && HasCopy(damage.segment);
+    });
+    return lost;
+  }
+  // Whether a copy of it is on record, on a volume that is there.
+  virtual bool HasCopy(const index::SegmentKey&) { return false; }
+
+  // What was found damaged, by whomever; a copy may have it still.
   DamageList& damage() { return damage_; }
   const DamageList& damage() const { return damage_; }
 

@@ -66,7 +66,7 @@ class RowFootage : public storage::Footage {
       const storage::FootageSegment&) override {
     return Fail(Code::kUnsupported, "rows only");
   }
-  Result<std::unique_ptr<File>> Open(const storage::FootageSegment&) override {
+  Result<std::unique_ptr<File>> Open(const storage::FootageSegment&, size_t) override {
     return Fail(Code::kUnsupported, "rows only");
   }
 

@@ -69,7 +69,7 @@ class EndToEnd : public testing::Test {
     EXPECT_TRUE(segments);
     for (const auto& segment : *segments) {
       const auto index = store_->archive().Index(segment);
-      const auto file = store_->archive().Open(segment);
+      const auto file = store_->archive().Open(segment, 0);
       if (!index || !file) {
         ADD_FAILURE() << "segment cannot be read";
         continue;

@@ -264,7 +264,7 @@ class SickCameras : public testing::TestWithParam<Sickness> {
     const auto segments = store_->archive().Segments(Main(i), kEver);
     for (const auto& segment : segments.value()) {
       const auto index = store_->archive().Index(segment);
-      const auto file = store_->archive().Open(segment);
+      const auto file = store_->archive().Open(segment, 0);
       if (!index || !file) {
         ADD_FAILURE() << "a segment cannot be read";
         continue;

@@ -141,7 +141,7 @@ TEST_F(ArchiveTest, OpenFootageIsVisibleUpToTheLastFragment) {
   // The same snapshot again, while nothing was added.
   EXPECT_EQ(Segments(gate_)[1].open, segments[1].open);
   // Its bytes can be read already.
-  const auto file = archive().Open(segments[1]);
+  const auto file = archive().Open(segments[1], 0);
   ASSERT_OK(file);
   EXPECT_EQ((*file)->Size().value(), segments[1].open->file_bytes);
 }

@@ -182,7 +182,7 @@ void Promises::CheckFootage(storage::Store& store, const std::vector<Step>& cuts
       if (segment.row.start_us < before_us) out.push_back(path + " overlaps what is before it");
       before_us = segment.row.end_us;
       const auto index = store.archive().Index(segment);
-      const auto file = store.archive().Open(segment);
+      const auto file = store.archive().Open(segment, 0);
       if (!index || !file) {
         out.push_back(path + " cannot be read: " + (index ? file.message() : index.message()));
         continue;

@@ -140,7 +140,7 @@ TEST_F(StoreTest, AnUnmountedVolumeIsOfflineItsRowsStandAndItIsNotInitialised) {
   EXPECT_EQ(store_->volumes()[0]->state(), VolumeState::kOffline);
   EXPECT_EQ(store_->recovery().missing_segments, 0u);
   ASSERT_EQ(Segments(gate_).size(), 1u);
-  EXPECT_EQ(archive().Open(Segments(gate_)[0]).code(), Code::kUnavailable);
+  EXPECT_EQ(archive().Open(Segments(gate_)[0], 0).code(), Code::kUnavailable);
   EXPECT_EQ(archive().Begin(run.info()).code(), Code::kUnavailable);
   EXPECT_EQ(store_->DeleteSegment(FirstRow(), "default/1", "age").code(), Code::kUnavailable);
   EXPECT_TRUE(std::filesystem::is_empty(root_ + "/volume"));
@@ -151,7 +151,7 @@ TEST_F(StoreTest, AnUnmountedVolumeIsOfflineItsRowsStandAndItIsNotInitialised) {
   ASSERT_OK(Open());
   ASSERT_EQ(store_->volumes().size(), 1u);
   EXPECT_EQ(store_->volumes()[0]->state(), VolumeState::kOnline);
-  EXPECT_TRUE(archive().Open(Segments(gate_)[0]).has_value());
+  EXPECT_TRUE(archive().Open(Segments(gate_)[0], 0).has_value());
 }
 
 TEST_F(StoreTest, AMovedDataDirectoryFindsTheVolumesInIt) {
@@ -168,7 +168,7 @@ TEST_F(StoreTest, AMovedDataDirectoryFindsTheVolumesInIt) {
   EXPECT_EQ(store_->volumes()[0]->root(), root_ + "/moved/disks/a");
   EXPECT_EQ(store_->volumes()[0]->state(), VolumeState::kOnline);
   EXPECT_EQ(store_->volumes()[1]->root(), root_ + "/volume");
-  EXPECT_TRUE(archive().Open(Segments(gate_).at(0)).has_value());
+  EXPECT_TRUE(archive().Open(Segments(gate_).at(0), 0).has_value());
 }
 
 TEST_F(StoreTest, StopSealsWhatIsOpen) {

@@ -104,7 +104,7 @@ class VolumeSetTest : public StoreFixture {
   }
   void ExpectAllReadable() {
     EXPECT_TRUE(store_->catalog().VisitAllSegments([&](const index::Seal& row) {
-      EXPECT_TRUE(archive().Open({row, nullptr})) << SegmentPath(index::KeyOf(row));
+      EXPECT_TRUE(archive().Open({row, nullptr}, 0)) << SegmentPath(index::KeyOf(row));
       return true;
     }));
   }
@@ -365,7 +365,7 @@ TEST_F(VolumeSetTest, AVolumeThatReturnsIsTakenBack) {
   EXPECT_EQ(At(second_())->state(), VolumeState::kOffline);
   EXPECT_NE(RecordSome(MakeStream("later")), second_());
   EXPECT_TRUE(std::filesystem::is_empty(second_()));
-  EXPECT_EQ(archive().Open({RowsOn(id).at(0), nullptr}).code(), Code::kUnavailable);
+  EXPECT_EQ(archive().Open({RowsOn(id).at(0), nullptr}, 0).code(), Code::kUnavailable);
 
   Mount(second_());
   store_->LookForVolumes();

@@ -85,7 +85,7 @@ class FakeArchive : public storage::Archive {
       const storage::FootageSegment&) override {
     return Fail(Code::kNotFound, "the fake archive has no files");
   }
-  Result<std::unique_ptr<File>> Open(const storage::FootageSegment&) override {
+  Result<std::unique_ptr<File>> Open(const storage::FootageSegment&, size_t) override {
     return Fail(Code::kNotFound, "the fake archive has no files");
   }
 

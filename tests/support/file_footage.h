@@ -81,9 +81,9 @@ class FileFootage : public storage::Footage {
     return stored->index;
   }
 
-  Result<std::unique_ptr<File>> Open(const storage::FootageSegment& segment) override {
+  Result<std::unique_ptr<File>> Open(const storage::FootageSegment& segment, size_t nth) override {
     const Stored* stored = Find(segment);
-    if (stored == nullptr) return Fail(Code::kNotFound, "the segment is gone");
+    if (stored == nullptr || nth > 0) return Fail(Code::kNotFound, "the segment is gone");
     ++opened;
     return files_.Open(stored->path, OpenMode::kRead);
   }

@@ -66,8 +66,8 @@ class WatchedArchive : public storage::Archive {
       const storage::FootageSegment& segment) override {
     return archive_.Index(segment);
   }
-  Result<std::unique_ptr<File>> Open(const storage::FootageSegment& segment) override {
-    return archive_.Open(segment);
+  Result<std::unique_ptr<File>> Open(const storage::FootageSegment& segment, size_t nth) override {
+    return archive_.Open(segment, nth);
   }
 
  private:
