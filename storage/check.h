@@ -80,6 +80,7 @@ Result<RebuildReport> Rebuild(const std::string& data, Clock& clock, FileSystem&
 struct FromFilesReport {
   uint64_t segments = 0;    // On record now.
   uint64_t bytes = 0;       // Of them; all were read.
+  uint64_t copies = 0;      // Second files of them.
   uint64_t cameras = 0;     // Made of their names alone: switched off, without a URL.
   uint64_t damaged = 0;     // Of the segments: some of their bytes are not those that were written.
   uint64_t unfinished = 0;  // Files without a good end: the next start sees to them.

@@ -35,6 +35,15 @@ struct Entry {
   uint64_t number = 0;  // Of the ledger record that gave the standing.
 };
 
+// A segment's second file, on that volume.
+using CopyKey = std::pair<index::SegmentKey, Uuid>;
+struct CopyEntry {
+  bool on_ledger = false;
+  bool in_catalog = false;
+  bool file_seen = false;
+  uint64_t number = 0;  // Of the ledger record that spoke of it last.
+};
+
 class Checker {
  public:
   Checker(std::string data, FileSystem& files, const OnProgress& progress, FsckDepth depth)
@@ -102,6 +111,10 @@ class Checker {
       return Ok();
     }
     catalog_position_ = (*catalog)->position();
+    LB_TRY((*catalog)->VisitAllCopies([&](const index::Copy& copy) {
+      copies_[{copy.segment, copy.volume}].in_catalog = true;
+      return true;
+    }));
     uint64_t rows = 0;
     return (*catalog)->VisitAllSegments([&](const index::Seal& seal) {
       Entry& entry = entries_[index::KeyOf(seal)];
@@ -124,10 +137,33 @@ class Checker {
       entry.volume = seal->volume;
       entry.sha256 = seal->sha256;
       entry.number = numbered.number;
+      LoseCopies(KeyOf(*seal), &seal->volume, numbered.number);
+    } else if (const auto* copy = std::get_if<index::Copy>(&numbered.record)) {
+      ApplyCopy(*copy, numbered.number);
     } else if (const auto* gone = std::get_if<index::Delete>(&numbered.record)) {
       SetStanding(gone->segment, Standing::kDeleted, numbered.number);
     } else if (const auto* missing = std::get_if<index::Missing>(&numbered.record)) {
       SetStanding(missing->segment, Standing::kMissing, numbered.number);
+    }
+  }
+
+  void ApplyCopy(const index::Copy& copy, uint64_t number) {
+    const auto segment = entries_.find(copy.segment);
+    const bool stands = !copy.gone && segment != entries_.end() && segment->second.on_ledger &&
+                        segment->second.standing == Standing::kSealed &&
+                        segment->second.volume != copy.volume;
+    CopyEntry& entry = copies_[{copy.segment, copy.volume}];
+    entry.on_ledger = stands;
+    entry.number = number;
+  }
+
+  // On that volume, or on all.
+  void LoseCopies(const index::SegmentKey& key, const Uuid* volume, uint64_t number) {
+    for (auto it = copies_.lower_bound({key, Uuid()}); it != copies_.end(); ++it) {
+      if (it->first.first != key) break;
+      if (volume != nullptr && it->first.second != *volume) continue;
+      it->second.on_ledger = false;
+      it->second.number = number;
     }
   }
 
@@ -136,6 +172,7 @@ class Checker {
     entry.on_ledger = true;
     entry.standing = standing;
     entry.number = number;
+    LoseCopies(key, nullptr, number);
   }
 
   Status ReadLedger() {
@@ -196,6 +233,14 @@ class Checker {
             "the catalog has a row of it, but on the ledger it is not a sealed segment");
       }
     }
+    for (const auto& [key, copy] : copies_) {
+      if (copy.on_ledger == copy.in_catalog || copy.number >= catalog_position_) continue;
+      if (!copy.on_ledger && !ledger_whole_) continue;
+      const auto kind = copy.on_ledger ? FindingKind::kMissingRow : FindingKind::kForeignRow;
+      Add(kind, key.first, entries_[key.first].end_us,
+          copy.on_ledger ? "the catalog does not know of its copy; lookback rebuild mends that"
+                         : "the catalog has a copy of it that the ledger does not tell of");
+    }
     if (catalog_position_ < report_.ledger_records && !running_) {
       Add(FindingKind::kMissingRow,
           fmt::format("the catalog is {} records behind the ledger; the next start catches up",
@@ -239,8 +284,20 @@ class Checker {
       finding.path = path;
       return;
     }
-    if (entry->volume != volume.id()) return;
-    entry->file_seen = true;
+    const auto copy = copies_.find({known->second, volume.id()});
+    const bool is_copy = copy != copies_.end() && (copy->second.on_ledger || !ledger_whole_);
+    if (entry->volume == volume.id()) {
+      entry->file_seen = true;
+    } else if (is_copy) {
+      copy->second.file_seen = true;
+    } else if (entry->standing != Standing::kDeleted) {
+      Finding& finding = Add(FindingKind::kUnsealedFile, found.key, entry->end_us,
+                             running_ ? "a copy of it is being made"
+                                      : "a copy of it is not on record; the next start sees to it");
+      finding.fault = false;
+      finding.path = path;
+      return;
+    }
     if (entry->standing == Standing::kDeleted) {
       Add(FindingKind::kReappearedFile, known->second, entry->end_us,
           "it was deleted by policy, but its file is there; the next start removes it")
@@ -306,6 +363,12 @@ class Checker {
                    : "it is sealed on the ledger, but its file is gone")
           .fault = !recorded;
     }
+    for (const auto& [key, copy] : copies_) {
+      if (!copy.on_ledger || copy.file_seen || copy.number >= files_since_) continue;
+      if (std::find(offline_.begin(), offline_.end(), key.second) != offline_.end()) continue;
+      Add(FindingKind::kMissingFile, key.first, entries_[key.first].end_us,
+          "its copy on volume " + key.second.text() + " is gone");
+    }
   }
 
   const std::string data_;
@@ -320,6 +383,7 @@ class Checker {
   uint64_t catalog_position_ = 0;
   uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
   std::map<index::SegmentKey, Entry> entries_;
+  std::map<CopyKey, CopyEntry> copies_;
   std::unordered_map<std::string, index::SegmentKey> by_path_;
   std::vector<Uuid> offline_;
 };

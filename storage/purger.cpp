@@ -179,29 +179,19 @@ class PurgerThread : public Purger {
       ids.push_back(volume->id());
     }
     const CatalogRows rows(store_.catalog(), std::move(streams), std::move(ids));
-    LB_TRY(AddVolumes(input, online, rows, budget));
+    LB_TRY(AddVolumes(input, online, budget));
     RetentionPlan plan = PlanRetention(input, rows);
     LB_TRY(rows.status());
     return plan;
   }
 
-  Status AddVolumes(RetentionInput& input, const std::vector<Volume*>& online,
-                    const CatalogRows& rows, Budget budget) {
-    std::vector<uint64_t> hour_bytes(online.size());
+  Status AddVolumes(RetentionInput& input, const std::vector<Volume*>& online, Budget budget) {
+    LB_TRY_ASSIGN(hour_bytes, LastHourBytes(store_.catalog(), input.now_us));
     uint64_t all_hour_bytes = 0;
-    for (const RetentionStream& stream : input.streams) {
-      LB_TRY(store_.catalog().VisitSegments(stream.id, {input.now_us - kUsPerHour, input.now_us},
-                                            [&](const index::Seal& segment) {
-                                              const RetentionRow row = rows.RowOf(segment);
-                                              if (row.volume != kNoVolume)
-                                                hour_bytes[row.volume] += row.bytes;
-                                              all_hour_bytes += row.bytes;
-                                              return true;
-                                            }));
-    }
-    for (size_t i = 0; i < online.size(); ++i) {
-      LB_TRY_ASSIGN(space, online[i]->FreeSpace());
-      input.volumes.push_back(VolumeLimits(online[i]->root(), space, hour_bytes[i]));
+    for (const auto& [volume, bytes] : hour_bytes) all_hour_bytes += bytes;
+    for (Volume* volume : online) {
+      LB_TRY_ASSIGN(space, volume->FreeSpace());
+      input.volumes.push_back(VolumeLimits(volume->root(), space, hour_bytes[volume->id()]));
     }
     input.budget_bytes = budget == Budget::kDaily ? BudgetLeft(all_hour_bytes) : UINT64_MAX;
     return Ok();
@@ -230,6 +220,19 @@ class PurgerThread : public Purger {
 };
 
 }  // namespace
+
+Result<std::map<Uuid, uint64_t>> LastHourBytes(const index::Catalog& catalog, TimeUs now_us) {
+  std::map<Uuid, uint64_t> bytes;
+  LB_TRY_ASSIGN(totals, catalog.Totals());
+  for (const index::StreamTotals& stream : totals) {
+    LB_TRY(catalog.VisitSegments(stream.stream, {now_us - kUsPerHour, now_us},
+                                 [&](const index::Seal& segment) {
+                                   bytes[segment.volume] += segment.bytes;
+                                   return true;
+                                 }));
+  }
+  return bytes;
+}
 
 RetentionVolume VolumeLimits(std::string root, Space space, uint64_t hour_bytes) {
   const auto share = [&](double part) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -29,6 +30,9 @@ inline constexpr double kStopShare = 0.002;
 inline constexpr int64_t kBudgetDays = 4;
 // The least of that budget, for stores that hardly record.
 inline constexpr uint64_t kBudgetMinBytes = uint64_t{64} << 30;
+
+// What each volume took in the last hour, by what is sealed.
+Result<std::map<Uuid, uint64_t>> LastHourBytes(const index::Catalog& catalog, TimeUs now_us);
 
 // The limits of a volume of that size which takes so many bytes an hour.
 RetentionVolume VolumeLimits(std::string root, Space space, uint64_t hour_bytes);

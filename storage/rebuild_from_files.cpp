@@ -47,6 +47,8 @@ class FilesReader {
     LB_TRY(Begin());
     LB_TRY(TakeFromSnapshot());
     for (const auto& volume : store_.volumes) LB_TRY(ReadVolume(*volume));
+    LB_TRY(Commit());
+    for (const auto& [volume, found] : copies_) LB_TRY(TakeCopy(*volume, found));
     LB_TRY(AddCameras());
     // The last, so that nothing that was made before lacks it.
     records_.emplace_back(index::Rebuilt{report_.segments, /*ledger_lost=*/true});
@@ -134,11 +136,7 @@ class FilesReader {
   // Only what keeps the new ledger from being written is an error.
   Status ReadFile(LocalVolume& volume, const Volume::Found& found) {
     const std::string path = JoinPath(volume.root(), found.path);
-    const auto leave = [&](const std::string& why) {
-      ++report_.left;
-      Note(path + " was left out: " + why);
-      return Ok();
-    };
+    const auto leave = [&](const std::string& why) { return LeaveOut(path, why); };
     if (found.stray) return leave("it is no segment, by its name");
     const auto file = volume.Open(found.key);
     if (!file) return leave(file.message());
@@ -152,17 +150,56 @@ class FilesReader {
     }
     const SegmentHeader& header = index->header;
     const index::SegmentKey own{header.stream, header.start_us, header.epoch, header.sequence};
-    if (header.volume != volume.id()) return leave("it is of volume " + header.volume.text());
     const std::string other = Contradiction(*index, store_.file.store, own, index->end_us());
     if (!other.empty()) return leave(other);
     if (SegmentPath(own) != found.path) return leave("its head names " + SegmentPath(own));
     if (index->fragments.empty()) return leave("it holds no footage");
-    return Seal(path, **file, *index);
+    if (header.volume == volume.id()) return Seal(path, **file, *index, volume.id());
+    // Written on another volume, it is a copy; of what, the other volumes tell.
+    copies_.emplace_back(&volume, found);
+    return Ok();
+  }
+
+  Status LeaveOut(const std::string& path, const std::string& why) {
+    ++report_.left;
+    Note(path + " was left out: " + why);
+    return Ok();
+  }
+
+  // A copy whose segment is lost takes its place. Where that is damaged and the copy is not, its bytes
+  // are those that were sealed once.
+  Status TakeCopy(LocalVolume& volume, const Volume::Found& found) {
+    const std::string path = JoinPath(volume.root(), found.path);
+    const auto file = volume.Open(found.key);
+    if (!file) return LeaveOut(path, file.message());
+    const auto index = ReadClosedSegment(**file);
+    if (!index) return LeaveOut(path, index.message());
+    const SegmentHeader& header = index->header;
+    const index::SegmentKey key{header.stream, header.start_us, header.epoch, header.sequence};
+    LB_TRY_ASSIGN(row, catalog_->FindSegment(key));
+    if (!row) {
+      LB_TRY(Seal(path, **file, *index, volume.id()));
+      return Commit();
+    }
+    const auto scan = ScanSegment(**file);
+    if (!scan || !scan->end_valid) {
+      return LeaveOut(path, "it is a damaged copy; the next start removes it");
+    }
+    if (scan->sha256 != row->sha256) {
+      if (!damaged_.contains(key) || index->file_bytes != row->bytes) {
+        return LeaveOut(path, "it is no copy of the segment that it names");
+      }
+      row->sha256 = scan->sha256;
+      LB_TRY(Add(*row));
+    }
+    ++report_.copies;
+    return Add(index::Copy{key, volume.id(), scan->sha256});
   }
 
   // One that is damaged in its middle goes on record all the same: its good fragments can be given
   // out, and the scrub names the others.
-  Status Seal(const std::string& path, const File& file, const SegmentIndex& index) {
+  Status Seal(const std::string& path, const File& file, const SegmentIndex& index,
+              const Uuid& volume) {
     const auto scan = ScanSegment(file);
     Sha256Digest sha256{};
     if (scan && scan->end_valid) {
@@ -179,6 +216,8 @@ class FilesReader {
       Note(path + " is damaged: " + (scan ? scan->problem : scan.message()));
     }
     index::Seal seal = SealOf(index, sha256);
+    seal.volume = volume;
+    if (!scan || !scan->end_valid) damaged_.insert(index::KeyOf(seal));
     ++report_.segments;
     report_.bytes += seal.bytes;
     newest_epoch_ = std::max(newest_epoch_, seal.epoch);
@@ -208,6 +247,7 @@ class FilesReader {
   }
 
   Status Commit() {
+    if (records_.empty()) return Ok();
     LB_TRY_ASSIGN(numbered, ledger_->Append(std::exchange(records_, {})));
     LB_TRY(ledger_->Sync());
     return catalog_->Apply(numbered);
@@ -256,6 +296,8 @@ class FilesReader {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<index::Catalog> catalog_;
   std::vector<index::Record> records_;
+  std::vector<std::pair<LocalVolume*, Volume::Found>> copies_;
+  std::set<index::SegmentKey> damaged_;
   std::set<CameraId> known_;           // From a snapshot.
   std::map<CameraId, bool> recorded_;  // False: all of it was imported.
   uint32_t newest_epoch_ = 0;

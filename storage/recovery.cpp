@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 #include <tuple>
@@ -15,6 +16,7 @@
 #include "base/worker_pool.h"
 #include "storage/layout.h"
 #include "storage/repair.h"
+#include "storage/settle_copies.h"
 
 namespace lookback::storage {
 namespace {
@@ -36,6 +38,7 @@ PathKey PathKeyOf(const index::SegmentKey& key) {
 struct Candidate {
   Volume* volume = nullptr;
   index::SegmentKey key;
+  std::optional<index::Seal> copy_of;  // The row of that name, which is on another volume.
 };
 
 class RecoveryImpl : public Recovery {
@@ -83,6 +86,7 @@ class RecoveryImpl : public Recovery {
  private:
   bool AwaitCatalog();
   void RunRest();
+  bool HasFile(const Volume& volume, const index::Seal& row) const;
   Status CheckVolume(Volume& volume);
   Status CheckDay(Volume& volume, const Volume::Day& day, std::vector<Candidate>& unknown,
                   bool find_missing);
@@ -153,9 +157,10 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
       if (!go_on()) return;
       if (!CheckDay(*volume, day, unknown, /*find_missing=*/false)) break;  // RunRest reports.
     }
-    // What is older than the mark would need the whole ledger read.
-    std::erase_if(unknown,
-                  [this](const Candidate& c) { return c.key.epoch < parts_.marked_epoch; });
+    // What is older than the mark would need the whole ledger read. Copies can wait.
+    std::erase_if(unknown, [this](const Candidate& c) {
+      return c.copy_of || c.key.epoch < parts_.marked_epoch;
+    });
     if (!unknown.empty()) (void)Settle(std::move(unknown), go_on);
   }
 }
@@ -184,11 +189,18 @@ void RecoveryImpl::RunRest() {
   }
 }
 
+// By the catalog: its own, or a copy.
+bool RecoveryImpl::HasFile(const Volume& volume, const index::Seal& row) const {
+  if (row.volume == volume.id()) return true;
+  const auto copy = parts_.catalog->HasCopy(index::KeyOf(row), volume.id());
+  return copy.value_or(false);
+}
+
 Status RecoveryImpl::CheckVolume(Volume& volume) {
   const auto go_on = [this] { return !stop_; };
   volume_rows_ = volume_missing_ = 0;
   LB_TRY(parts_.catalog->VisitAllSegments([&](const index::Seal& row) {
-    volume_rows_ += row.volume == volume.id();
+    volume_rows_ += HasFile(volume, row);
     return !stop_;
   }));
   LB_TRY_ASSIGN(days, volume.Days());
@@ -210,11 +222,10 @@ Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
   LB_TRY_ASSIGN(noon, ParseTime(day.name.substr(0, 4) + "-" + day.name.substr(4, 2) + "-" +
                                 day.name.substr(6, 2) + "T12:00:00Z"));
   const TimeRange range{noon - kUsPerDay / 2, noon + kUsPerDay / 2};
-  std::map<PathKey, index::Seal> rows;
+  std::map<PathKey, index::Seal> rows, others;  // Those with a file here, and those elsewhere.
   LB_TRY(parts_.catalog->VisitSegments(day.stream, range, [&](const index::Seal& row) {
-    if (range.Contains(row.start_us) && row.volume == volume.id()) {
-      rows.emplace(PathKeyOf(index::KeyOf(row)), row);
-    }
+    if (!range.Contains(row.start_us)) return !stop_;
+    (HasFile(volume, row) ? rows : others).emplace(PathKeyOf(index::KeyOf(row)), row);
     return !stop_;
   }));
   LB_TRY_ASSIGN(files, volume.FilesOf(day));
@@ -227,7 +238,10 @@ Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
       continue;
     }
     const bool known = rows.erase(PathKeyOf(file.key)) > 0;
-    if (!known && file.key.epoch < parts_.epoch) unknown.push_back({&volume, file.key});
+    if (known || file.key.epoch >= parts_.epoch) continue;
+    const auto other = others.find(PathKeyOf(file.key));
+    unknown.push_back(
+        {&volume, file.key, other == others.end() ? std::nullopt : std::optional(other->second)});
   }
   if (!find_missing || stop_) return Ok();
   std::vector<index::Seal> missing;
@@ -244,8 +258,8 @@ Status RecoveryImpl::CheckLostDays(Volume& volume, const std::vector<Volume::Day
     std::vector<index::Seal> missing;
     LB_TRY(parts_.catalog->VisitSegments(
         total.stream, {kTimeMinUs, kTimeMaxUs}, [&](const index::Seal& row) {
-          if (row.volume == volume.id() && row.epoch < parts_.epoch &&
-              !present.contains({row.stream, FormatDay(row.start_us)})) {
+          if (row.epoch < parts_.epoch &&
+              !present.contains({row.stream, FormatDay(row.start_us)}) && HasFile(volume, row)) {
             missing.push_back(row);
           }
           return !stop_;
@@ -300,10 +314,9 @@ Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Sea
     const std::lock_guard lock(*parts_.delete_mutex);
     LB_TRY_ASSIGN(missing, IsMissing(volume, key));
     if (!missing) continue;
-    LB_TRY(parts_.journal->Commit({index::Missing{key, row.end_us, index::GapCause::kMissing}}));
-    Report(LogLevel::kError,
-           "missing: " + JoinPath(volume.root(), SegmentPath(key)) + " is on record, but gone",
-           [](RecoveryReport& report) { ++report.missing_segments; });
+    LB_TRY_ASSIGN(sentence,
+                  RecordLoss(volume, row, parts_.volumes, *parts_.catalog, *parts_.journal));
+    Report(LogLevel::kError, sentence, [](RecoveryReport& report) { ++report.missing_segments; });
   }
   return Ok();
 }
@@ -349,6 +362,12 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
              path + " was deleted by record, and is now" +
                  (removed ? std::string() : ", but: " + removed.message()),
              [](RecoveryReport&) {});
+      continue;
+    }
+    if (candidate.copy_of) {
+      const auto settled = SettleCopy(*candidate.volume, *candidate.copy_of, *parts_.journal,
+                                      [this](uint64_t) { return !stop_; });
+      if (!stop_) Report(LogLevel::kWarning, settled ? *settled : settled.message(), [](auto&) {});
       continue;
     }
     SettleOne(candidate, go_on, seals);

@@ -226,7 +226,7 @@ class ScrubberImpl : public Scrubber {
     uint64_t segments = 0;
     uint64_t bytes = 0;
     LB_TRY(store_.catalog().VisitAllSegments([&, &scrub = standing](const index::Seal& seal) {
-      if (!IsOf(scrub, seal)) return true;
+      if (!IsDue(scrub, seal)) return true;
       ++segments;
       bytes += seal.bytes;
       return true;
@@ -238,8 +238,12 @@ class ScrubberImpl : public Scrubber {
     return Ok();
   }
 
-  static bool IsOf(const VolumeScrub& scrub, const index::Seal& seal) {
-    return seal.volume == scrub.volume && seal.start_us < scrub.pass.began_us;
+  // Whether the volume has a file of it, its own or a copy, that the pass has to check.
+  bool IsDue(const VolumeScrub& scrub, const index::Seal& seal) const {
+    if (seal.start_us >= scrub.pass.began_us) return false;
+    if (seal.volume == scrub.volume) return true;
+    const auto copy = store_.catalog().HasCopy(index::KeyOf(seal), scrub.volume);
+    return copy.value_or(false);
   }
 
   // Those behind the cursor, up to where the pass began once it has gone round; by key.
@@ -258,7 +262,7 @@ class ScrubberImpl : public Scrubber {
         const index::SegmentKey key = index::KeyOf(seal);
         if (scrub.cursor && key <= *scrub.cursor) return true;
         if (scrub.wrapped && scrub.origin && key > *scrub.origin) return false;
-        if (IsOf(scrub, seal)) batch.push_back(seal);
+        if (IsDue(scrub, seal)) batch.push_back(seal);
         return batch.size() < kBatch;
       }));
     }
@@ -302,7 +306,11 @@ class ScrubberImpl : public Scrubber {
     }
     const uint64_t count = found.size();
     Tell(slot, found);
-    list().Replace(key, std::move(found));
+    if (seal.volume == slot.volume->id()) {
+      list().Replace(key, std::move(found));
+    } else if (!found.empty()) {
+      LoseCopy(*slot.volume, seal, found.front());
+    }
     {
       const std::lock_guard lock(mutex_);
       if (generation != slot.generation) return false;
@@ -330,6 +338,22 @@ class ScrubberImpl : public Scrubber {
     });
     (*file)->ForgetCached();  // Others' files are of more use in memory.
     return found;
+  }
+
+  // A copy that is not what was sealed is none; another one is made while a hold asks for it. Its file
+  // stays where the segment's own is damaged too: each may have what the other lacks.
+  void LoseCopy(Volume& volume, const index::Seal& seal, const Damage& damage) {
+    const index::SegmentKey key = index::KeyOf(seal);
+    const auto others = list().Find(seal.stream, seal.range());
+    if (damage.cause != index::GapCause::kMissing &&
+        std::any_of(others.begin(), others.end(),
+                    [&key](const Damage& other) { return other.segment == key; })) {
+      return;
+    }
+    Status done = store_.RecordCopy({key, volume.id(), seal.sha256, /*gone=*/true});
+    if (done && damage.cause != index::GapCause::kMissing) done = volume.Remove(key);
+    if (!done)
+      LogWarning("scrub", "a damaged copy stays on " + volume.root() + ": " + done.message());
   }
 
   // Whether the volume is still the one that it was: else nothing is said of its files.

@@ -9,6 +9,9 @@
 // restart. Segments that are sealed after its beginning are the next one's; those that retention
 // takes meanwhile are no finding.
 //
+// A copy of a held segment that is found damaged is taken off the record, and its file removed: the
+// segment's own is good, and the copy is made anew (storage/held_copies.h).
+//
 // Invariant: no file of a volume is written to. A disk that is not there, or is another one, gives
 //            no finding: what cannot be opened counts only while the volume's identity can be read.
 // Threads:   one a volume, at the lowest priority; volumes that are added later get theirs within a

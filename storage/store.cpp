@@ -61,6 +61,7 @@ class StoreImpl : public Store {
   Status AwaitSecondCopy() override;
   Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                        const std::string& reason) override;
+  Status RecordCopy(const index::Copy& copy) override;
   void Close() override;
 
  private:
@@ -72,6 +73,7 @@ class StoreImpl : public Store {
   Status CommitRebuilt(bool ledger_lost);
   Status CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way);
   Status CopyAllowsDeletion(const Volume& volume, int64_t wait_us);
+  Result<std::vector<Volume*>> VolumesOf(const index::Seal& row);
   Status Unsettled(const std::string& what) const;
   Result<bool> WhollyDeleted(const index::Marker& marker) const;
 
@@ -308,14 +310,9 @@ Status StoreImpl::Unsettled(const std::string& what) const {
 Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,
                                 const std::string& reason) {
   const index::SegmentKey key = index::KeyOf(segment);
-  Volume* const volume = volumes_->Find(segment.volume);
-  if (volume == nullptr || volume->state() == VolumeState::kOffline) {
-    return Fail(Code::kUnavailable, "the volume of " + segment.stream.text() + " at " +
-                                        FormatTime(segment.start_us) + " is offline");
-  }
-  LB_TRY(CopyAllowsDeletion(*volume, kDeleteCopyWaitUs));
+  LB_TRY_ASSIGN(asked, VolumesOf(segment));
+  for (const Volume* volume : asked) LB_TRY(CopyAllowsDeletion(*volume, kDeleteCopyWaitUs));
   const std::lock_guard lock(hold_mutex_);
-  LB_TRY(CopyAllowsDeletion(*volume, 0));
   if (journal_->catalog_behind()) {
     return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
   }
@@ -337,11 +334,47 @@ Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& p
     return Fail(Code::kNotFound,
                 segment.stream.text() + " has no segment at " + FormatTime(segment.start_us));
   }
+  // Looked at anew: a copy may have been made meanwhile.
+  LB_TRY_ASSIGN(volumes, VolumesOf(*row));
+  for (const Volume* volume : volumes) LB_TRY(CopyAllowsDeletion(*volume, 0));
   LB_TRY(CommitCounted({index::Delete{key, row->end_us, row->bytes, policy, reason}},
                        deletes_under_way_));
-  const Status removed = volume->Remove(key);
-  if (!removed && removed.code() != Code::kNotFound) return removed;
-  return Ok();
+  Status removed = Ok();
+  for (Volume* volume : volumes) {
+    const Status gone = volume->Remove(key);
+    if (!gone && gone.code() != Code::kNotFound) removed = gone;
+  }
+  return removed;
+}
+
+// The segment's own volume, without which nothing of it is deleted, and those with copies of it. Of
+// these some may be offline: their file is unlinked when they return.
+Result<std::vector<Volume*>> StoreImpl::VolumesOf(const index::Seal& row) {
+  LB_TRY_ASSIGN(copies, catalog_->CopiesOf(index::KeyOf(row)));
+  std::vector<Volume*> found = volumes();
+  std::erase_if(found, [&](const Volume* volume) {
+    return volume->state() == VolumeState::kOffline ||
+           (volume->id() != row.volume &&
+            std::find(copies.begin(), copies.end(), volume->id()) == copies.end());
+  });
+  if (std::any_of(found.begin(), found.end(),
+                  [&](const Volume* volume) { return volume->id() == row.volume; })) {
+    return found;
+  }
+  return Fail(Code::kUnavailable, "the volume of " + row.stream.text() + " at " +
+                                      FormatTime(row.start_us) + " is offline");
+}
+
+Status StoreImpl::RecordCopy(const index::Copy& copy) {
+  const std::lock_guard lock(hold_mutex_);
+  if (deletes_under_way_ > 0) return Unsettled("a deletion");
+  LB_TRY_ASSIGN(row, catalog_->FindSegment(copy.segment));
+  if (!row) return Fail(Code::kNotFound, "what was copied was deleted meanwhile");
+  if (!copy.gone) {
+    LB_TRY_ASSIGN(held, catalog_->IsHeld(row->stream.camera, row->range(), clock_.NowUs()));
+    if (!held) return Fail(Code::kDenied, "what was copied is not held any more");
+  }
+  return journal_->Commit({copy});
 }
 
 void StoreImpl::Close() {

@@ -118,12 +118,19 @@ class Store {
   // no volume is there to hold a copy.
   virtual Status AwaitSecondCopy() = 0;
   // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
-  // (kDenied): DELETE record, synced, then unlink. kUnavailable when its volume is offline, when the
+  // (kDenied): DELETE record, synced, then unlink, its copies too; one on a volume that is offline
+  // goes when that returns. kUnavailable when its own volume is offline, when the
   // volume's copy of the ledger lacks what the ledger had at the start, or a hold since; when the
   // catalog, which knows the holds, is behind, or a hold is not settled; also when the record did not
   // come in time: it may come yet, and the next start removes the file then.
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) = 0;
+
+  // Puts on record that a copy of a held segment stands on a volume, verified and synced, or that
+  // one is gone; who calls makes and removes its file. Shares the lock of holds and deletion.
+  // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more. After another
+  // error it may come on record yet.
+  virtual Status RecordCopy(const index::Copy& copy) = 0;
 
   // Seals everything and closes. The parts above are gone then.
   virtual void Close() = 0;

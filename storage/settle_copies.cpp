@@ -1,0 +1,56 @@
+#include "storage/settle_copies.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/layout.h"
+
+namespace lookback::storage {
+namespace {
+
+std::string PathOn(const Volume& volume, const index::SegmentKey& key) {
+  return JoinPath(volume.root(), SegmentPath(key));
+}
+
+}  // namespace
+
+Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& journal,
+                               const OnRead& on_read) {
+  const index::SegmentKey key = index::KeyOf(row);
+  const Status whole = CheckCopy(volume, row, on_read);
+  if (whole) {
+    LB_TRY(journal.Commit({index::Copy{key, volume.id(), row.sha256}}));
+    return PathOn(volume, key) + " is a whole copy, and is now on record";
+  }
+  if (whole.code() != Code::kCorrupt) return Pass(whole.error());
+  LB_TRY(volume.Remove(key));
+  return PathOn(volume, key) + " was a copy that was not finished, and is removed";
+}
+
+Result<std::string> RecordLoss(const Volume& volume, const index::Seal& row,
+                               const std::vector<Volume*>& volumes, const index::Catalog& catalog,
+                               Journal& journal) {
+  const index::SegmentKey key = index::KeyOf(row);
+  const index::Copy gone{key, volume.id(), row.sha256, /*gone=*/true};
+  const std::string sentence = "missing: " + PathOn(volume, key) + " is on record, but gone";
+  if (row.volume != volume.id()) {
+    LB_TRY(journal.Commit({gone}));
+    return sentence + "; it was a copy";
+  }
+  LB_TRY_ASSIGN(copies, catalog.CopiesOf(key));
+  if (copies.empty()) {
+    LB_TRY(journal.Commit({index::Missing{key, row.end_us, index::GapCause::kMissing}}));
+    return sentence;
+  }
+  for (Volume* other : volumes) {
+    if (std::find(copies.begin(), copies.end(), other->id()) == copies.end()) continue;
+    if (!other->Open(key)) continue;
+    index::Seal moved = row;
+    moved.volume = other->id();
+    LB_TRY(journal.Commit({gone, std::move(moved)}));
+    return sentence + "; the copy on " + other->root() + " takes its place";
+  }
+  return sentence + "; its copy cannot be reached now";
+}
+
+}  // namespace lookback::storage

@@ -1,0 +1,28 @@
+// storage/settle_copies.h: what a start does about copies of segments: those that were cut off, and
+// those that are all that is left.
+//
+// Invariant: a file is put on record as a copy when every byte of it is the one that was sealed, and
+//            removed only when not; none is removed that is on record.
+// Threads:   recovery's. RecordLoss() under the lock that deletions hold.
+// Errors:    of the journal and of the volume: a later start looks again.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "storage/journal.h"
+#include "storage/segment_copy.h"
+
+namespace lookback::storage {
+
+// A file that has the name of `row`, on a volume that is not on record for it. Tells what was done.
+Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& journal,
+                               const OnRead& on_read);
+
+// The file of `row` on `volume`, its own or a copy, is gone. Of its own a copy on another one of
+// `volumes` takes the place; without one the segment is missing. Tells what was done.
+Result<std::string> RecordLoss(const Volume& volume, const index::Seal& row,
+                               const std::vector<Volume*>& volumes, const index::Catalog& catalog,
+                               Journal& journal);
+
+}  // namespace lookback::storage
