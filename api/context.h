@@ -84,6 +84,7 @@ struct Context {
   storage::Purger* purger = nullptr;
   storage::Scrubber* scrubber = nullptr;
   storage::Snapshotter* snapshotter = nullptr;
+  storage::HeldCopies* held_copies = nullptr;
   LastRound last_round;
   LastForecast last_forecast;
   uint64_t purged_segments = 0;

@@ -7,6 +7,7 @@
 
 #include "api/alarms.h"
 #include "api/context.h"
+#include "api/held_copies.h"
 
 namespace lookback::api {
 namespace {
@@ -154,6 +155,23 @@ void AddScrub(Context& context, Page& page) {
   }
 }
 
+void AddHeldCopies(Context& context, Page& page) {
+  const auto state = HeldState(context);
+  if (!state) return;
+  page.Gauge("lookback_held_segments", "Segments that a hold touches.",
+             static_cast<double>(state->all.segments));
+  const std::pair<std::string_view, uint64_t> why[] = {{"waiting", state->all.waiting},
+                                                       {"one volume", state->all.one_volume},
+                                                       {"no space", state->all.no_space},
+                                                       {"unreadable", state->all.unreadable}};
+  for (const auto& [reason, count] : why) {
+    page.Gauge("lookback_held_segments_without_copy", "Those without a copy on a second volume.",
+               static_cast<double>(count), {{"why", reason}});
+  }
+  page.Counter("lookback_held_copied_bytes_total", "Bytes copied to second volumes.",
+               state->copied_bytes);
+}
+
 void AddLedger(Context& context, Page& page) {
   page.Gauge("lookback_ledger_records", "Records on the ledger.",
              static_cast<double>(context.store.ledger().size()));
@@ -235,6 +253,7 @@ std::string FormatMetrics(Context& context) {
   AddStore(context, page);
   AddVolumes(context, page);
   AddScrub(context, page);
+  AddHeldCopies(context, page);
   AddLedger(context, page);
   if (const auto cameras = context.store.catalog().Cameras()) {
     for (const index::Camera& camera : *cameras) {

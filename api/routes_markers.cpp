@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/context.h"
+#include "api/held_copies.h"
 
 namespace lookback::api {
 namespace {
@@ -64,8 +65,15 @@ net::HttpResponse List(Context& context, const Call& call, bool holds, const cha
   auto from = markers.cbegin();
   if (const auto after = query.Text("after")) from = FindAfter(markers, *after);
   const auto to = from + std::min<ptrdiff_t>(markers.cend() - from, static_cast<ptrdiff_t>(limit));
+  const auto held = holds ? HeldState(context) : std::nullopt;
   Json list = Json::array();
-  for (auto marker = from; marker != to; ++marker) list.push_back(ToJson(*marker));
+  for (auto marker = from; marker != to; ++marker) {
+    list.push_back(ToJson(*marker));
+    if (!holds) continue;
+    // One that is new, or over, was not counted.
+    const bool counted = held && held->holds.contains(marker->id);
+    list.back()["copies"] = counted ? HeldCountsToJson(held->holds.at(marker->id)) : Json();
+  }
   const Json next = to == markers.cend() ? Json() : Json(CursorOf(*(to - 1)));
   return JsonResponse({{member, std::move(list)}, {"next", next}});
 }

@@ -37,7 +37,7 @@ Json ToJson(const storage::Scrubber::VolumeReport& volume) {
           {"next", TimeOrNull(volume.next_us)}};
 }
 
-Json ToJson(const storage::Damage& damage) {
+Json ToJson(storage::Footage& footage, const storage::Damage& damage) {
   const StreamId& stream = damage.segment.stream;
   const bool whole = damage.fragment == storage::kWholeSegment;
   return {{"camera", stream.camera.text()},
@@ -47,6 +47,7 @@ Json ToJson(const storage::Damage& damage) {
           {"cause", index::GapCauseName(damage.cause)},
           {"fragment", whole ? Json() : Json(damage.fragment)},
           {"path", storage::SegmentPath(damage.segment)},
+          {"copy", !damage.everywhere && footage.HasCopy(damage.segment)},
           {"sentence", damage.what}};
 }
 
@@ -61,7 +62,7 @@ net::HttpResponse Answer(Context& context, bool begin, int status) {
   const std::vector<storage::Damage> damaged = context.store.archive().damage().All();
   Json findings = Json::array();
   for (size_t i = 0; i < std::min(damaged.size(), kMaxFindings); ++i) {
-    findings.push_back(ToJson(damaged[i]));
+    findings.push_back(ToJson(context.store.archive(), damaged[i]));
   }
   return JsonResponse({{"interval_us", scrubber.options().interval_us},
                        {"bytes_per_second", scrubber.options().bytes_per_second},

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/context.h"
+#include "api/held_copies.h"
 #include "api/metrics.h"
 #include "base/time_zone.h"
 
@@ -207,6 +208,7 @@ net::HttpResponse GetStatus(Context& context, const Call& call) {
   for (const index::AlarmEvent& event : context.alarms.Standing()) {
     alarms.push_back(EventToJson(event));
   }
+  const auto held = HeldState(context);
   return JsonResponse({{"version", LOOKBACK_VERSION},
                        {"store", context.store.id().text()},
                        {"epoch", context.store.epoch()},
@@ -218,6 +220,7 @@ net::HttpResponse GetStatus(Context& context, const Call& call) {
                        {"person", call.person.name},
                        {"admin", call.person.admin},
                        {"recovery", ToJson(context.store.recovery())},
+                       {"held_copies", held ? HeldCopiesToJson(*held) : Json()},
                        {"alarms", std::move(alarms)}});
 }
 

@@ -276,6 +276,11 @@ void Service::SetSnapshotter(storage::Snapshotter* snapshotter) {
   state_->context.snapshotter = snapshotter;
 }
 
+void Service::SetHeldCopies(storage::HeldCopies* held_copies) {
+  const std::lock_guard lock(state_->context.round_mutex);
+  state_->context.held_copies = held_copies;
+}
+
 void Service::OnRetentionRound(const storage::RetentionPlan& plan) {
   Context& context = state_->context;
   Foresee(context);

@@ -18,6 +18,7 @@
 #include "base/file_system.h"
 #include "net/http_server.h"
 #include "recorder/recorder.h"
+#include "storage/held_copies.h"
 #include "storage/purger.h"
 #include "storage/scrubber.h"
 #include "storage/snapshotter.h"
@@ -61,6 +62,8 @@ class Service {
   void SetScrubber(storage::Scrubber* scrubber);
   // And for the snapshots of the catalog.
   void SetSnapshotter(storage::Snapshotter* snapshotter);
+  // And for the copies of what is held.
+  void SetHeldCopies(storage::HeldCopies* held_copies);
   // What the purger's last round did: shown as alarms and metrics.
   void OnRetentionRound(const storage::RetentionPlan& plan);
 

@@ -71,11 +71,19 @@ Result<Json> FetchAll(Client& client, const Kind& kind, const std::string& camer
   }
 }
 
+// "117 of 120": so many of its segments are on two volumes; "-" until they are counted.
+std::string CopiesOf(const Json& hold) {
+  const auto copies = hold.find("copies");
+  if (copies == hold.end() || !copies->is_object()) return "-";
+  const auto segments = NumberOf(*copies, "segments");
+  return fmt::format("{} of {}", segments - NumberOf(*copies, "lacking"), segments);
+}
+
 void PrintMarkers(const Kind& kind, const Json& list, const TimeZone& zone) {
   std::vector<std::string> head = {"ID", "CAMERAS", "START", "END", "LABEL", "CASE"};
   head.emplace_back(kind.hold ? "REASON" : "NOTE");
   head.emplace_back("BY");
-  if (kind.hold) head.emplace_back("EXPIRES");
+  if (kind.hold) head.insert(head.end(), {"EXPIRES", "ON TWO VOLUMES"});
   Table table(std::move(head));
   for (const Json& marker : list) {
     std::vector<std::string> row = {TextOf(marker, "id"),
@@ -86,7 +94,10 @@ void PrintMarkers(const Kind& kind, const Json& list, const TimeZone& zone) {
                                     TextOf(marker, "case"),
                                     TextOf(marker, kind.hold ? "reason" : "note"),
                                     TextOf(marker, "person")};
-    if (kind.hold) row.push_back(LocalTimeOf(marker, "expires", zone, "never"));
+    if (kind.hold) {
+      row.push_back(LocalTimeOf(marker, "expires", zone, "never"));
+      row.push_back(CopiesOf(marker));
+    }
     table.Add(std::move(row));
   }
   PrintText(table.empty() ? fmt::format("There are no {}.\n", kind.list) : table.Text());

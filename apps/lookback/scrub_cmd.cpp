@@ -69,10 +69,11 @@ std::string VolumeText(const Json& scrub, const Json& volume, const TimeZone& zo
 std::string FindingText(const Json& finding, const TimeZone& zone) {
   const bool sub = TextOf(finding, "stream") == "sub";
   const bool gone = TextOf(finding, "cause") == "missing";
-  return fmt::format("{}{} from {} to {} {}: {}\n", Printable(TextOf(finding, "camera")),
+  return fmt::format("{}{} from {} to {} {}: {}{}\n", Printable(TextOf(finding, "camera")),
                      sub ? " (sub stream)" : "", LocalTimeOf(finding, "start", zone),
                      LocalTimeOf(finding, "end", zone), gone ? "is gone" : "is damaged",
-                     Printable(TextOf(finding, "sentence")));
+                     Printable(TextOf(finding, "sentence")),
+                     FlagOf(finding, "copy") ? "; its copy is read in its place" : "");
 }
 
 std::string ScrubText(const Json& scrub, const TimeZone& zone) {

@@ -20,6 +20,7 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "recorder/recorder.h"
+#include "storage/held_copies.h"
 #include "storage/purger.h"
 #include "storage/scrubber.h"
 #include "storage/snapshotter.h"
@@ -178,6 +179,9 @@ class Daemon {
     snapshotter_ = storage::Snapshotter::Open(store, clock_, files_);
     snapshotter_->StartThread();
     service_->SetSnapshotter(snapshotter_.get());
+    held_copies_ = storage::HeldCopies::Open(store, clock_);
+    held_copies_->StartThread();
+    service_->SetHeldCopies(held_copies_.get());
     service_->StartLooking();
     loop_thread_ = std::thread([this] {
       NameThisThread("http-loop");
@@ -207,10 +211,12 @@ class Daemon {
       service_->SetPurger(nullptr);
       service_->SetScrubber(nullptr);
       service_->SetSnapshotter(nullptr);
+      service_->SetHeldCopies(nullptr);
     }
     purger_.reset();
     scrubber_.reset();
     snapshotter_.reset();
+    held_copies_.reset();
     service_.reset();
     webhook_.reset();
     recorder_.reset();
@@ -226,6 +232,7 @@ class Daemon {
   std::unique_ptr<storage::Purger> purger_;
   std::unique_ptr<storage::Scrubber> scrubber_;
   std::unique_ptr<storage::Snapshotter> snapshotter_;
+  std::unique_ptr<storage::HeldCopies> held_copies_;
   std::unique_ptr<net::HttpServer> server_;
   std::thread loop_thread_;
 };

@@ -24,6 +24,27 @@ std::string ServerText(const Json& status, const std::string& server, const Time
   return text;
 }
 
+// What is held and has no copy on a second volume, and why; "" while nothing is held.
+std::string HeldText(const Json& status) {
+  const auto held = status.find("held_copies");
+  if (held == status.end() || !held->is_object() || NumberOf(*held, "segments") == 0) return {};
+  std::string text = fmt::format("held: {} segments", NumberOf(*held, "segments"));
+  if (NumberOf(*held, "lacking") == 0) return text + ", each on two volumes\n";
+  text += fmt::format(", {} of them without a copy on a second volume", NumberOf(*held, "lacking"));
+  const std::pair<const char*, const char*> why[] = {{"waiting", "wait for their turn"},
+                                                     {"one_volume", "find no other volume"},
+                                                     {"no_space", "find no space"},
+                                                     {"unreadable", "cannot be read"}};
+  const char* before = ": ";
+  for (const auto& [name, words] : why) {
+    if (NumberOf(*held, name) == 0) continue;
+    text += fmt::format("{}{} {}", before, NumberOf(*held, name), words);
+    before = ", ";
+  }
+  const std::string trouble = TextOf(*held, "trouble");
+  return text + (trouble.empty() ? "\n" : " (" + Printable(trouble) + ")\n");
+}
+
 // A size that the server does not know is null.
 std::string Size(const Json& volume, const char* name) {
   const auto found = volume.find(name);
@@ -50,7 +71,7 @@ Result<int> ShowServer(Client& client) {
     return kExitOk;
   }
   LB_TRY_ASSIGN(zone, client.Zone());
-  PrintText(ServerText(status, client.api().server(), zone) + "\n" +
+  PrintText(ServerText(status, client.api().server(), zone) + HeldText(status) + "\n" +
             VolumesText(ListOf(answer, "volumes")) + "\n" +
             EventsText(ListOf(status, "alarms"), zone));
   return kExitOk;

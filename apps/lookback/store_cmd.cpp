@@ -177,6 +177,9 @@ std::string ToText(const storage::FromFilesReport& report) {
         "record.\n",
         report.unfinished);
   }
+  if (report.copies > 0) {
+    text += fmt::format("{} files are second copies of them.\n", report.copies);
+  }
   if (report.left > 0) text += fmt::format("{} files were left out.\n", report.left);
   for (const std::string& path : report.set_apart) text += "Kept under a new name: " + path + "\n";
   if (report.cameras > 0) {
@@ -203,6 +206,7 @@ Json ToJson(const storage::FromFilesReport& report) {
   const bool known = !report.snapshot.empty();
   return {{"segments", report.segments},
           {"bytes", report.bytes},
+          {"copies", report.copies},
           {"cameras", report.cameras},
           {"damaged", report.damaged},
           {"unfinished", report.unfinished},

@@ -66,6 +66,7 @@ class ServiceTest : public ::testing::Test {
     storage::StoreOptions options;
     options.data = dir_.Path("data");
     options.copy_ledger = copy_ledger_;
+    options.volumes = volumes_;
     auto store = storage::Store::Open(options, clock_, files_);
     ASSERT_TRUE(store) << store.message();
     store_ = std::move(*store);
@@ -186,6 +187,7 @@ class ServiceTest : public ::testing::Test {
   std::unique_ptr<storage::Store> store_;
   std::unique_ptr<Service> service_;
   std::unique_ptr<storage::Recording> open_;
+  std::vector<std::string> volumes_;  // Empty: one, as the store makes it.
   bool copy_ledger_ = false;  // Its threads would take the faults that a test means for others.
   std::string token_;
 };
