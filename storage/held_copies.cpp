@@ -136,7 +136,7 @@ class HeldCopiesThread : public HeldCopies {
                      std::any_of(troubles.begin(), troubles.end(), [&](const auto& trouble) {
                        return trouble.root == volume->root();
                      });
-      place.takes = !place.ailing;
+      place.takes = !place.ailing && !volume->draining();
       if (const auto space = volume->FreeSpace()) {
         place.kept = VolumeLimits(volume->root(), *space, hour_bytes[volume->id()]).pressure_bytes;
       }

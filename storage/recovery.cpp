@@ -49,7 +49,7 @@ class RecoveryImpl : public Recovery {
 
   void RunNewest(int64_t budget_us) override;
   void StartRest() override {
-    for (Volume* volume : parts_.volumes) {
+    for (Volume* volume : parts_.volumes()) {
       if (volume->state() != VolumeState::kOffline) waiting_.push_back(volume);
     }
     thread_ = std::thread([this] {
@@ -150,7 +150,7 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
   if (parts_.journal->catalog_behind()) return;
   const int64_t end_us = parts_.clock->MonotonicUs() + budget_us;
   const auto go_on = [&] { return parts_.clock->MonotonicUs() < end_us; };
-  for (Volume* volume : parts_.volumes) {
+  for (Volume* volume : parts_.volumes()) {
     if (volume->state() == VolumeState::kOffline) continue;
     std::vector<Candidate> unknown;
     for (const Volume::Day& day : NewestDays(*volume)) {
@@ -314,9 +314,10 @@ Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Sea
     const std::lock_guard lock(*parts_.delete_mutex);
     LB_TRY_ASSIGN(missing, IsMissing(volume, key));
     if (!missing) continue;
-    LB_TRY_ASSIGN(sentence,
-                  RecordLoss(volume, row, parts_.volumes, *parts_.catalog, *parts_.journal));
-    Report(LogLevel::kError, sentence, [](RecoveryReport& report) { ++report.missing_segments; });
+    LB_TRY_ASSIGN(loss, LossOf(volume, row, parts_.volumes(), *parts_.catalog));
+    if (!loss.records.empty()) LB_TRY(parts_.journal->Commit(std::move(loss.records)));
+    Report(LogLevel::kError, loss.sentence,
+           [](RecoveryReport& report) { ++report.missing_segments; });
   }
   return Ok();
 }

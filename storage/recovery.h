@@ -9,6 +9,7 @@
 // Errors:    in the report and the log; what could not be done is done by a later start.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -25,7 +26,7 @@ class Recovery {
     uint32_t epoch = 0;         // The present one: its files are the archive's.
     uint32_t marked_epoch = 0;  // See StoreFile.
     uint64_t ledger_mark = 0;
-    std::vector<Volume*> volumes;
+    std::function<std::vector<Volume*>()> volumes;  // Those of now.
     Ledger* ledger = nullptr;
     Journal* journal = nullptr;
     index::Catalog* catalog = nullptr;

@@ -71,7 +71,8 @@ bool SegmentFiles::HasCopy(const index::SegmentKey& key) const {
   const auto volumes = catalog_.CopiesOf(key);
   return volumes && std::any_of(volumes->begin(), volumes->end(), [this](const Uuid& id) {
            const Volume* const volume = find_volume_(id);
-           return volume != nullptr && volume->state() != VolumeState::kOffline;
+           return volume != nullptr && volume->state() != VolumeState::kOffline &&
+                  volume->state() != VolumeState::kRemoved;
          });
 }
 

@@ -27,30 +27,26 @@ Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& 
   return PathOn(volume, key) + " was a copy that was not finished, and is removed";
 }
 
-Result<std::string> RecordLoss(const Volume& volume, const index::Seal& row,
-                               const std::vector<Volume*>& volumes, const index::Catalog& catalog,
-                               Journal& journal) {
+Result<Loss> LossOf(const Volume& volume, const index::Seal& row,
+                    const std::vector<Volume*>& volumes, const index::Catalog& catalog,
+                    bool for_good) {
   const index::SegmentKey key = index::KeyOf(row);
   const index::Copy gone{key, volume.id(), row.sha256, /*gone=*/true};
   const std::string sentence = "missing: " + PathOn(volume, key) + " is on record, but gone";
-  if (row.volume != volume.id()) {
-    LB_TRY(journal.Commit({gone}));
-    return sentence + "; it was a copy";
-  }
+  if (row.volume != volume.id()) return Loss{{gone}, sentence + "; it was a copy"};
   LB_TRY_ASSIGN(copies, catalog.CopiesOf(key));
   if (copies.empty()) {
-    LB_TRY(journal.Commit({index::Missing{key, row.end_us, index::GapCause::kMissing}}));
-    return sentence;
+    return Loss{{index::Missing{key, row.end_us, index::GapCause::kMissing}}, sentence};
   }
-  for (Volume* other : volumes) {
-    if (std::find(copies.begin(), copies.end(), other->id()) == copies.end()) continue;
-    if (!other->Open(key)) continue;
-    index::Seal moved = row;
-    moved.volume = other->id();
-    LB_TRY(journal.Commit({gone, std::move(moved)}));
-    return sentence + "; the copy on " + other->root() + " takes its place";
-  }
-  return sentence + "; its copy cannot be reached now";
+  const auto reached = std::find_if(volumes.begin(), volumes.end(), [&](Volume* other) {
+    return std::find(copies.begin(), copies.end(), other->id()) != copies.end() && other->Open(key);
+  });
+  const bool found = reached != volumes.end();
+  if (!found && !for_good) return Loss{{}, sentence + "; its copy cannot be reached now"};
+  index::Seal moved = row;
+  moved.volume = found ? (*reached)->id() : copies.front();
+  const std::string place = found ? (*reached)->root() : "volume " + moved.volume.text();
+  return Loss{{gone, std::move(moved)}, sentence + "; the copy on " + place + " takes its place"};
 }
 
 }  // namespace lookback::storage

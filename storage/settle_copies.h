@@ -3,8 +3,8 @@
 //
 // Invariant: a file is put on record as a copy when every byte of it is the one that was sealed, and
 //            removed only when not; none is removed that is on record.
-// Threads:   recovery's. RecordLoss() under the lock that deletions hold.
-// Errors:    of the journal and of the volume: a later start looks again.
+// Threads:   the caller's. LossOf() and the commit of it under the lock that deletions hold.
+// Errors:    of journal, catalog and volume: a later start looks again.
 #pragma once
 
 #include <string>
@@ -19,10 +19,16 @@ namespace lookback::storage {
 Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& journal,
                                const OnRead& on_read);
 
+// What goes on record when the file of a segment is gone, and a sentence that tells it.
+struct Loss {
+  std::vector<index::Record> records;  // Empty: nothing, now.
+  std::string sentence;
+};
 // The file of `row` on `volume`, its own or a copy, is gone. Of its own a copy on another one of
-// `volumes` takes the place; without one the segment is missing. Tells what was done.
-Result<std::string> RecordLoss(const Volume& volume, const index::Seal& row,
-                               const std::vector<Volume*>& volumes, const index::Catalog& catalog,
-                               Journal& journal);
+// `volumes` takes the place; without one the segment is missing. Where none can be reached now, nothing
+// is on record yet, or `for_good` the first takes the place all the same.
+Result<Loss> LossOf(const Volume& volume, const index::Seal& row,
+                    const std::vector<Volume*>& volumes, const index::Catalog& catalog,
+                    bool for_good = false);
 
 }  // namespace lookback::storage

@@ -135,7 +135,7 @@ Status StoreImpl::Start() {
   parts.epoch = file_.epoch;
   parts.marked_epoch = last_marked_epoch;
   parts.ledger_mark = std::min(last_mark, ledger_->size());
-  parts.volumes = volumes();
+  parts.volumes = [this] { return volumes(); };
   parts.ledger = ledger_.get();
   parts.journal = journal_.get();
   parts.catalog = catalog_.get();
@@ -154,7 +154,8 @@ Status StoreImpl::Start() {
   archive_ = std::move(archive);
   StartCopies();
   recovery_->StartRest();
-  volumes_->Start({*archive_, copies_.get(), *recovery_, *catalog_, *journal_, *ledger_});
+  volumes_->Start(
+      {*archive_, copies_.get(), *recovery_, *catalog_, *journal_, *ledger_, hold_mutex_});
   return Ok();
 }
 

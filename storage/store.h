@@ -102,7 +102,7 @@ class Store {
   virtual Status SetDraining(const Uuid& volume, bool draining,
                              std::optional<index::Act> act = {}) = 0;
   // One that is drained and holds nothing any more. Or, with `lost`, one that is offline: what it has
-  // is MISSING from then on, held or not.
+  // is MISSING from then on, held or not; where another volume has a copy, that takes the place.
   virtual Status RemoveVolume(const Uuid& volume, bool lost,
                               std::optional<index::Act> act = {}) = 0;
   // Takes back volumes that were offline and are there again. A thread does so all the time.

@@ -2,18 +2,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
 #include "base/worker_pool.h"
 #include "storage/layout.h"
 #include "storage/recovery.h"
+#include "storage/settle_copies.h"
 
 namespace lookback::storage {
 namespace {
 
 constexpr std::string_view kDefaultVolumeFolder = "volume";
-constexpr size_t kMissingOfGroup = 4'096;
+constexpr size_t kLostOfGroup = 1'024;  // Each makes two records at most.
 
 bool IsBelow(const std::string& path, const std::string& root) {
   return path.starts_with(root + "/");
@@ -244,10 +246,14 @@ Status VolumeSet::CheckHoldsNothing(Volume& volume) const {
                                      "; retention takes it in its time");
   }
   std::string row;
+  Status read = Ok();
   LB_TRY(parts_->catalog.VisitAllSegments([&](const index::Seal& seal) {
-    if (seal.volume == volume.id()) row = SegmentPath(index::KeyOf(seal));
-    return row.empty();
+    const auto here = IsOn(volume, seal);
+    if (!here.has_value()) read = Pass(here.error());
+    if (here.value_or(false)) row = SegmentPath(index::KeyOf(seal));
+    return row.empty() && read.has_value();
   }));
+  LB_TRY(std::move(read));
   if (row.empty()) return Ok();
   return Fail(Code::kConflict,
               volume.root() + " has footage on record, as " + row + ", whose file is gone");
@@ -264,26 +270,50 @@ Status VolumeSet::CheckAnotherCopy(const Volume& volume) const {
   return Fail(Code::kUnavailable, "no other volume has a whole copy of the ledger yet");
 }
 
-// Each in the catalog of now: MISSING, so that timelines say where footage was and what became of it.
+// What is on record now as being on the volume: a copy elsewhere takes its place, or it is MISSING, so
+// that timelines say where footage was and what became of it.
 Status VolumeSet::DeclareLost(const Volume& volume) {
-  std::vector<index::Record> missing;
+  std::vector<index::SegmentKey> group;
   Status committed = Ok();
   uint64_t count = 0;
   const auto commit = [&] {
-    count += missing.size();
-    if (!missing.empty()) committed = parts_->journal.Commit(std::exchange(missing, {}));
+    count += group.size();
+    if (!group.empty()) committed = CommitLost(volume, std::exchange(group, {}));
     return committed.has_value();
   };
+  Status read = Ok();
   LB_TRY(parts_->catalog.VisitAllSegments([&](const index::Seal& seal) {
-    if (seal.volume != volume.id()) return true;
-    missing.emplace_back(
-        index::Missing{index::KeyOf(seal), seal.end_us, index::GapCause::kMissing});
-    return missing.size() < kMissingOfGroup || commit();
+    const auto here = IsOn(volume, seal);
+    if (!here.has_value()) read = Pass(here.error());
+    if (!read || !*here) return read.has_value();
+    group.push_back(index::KeyOf(seal));
+    return group.size() < kLostOfGroup || commit();
   }));
+  LB_TRY(std::move(read));
   if (committed) (void)commit();
-  LogError("store", volume.root() + " is given up as lost: " + std::to_string(count) +
-                        " segments are missing");
+  LogError("store", volume.root() + " is given up as lost: of " + std::to_string(count) +
+                        " segments a file is gone");
   return committed;
+}
+
+Status VolumeSet::CommitLost(const Volume& volume, const std::vector<index::SegmentKey>& group) {
+  const std::lock_guard lock(parts_->delete_mutex);
+  std::vector<index::Record> records;
+  for (const index::SegmentKey& key : group) {
+    LB_TRY_ASSIGN(row, parts_->catalog.FindSegment(key));
+    if (!row) continue;  // Deleted meanwhile.
+    LB_TRY_ASSIGN(here, IsOn(volume, *row));
+    if (!here) continue;
+    LB_TRY_ASSIGN(loss, LossOf(volume, *row, All(), parts_->catalog, /*for_good=*/true));
+    std::move(loss.records.begin(), loss.records.end(), std::back_inserter(records));
+  }
+  return records.empty() ? Ok() : parts_->journal.Commit(std::move(records));
+}
+
+// The segment's own file, or a copy of it.
+Result<bool> VolumeSet::IsOn(const Volume& volume, const index::Seal& row) const {
+  if (row.volume == volume.id()) return true;
+  return parts_->catalog.HasCopy(index::KeyOf(row), volume.id());
 }
 
 Status VolumeSet::Remove(const Uuid& id, bool lost, std::optional<index::Act> act) {

@@ -14,7 +14,7 @@
 // Invariant: a Volume lives until the set is gone, whatever becomes of it: who has a pointer may use it
 //            until the store is closed, and is told kUnavailable by one that was removed.
 //            A volume that has footage on record is removed only when a person says that it is lost;
-//            its segments are MISSING on the ledger before.
+//            its segments are MISSING on the ledger before, or in the place of a copy.
 // Threads:   Open, Start and Stop on one, and nothing beside Stop; the rest on any. Changes take turns; a
 //            thread of its own looks for volumes that return, and counts what each holds.
 // Errors:    kInvalid, kNotFound, kConflict, kUnavailable: refused, with the reason; nothing has changed.
@@ -61,6 +61,7 @@ class VolumeSet {
     const index::Catalog& catalog;
     Journal& journal;
     const Ledger& ledger;
+    std::mutex& delete_mutex;  // The one that DeleteSegment holds.
   };
   void Start(const Parts& parts);
   void Stop();  // Changes are refused from now on.
@@ -85,6 +86,8 @@ class VolumeSet {
   Status CheckHoldsNothing(Volume& volume) const;
   Status CheckAnotherCopy(const Volume& volume) const;
   Status DeclareLost(const Volume& volume);
+  Status CommitLost(const Volume& volume, const std::vector<index::SegmentKey>& group);
+  Result<bool> IsOn(const Volume& volume, const index::Seal& row) const;
   void Begin(Volume& volume);
 
   void FreezeWhereLedgersDisagree();

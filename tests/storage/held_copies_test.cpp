@@ -437,6 +437,44 @@ TEST_F(HeldCopiesTest, TheLossOfOneDiskLosesNothingThatIsHeld) {
   EXPECT_EQ(CopiesOf(rows_[0]).size(), 2u);
 }
 
+TEST_F(HeldCopiesTest, OfAVolumeThatIsGivenUpTheCopiesTakeThePlace) {
+  HoldAndCopy();
+  const index::Seal alone = Record(test::MakeStream("yard"), kUsPerHour);
+  const Uuid lost = IdOf(first_);
+  ASSERT_EQ(alone.volume, lost);
+  const auto numbers = AllNumbers();
+  Close();
+  fs::rename(first_, root_ + "/pulled");
+  fs::create_directory(first_);
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->RemoveVolume(lost, /*lost=*/false).code(), Code::kConflict);
+  ASSERT_OK(store_->RemoveVolume(lost, /*lost=*/true));
+  for (const index::Seal& row : rows_) {
+    const auto now = store_->catalog().FindSegment(index::KeyOf(row)).value();
+    ASSERT_TRUE(now);
+    EXPECT_EQ(now->volume, IdOf(second_));
+    EXPECT_TRUE(CopiesOf(row).empty());
+  }
+  EXPECT_EQ(AllNumbers(), numbers);
+  EXPECT_FALSE(store_->catalog().FindSegment(index::KeyOf(alone)).value());
+  EXPECT_EQ(Gaps(test::MakeStream("yard"))[0].cause, index::GapCause::kMissing);
+  EXPECT_EQ(Run().all.one_volume, 2u);
+}
+
+TEST_F(HeldCopiesTest, ADrainingVolumeTakesNoCopyAndIsNotRemovedWithOne) {
+  Hold({rows_[0].start_us, rows_[1].end_us});
+  const Uuid second = IdOf(second_);
+  ASSERT_OK(store_->SetDraining(second, true));
+  EXPECT_EQ(Run().all.one_volume, 2u);
+  ASSERT_OK(store_->SetDraining(second, false));
+  EXPECT_EQ(Run().copied_segments, 2u);
+  ASSERT_OK(store_->SetDraining(second, true));
+  EXPECT_EQ(store_->RemoveVolume(second, /*lost=*/false).code(), Code::kConflict);
+  fs::remove(PathOn(second_, rows_[0]));
+  fs::remove(PathOn(second_, rows_[1]));
+  EXPECT_EQ(store_->RemoveVolume(second, /*lost=*/false).code(), Code::kConflict) << "on record";
+}
+
 TEST_F(HeldCopiesTest, AFileThatIsGoneIsReadFromItsCopyAndToldOf) {
   HoldAndCopy();
   const auto numbers = AllNumbers();

@@ -2,17 +2,16 @@
 // disk on the way there the power may go.
 #include "storage/volume_set.h"
 
-#include <chrono>
-#include <thread>
-
 #include "storage/ledger_file.h"
 #include "storage/purger.h"
 #include "storage/volume_file.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 
 namespace lookback::storage {
 namespace {
 
+using test::Await;
 using test::kEvening;
 using test::MakeStream;
 using test::SyntheticRun;
@@ -31,14 +30,6 @@ class VolumeSetTest : public StoreFixture {
   std::string second_() const { return root_ + "/second"; }
   std::string third_() const { return root_ + "/third"; }
 
-  [[nodiscard]] static bool Await(const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    return true;
-  }
   Volume* At(const std::string& root) {
     for (Volume* volume : store_->volumes()) {
       if (volume->root() == root) return volume;
