@@ -88,7 +88,8 @@ Problems TryOpened(storage::Store& store, const Trial& trial, const Promises& pr
     }
   }
   const auto confirmed = store.catalog().PoliciesConfirmed();
-  if (!confirmed.has_value() || (!*confirmed && !trial.may_freeze)) out.push_back("deletion is frozen");
+  if (!confirmed.has_value() || (!*confirmed && !trial.may_freeze))
+    out.push_back("deletion is frozen");
   TryToDeleteHeld(store, out);
   if (confirmed.value_or(false)) Purge(store, promises, trial.cuts.back(), clock, out);
   RecordMore(store, clock, out);
