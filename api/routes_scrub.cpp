@@ -47,7 +47,7 @@ Json ToJson(storage::Footage& footage, const storage::Damage& damage) {
           {"cause", index::GapCauseName(damage.cause)},
           {"fragment", whole ? Json() : Json(damage.fragment)},
           {"path", storage::SegmentPath(damage.segment)},
-          {"copy", !damage.everywhere && footage.HasCopy(damage.segment)},
+          {"copy", !damage.everywhere && footage.HasOtherFile(damage)},
           {"sentence", damage.what}};
 }
 

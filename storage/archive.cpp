@@ -69,7 +69,7 @@ class ArchiveImpl : public Archive {
   Result<std::unique_ptr<File>> Open(const FootageSegment& segment, size_t nth) override {
     return segment_files_.Open(segment.row, nth);
   }
-  bool HasCopy(const index::SegmentKey& key) override { return segment_files_.HasCopy(key); }
+  bool HasOtherFile(const Damage& damage) override { return segment_files_.HasOther(damage); }
 
  private:
   // A volume, and who writes to it once it is there.

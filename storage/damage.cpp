@@ -9,6 +9,7 @@ Damage DamagedFragment(const index::Seal& row, const Uuid& run, uint32_t fragmen
                        uint64_t offset, std::string_view what) {
   return {index::KeyOf(row),
           run,
+          row.volume,
           fragment,
           range,
           "segment of " + FormatTime(row.start_us) + ", fragment " + std::to_string(fragment) +
@@ -19,6 +20,7 @@ Damage DamagedFragment(const index::Seal& row, const Uuid& run, uint32_t fragmen
 Damage DamagedSegment(const index::Seal& row, std::string_view what, index::GapCause cause) {
   return {index::KeyOf(row),
           row.run,
+          row.volume,
           kWholeSegment,
           row.range(),
           "segment of " + FormatTime(row.start_us) + ": " + std::string(what),
@@ -28,10 +30,16 @@ Damage DamagedSegment(const index::Seal& row, std::string_view what, index::GapC
 void DamageList::AddLocked(Damage damage) {
   if (found_.size() >= kMaxFragments) return;
   Key key{damage.segment.stream, damage.range.start_us, damage.segment, damage.fragment};
-  const bool everywhere = damage.everywhere;
-  const auto [stands, first] = found_.try_emplace(std::move(key), std::move(damage));
-  if (first || (everywhere && !stands->second.everywhere)) ++revision_;
-  stands->second.everywhere = stands->second.everywhere || everywhere;
+  const auto [stands, first] = found_.try_emplace(std::move(key), damage);
+  Damage& known = stands->second;
+  if (known.volume != damage.volume) {
+    known = std::move(damage);
+  } else if (!first && (known.everywhere || !damage.everywhere)) {
+    return;
+  } else {
+    known.everywhere = damage.everywhere;
+  }
+  ++revision_;
 }
 
 void DamageList::Add(Damage damage) {

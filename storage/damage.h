@@ -5,7 +5,8 @@
 // there is (storage/scrubber.h), and keeps the list over a restart. The files decide: whoever checked
 // a whole segment says what is damaged of it now, which may be nothing any more.
 //
-// Invariant: a fragment stands once, however often it was met.
+// Invariant: a fragment stands once, however often it was met; once a copy has taken the place of the
+//            file that was looked at, only what is found in that counts.
 // Threads:   any.
 // Errors:    none. Past kMaxFragments nothing more is taken in: such a volume is beyond this list.
 #pragma once
@@ -28,11 +29,15 @@ inline constexpr uint32_t kWholeSegment = UINT32_MAX;
 struct Damage {
   index::SegmentKey segment;
   Uuid run;
+  Uuid volume;            // Where the file is that was looked at.
   uint32_t fragment = 0;  // Its number in the run, or kWholeSegment.
   TimeRange range;
   std::string what;                                   // For people: where, and what does not agree.
   index::GapCause cause = index::GapCause::kCorrupt;  // Or kMissing: the file is gone.
   bool everywhere = false;  // A reader tried the segment's copies too. Not kept over a restart.
+
+  // Whether it is of the segment's file on that volume. What an older version kept names none.
+  bool IsOn(const Uuid& other) const { return volume == other || volume == Uuid(); }
 
   friend bool operator==(const Damage&, const Damage&) = default;
 };

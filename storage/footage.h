@@ -40,13 +40,12 @@ class Footage {
   // Of what was found damaged, that which no copy has either: a gap in every answer.
   std::vector<Damage> Lost(const StreamId& stream, TimeRange range) {
     std::vector<Damage> lost = damage_.Find(stream, range);
-    std::erase_if(lost, [this](const Damage& damage) {
-      return !damage.everywhere && HasCopy(damage.segment);
-    });
+    std::erase_if(
+        lost, [this](const Damage& damage) { return !damage.everywhere && HasOtherFile(damage); });
     return lost;
   }
-  // Whether a copy of it is on record, on a volume that is there.
-  virtual bool HasCopy(const index::SegmentKey&) { return false; }
+  // Whether another file of the segment than the damaged one is on record, on a volume that is there.
+  virtual bool HasOtherFile(const Damage&) { return false; }
 
   // What was found damaged, by whomever; a copy may have it still.
   DamageList& damage() { return damage_; }

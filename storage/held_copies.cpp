@@ -145,9 +145,10 @@ class HeldCopiesThread : public HeldCopies {
     }
     damaged_.clear();
     for (const Damage& damage : store_.archive().damage().All()) {
-      if (!damaged_.insert(damage.segment).second) continue;
       LB_TRY_ASSIGN(row, store_.catalog().FindSegment(damage.segment));
-      Place* const place = row ? Find(row->volume) : nullptr;
+      if (!row || !damage.IsOn(row->volume)) continue;  // A copy has taken that file's place.
+      damaged_.insert(damage.segment);
+      Place* const place = Find(row->volume);
       if (place != nullptr) place->ailing = true;
     }
     return Ok();
@@ -220,11 +221,15 @@ class HeldCopiesThread : public HeldCopies {
     const index::SegmentKey key = index::KeyOf(row);
     LB_TRY_ASSIGN(files, store_.catalog().CopiesOf(key));
     files.insert(files.begin(), row.volume);
-    size_t there = 0;
+    size_t sound = 0, there = 0;
     for (const Uuid& id : files) {
-      there += Find(id) != nullptr && !(id == row.volume && damaged_.contains(key));
+      const Place* const place = Find(id);
+      if (place == nullptr || (id == row.volume && damaged_.contains(key))) continue;
+      ++there;
+      // Of a volume that failed it can perhaps be read, and does not count as safe.
+      sound += place->volume->state() == VolumeState::kOnline;
     }
-    if (there >= 2) return Why(nullptr);
+    if (sound >= 2) return Why(nullptr);
     if (there == 0 || failed_.contains(key)) return Why(&HeldCounts::unreadable);
     bool other = false;
     if (ChooseTarget(files, row.bytes, other) == nullptr) {

@@ -58,6 +58,7 @@ Bytes Encode(const Damage& damage) {
   wire.Signed(5, damage.range.end_us);
   wire.Unsigned(6, static_cast<uint64_t>(damage.cause));
   wire.Text(7, damage.what);
+  if (damage.volume != Uuid()) wire.Blob(8, damage.volume.bytes);
   return out;
 }
 
@@ -160,6 +161,8 @@ Result<Damage> ParseDamage(ByteSpan bytes) {
       cause = wire.Unsigned();
     } else if (wire.field() == 7) {
       damage.what = std::string(wire.Text());
+    } else if (wire.field() == 8) {
+      if (!Read(wire.Blob(), damage.volume)) return Corrupt("a volume");
     }
   }
   damage.cause = static_cast<index::GapCause>(cause);

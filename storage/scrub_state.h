@@ -6,7 +6,7 @@
 //             6 last (Pass), 7 segments to check, 8 bytes to check
 //   Pass    = 1 began, 2 ended, 3 segments, 4 bytes, 5 findings
 //   Key     = 1 camera, 2 stream, 3 start, 4 epoch, 5 sequence
-//   Damage  = 1 segment (Key), 2 run, 3 fragment, 4 start, 5 end, 6 cause, 7 what
+//   Damage  = 1 segment (Key), 2 run, 3 fragment, 4 start, 5 end, 6 cause, 7 what, 8 volume
 //
 // In protobuf's wire format (base/wire.h), times in zigzag.
 //

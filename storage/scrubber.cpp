@@ -374,20 +374,26 @@ class ScrubberImpl : public Scrubber {
     }
   }
 
-  // What was deleted since is damaged no more.
+  // What was deleted since is damaged no more, nor a file whose place a copy has taken.
   void ForgetGone() {
-    std::optional<index::SegmentKey> looked;
-    for (const Damage& damage : list().All()) {
-      if (looked == damage.segment) continue;
-      looked = damage.segment;
-      const TimeUs start_us = damage.segment.start_us;
+    const std::vector<Damage> all = list().All();
+    for (auto from = all.begin(); from != all.end();) {
+      const auto to = std::find_if(
+          from, all.end(), [&](const Damage& damage) { return damage.segment != from->segment; });
+      const TimeUs start_us = from->segment.start_us;
       // One that is still being written is not in the catalog yet.
-      const auto rows = store_.archive().Segments(damage.segment.stream, {start_us, start_us + 1});
-      if (rows && std::none_of(rows->begin(), rows->end(), [&](const FootageSegment& segment) {
-            return index::KeyOf(segment.row) == damage.segment;
-          })) {
-        list().Replace(damage.segment, {});
+      const auto rows = store_.archive().Segments(from->segment.stream, {start_us, start_us + 1});
+      std::vector<Damage> stands(from, to);
+      std::erase_if(stands, [&](const Damage& damage) {
+        return rows && std::none_of(rows->begin(), rows->end(), [&](const auto& segment) {
+                 return index::KeyOf(segment.row) == damage.segment &&
+                        damage.IsOn(segment.row.volume);
+               });
+      });
+      if (stands.size() < static_cast<size_t>(to - from)) {
+        list().Replace(from->segment, std::move(stands));
       }
+      from = to;
     }
   }
 

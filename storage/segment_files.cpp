@@ -67,13 +67,16 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentFiles::Index(const index::Sea
   }
 }
 
-bool SegmentFiles::HasCopy(const index::SegmentKey& key) const {
-  const auto volumes = catalog_.CopiesOf(key);
-  return volumes && std::any_of(volumes->begin(), volumes->end(), [this](const Uuid& id) {
-           const Volume* const volume = find_volume_(id);
-           return volume != nullptr && volume->state() != VolumeState::kOffline &&
-                  volume->state() != VolumeState::kRemoved;
-         });
+bool SegmentFiles::HasOther(const Damage& damage) const {
+  auto volumes = catalog_.CopiesOf(damage.segment);
+  const auto row = catalog_.FindSegment(damage.segment);
+  if (!volumes || !row || !*row) return false;
+  if (!damage.IsOn((*row)->volume)) volumes->push_back((*row)->volume);
+  return std::any_of(volumes->begin(), volumes->end(), [this](const Uuid& id) {
+    const Volume* const volume = find_volume_(id);
+    return volume != nullptr && volume->state() != VolumeState::kOffline &&
+           volume->state() != VolumeState::kRemoved;
+  });
 }
 
 }  // namespace lookback::storage

@@ -30,7 +30,8 @@ class SegmentFiles {
   Result<std::unique_ptr<File>> Open(const index::Seal& row, size_t nth) const;
   // Of a sealed segment: by the first file that has a good one.
   Result<std::shared_ptr<const SegmentIndex>> Index(const index::Seal& row) const;
-  bool HasCopy(const index::SegmentKey& key) const;
+  // Than the damaged one, on a volume that is there.
+  bool HasOther(const Damage& damage) const;
 
  private:
   Result<std::unique_ptr<File>> OpenOn(const Uuid& volume, const index::SegmentKey& key) const;

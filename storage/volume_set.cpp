@@ -242,8 +242,9 @@ Status VolumeSet::CheckHoldsNothing(Volume& volume) const {
     return file.empty();
   }));
   if (!file.empty()) {
-    return Fail(Code::kConflict, volume.root() + " still holds footage, as " + file +
-                                     "; retention takes it in its time");
+    return Fail(Code::kConflict,
+                volume.root() + " still holds footage, as " + file +
+                    "; retention takes it in its time, and what is held when it is released");
   }
   std::string row;
   Status read = Ok();

@@ -82,8 +82,9 @@ std::string ScrubText(const Json& scrub, const TimeZone& zone) {
   const Json& findings = ListOf(scrub, "findings");
   const int64_t damaged = NumberOf(scrub, "damaged");
   if (damaged == 0) return text + "No damaged footage is known.\n";
-  text += fmt::format("{} stretch{} of footage cannot be given back:\n", damaged,
-                      damaged == 1 ? "" : "es");
+  text += fmt::format("{} stretch{} of footage {} damaged, or without {} file:\n", damaged,
+                      damaged == 1 ? "" : "es", damaged == 1 ? "is" : "are",
+                      damaged == 1 ? "its" : "their");
   for (const Json& finding : findings) text += FindingText(finding, zone);
   const auto shown = static_cast<int64_t>(findings.size());
   if (damaged > shown) text += fmt::format("and {} more\n", damaged - shown);

@@ -488,6 +488,30 @@ TEST_F(HeldCopiesTest, AFileThatIsGoneIsReadFromItsCopyAndToldOf) {
   EXPECT_EQ(archive().Index(Segments(gate_)[0]).code(), Code::kNotFound);
 }
 
+TEST_F(HeldCopiesTest, WhatWasFoundOfAFileIsNotToldOfTheCopyThatTookItsPlace) {
+  HoldAndCopy();
+  fs::remove(PathOn(first_, rows_[0]));
+  const auto numbers = AllNumbers();
+  ASSERT_EQ(archive().damage().size(), 1u);
+  const Damage found = archive().damage().All()[0];
+  Close();
+  ASSERT_OK(Open());
+  store_->WaitForRecovery();
+  // The scrub's list may be there before recovery is.
+  archive().damage().Add(found);
+  EXPECT_TRUE(archive().Lost(gate_, kEver).empty());
+  EXPECT_EQ(AllNumbers(), numbers);
+  EXPECT_EQ(Run().copied_segments, 1u) << "it has one file, and is held";
+  Scrubber::Open(*store_, clock_, *files_, {}).reset();
+  EXPECT_EQ(archive().damage().size(), 0u);
+  // What is found of the other file is another thing.
+  const auto row = store_->catalog().FindSegment(index::KeyOf(rows_[0])).value();
+  archive().damage().Add(found);
+  archive().damage().Add(DamagedSegment(*row, "rot"));
+  ASSERT_EQ(archive().damage().size(), 1u);
+  EXPECT_EQ(archive().damage().All()[0].volume, IdOf(second_));
+}
+
 TEST_F(HeldCopiesTest, AnIndexThatIsDamagedIsReadFromTheCopyAndToldOf) {
   HoldAndCopy();
   const auto numbers = AllNumbers();
