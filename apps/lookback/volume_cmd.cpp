@@ -82,10 +82,10 @@ Result<int> SetDraining(Client& client, const VolumeOptions& options, bool drain
   if (client.json()) {
     PrintJson(changed);
   } else {
-    PrintText(
-        fmt::format("{} {}\n", Printable(TextOf(changed, "root")),
-                    draining ? "takes no new segments; what it holds stays until retention takes it"
-                             : "takes footage again"));
+    PrintText(fmt::format(
+        "{} {}\n", Printable(TextOf(changed, "root")),
+        draining ? "takes no new segments; what it holds stays until retention takes it"
+                 : "may take footage again: the next run of a stream, or a new camera"));
   }
   return kExitOk;
 }
@@ -95,8 +95,8 @@ Result<int> RemoveVolume(Client& client, const VolumeOptions& options) {
   const std::string root = Printable(TextOf(volume, "root"));
   if (options.lost) {
     Complain(
-        fmt::format("everything on {} is put on record as missing, what is held too: {} in "
-                    "{} segments when they were last counted",
+        fmt::format("everything on {} is put on record as missing, what is held too where no other "
+                    "volume has a copy of it: {} in {} segments when they were last counted",
                     root, Size(volume, "held_bytes"), NumberOf(volume, "held_segments")));
     LB_TRY_ASSIGN(agreed, Confirmed(options.yes));
     if (!agreed) return kExitNegative;
