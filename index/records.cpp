@@ -60,13 +60,19 @@ void Fields(A& field, S& s) {
   field(6, s.detail);
 }
 
+// The first five of a record that is of one segment.
+template <typename A, Of<SegmentKey> S>
+void KeyFields(A& field, S& s) {
+  field(1, s.stream.camera);
+  field(2, s.stream.stream);
+  field(3, s.start_us);
+  field(4, s.epoch);
+  field(5, s.sequence);
+}
+
 template <typename A, Of<Delete> S>
 void Fields(A& field, S& s) {
-  field(1, s.segment.stream.camera);
-  field(2, s.segment.stream.stream);
-  field(3, s.segment.start_us);
-  field(4, s.segment.epoch);
-  field(5, s.segment.sequence);
+  KeyFields(field, s.segment);
   field(6, s.end_us);
   field(7, s.bytes);
   field(8, s.policy);
@@ -75,11 +81,7 @@ void Fields(A& field, S& s) {
 
 template <typename A, Of<Copy> S>
 void Fields(A& field, S& s) {
-  field(1, s.segment.stream.camera);
-  field(2, s.segment.stream.stream);
-  field(3, s.segment.start_us);
-  field(4, s.segment.epoch);
-  field(5, s.segment.sequence);
+  KeyFields(field, s.segment);
   field(6, s.volume);
   field(7, s.sha256);
   field(8, s.gone);
@@ -87,11 +89,7 @@ void Fields(A& field, S& s) {
 
 template <typename A, Of<Missing> S>
 void Fields(A& field, S& s) {
-  field(1, s.segment.stream.camera);
-  field(2, s.segment.stream.stream);
-  field(3, s.segment.start_us);
-  field(4, s.segment.epoch);
-  field(5, s.segment.sequence);
+  KeyFields(field, s.segment);
   field(6, s.end_us);
   field(7, s.cause);
 }

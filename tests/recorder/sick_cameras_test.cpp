@@ -3,18 +3,19 @@
 #include <gmock/gmock.h>
 #include <sys/resource.h>
 
-#include <chrono>
 #include <optional>
 
 #include "recorder/recorder.h"
 #include "storage/store.h"
 #include "tests/recorder/sick_camera.h"
+#include "tests/support/await.h"
 #include "tests/support/temp_dir.h"
 
 namespace lookback::recorder {
 namespace {
 
 using index::GapCause;
+using test::Await;
 using test::FakeCamera;
 using test::SickCamera;
 using Request = FakeCamera::Request;
@@ -225,16 +226,6 @@ class SickCameras : public testing::TestWithParam<Sickness> {
   CameraStatus Status() { return *recorder_->StatusOf(Main(kHealthy)); }
   SickCamera& patient() { return cameras_[kHealthy]; }
 
-  // Polls; real time only bounds a test that fails.
-  template <typename Condition>
-  [[nodiscard]] bool Await(Condition condition) {
-    const int64_t give_up_us = clock_.MonotonicUs() + 20 * kUsPerSecond;
-    while (!condition()) {
-      if (clock_.MonotonicUs() > give_up_us) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-  }
   bool AwaitFootage(size_t i, TimeUs until_us) {
     return Await([&] { return recorder_->StatusOf(Main(i))->recorded_until_us > until_us; });
   }

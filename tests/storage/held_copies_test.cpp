@@ -11,6 +11,7 @@
 #include "storage/snapshot.h"
 #include "tests/storage/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/forwarding_file.h"
 
 namespace lookback::storage {
 namespace {
@@ -24,29 +25,17 @@ class FlippingDisk : public test::FaultFileSystem {
  public:
   using FaultFileSystem::FaultFileSystem;
 
-  class FlippingFile : public File {
+  class FlippingFile : public test::ForwardingFile {
    public:
-    explicit FlippingFile(std::unique_ptr<File> below) : below_(std::move(below)) {}
+    using ForwardingFile::ForwardingFile;
+
     Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
       Bytes bytes;
       for (const ByteSpan& part : parts) bytes.insert(bytes.end(), part.begin(), part.end());
       bytes[bytes.size() / 2] ^= 1;
       const ByteSpan whole = bytes;
-      return below_->WriteAt(offset, {&whole, 1});
+      return ForwardingFile::WriteAt(offset, {&whole, 1});
     }
-    Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> into) const override {
-      return below_->ReadAt(offset, into);
-    }
-    Status Sync() override { return below_->Sync(); }
-    Status SyncFileSystem() override { return below_->SyncFileSystem(); }
-    Status Truncate(uint64_t size) override { return below_->Truncate(size); }
-    Status Reserve(uint64_t offset, uint64_t length) override {
-      return below_->Reserve(offset, length);
-    }
-    Result<uint64_t> Size() const override { return below_->Size(); }
-
-   private:
-    const std::unique_ptr<File> below_;
   };
 
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {

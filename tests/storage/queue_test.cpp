@@ -5,6 +5,7 @@
 
 #include "storage/stream_state.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/forwarding_file.h"
 
 namespace lookback::storage {
 namespace {
@@ -42,26 +43,16 @@ class Valve {
   int waiting_ = 0;
 };
 
-class SlowFile : public File {
+class SlowFile : public test::ForwardingFile {
  public:
-  SlowFile(std::unique_ptr<File> below, Valve& valve) : below_(std::move(below)), valve_(valve) {}
+  SlowFile(std::unique_ptr<File> below, Valve& valve)
+      : ForwardingFile(std::move(below)), valve_(valve) {}
   Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
     valve_.Pass();
-    return below_->WriteAt(offset, parts);
+    return ForwardingFile::WriteAt(offset, parts);
   }
-  Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> into) const override {
-    return below_->ReadAt(offset, into);
-  }
-  Status Sync() override { return below_->Sync(); }
-  Status SyncFileSystem() override { return below_->SyncFileSystem(); }
-  Status Truncate(uint64_t size) override { return below_->Truncate(size); }
-  Status Reserve(uint64_t offset, uint64_t length) override {
-    return below_->Reserve(offset, length);
-  }
-  Result<uint64_t> Size() const override { return below_->Size(); }
 
  private:
-  const std::unique_ptr<File> below_;
   Valve& valve_;
 };
 

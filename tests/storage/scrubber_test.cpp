@@ -13,6 +13,7 @@
 #include "tests/storage/store_fixture.h"
 #include "tests/support/await.h"
 #include "tests/support/fake_archive.h"
+#include "tests/support/forwarding_file.h"
 
 namespace lookback::storage {
 namespace {
@@ -45,29 +46,19 @@ class BadSectorDisk : public test::FaultFileSystem {
  public:
   using FaultFileSystem::FaultFileSystem;
 
-  class BadFile : public File {
+  class BadFile : public test::ForwardingFile {
    public:
-    BadFile(std::unique_ptr<File> below, uint64_t bad) : below_(std::move(below)), bad_(bad) {}
+    BadFile(std::unique_ptr<File> below, uint64_t bad)
+        : ForwardingFile(std::move(below)), bad_(bad) {}
 
     Result<size_t> ReadAt(uint64_t offset, std::span<uint8_t> into) const override {
       if (offset <= bad_ && bad_ < offset + into.size()) {
         return Fail(Code::kDiskFailed, "read: Input/output error");
       }
-      return below_->ReadAt(offset, into);
+      return ForwardingFile::ReadAt(offset, into);
     }
-    Status WriteAt(uint64_t offset, std::span<const ByteSpan> parts) override {
-      return below_->WriteAt(offset, parts);
-    }
-    Status Sync() override { return below_->Sync(); }
-    Status SyncFileSystem() override { return below_->SyncFileSystem(); }
-    Status Truncate(uint64_t size) override { return below_->Truncate(size); }
-    Status Reserve(uint64_t offset, uint64_t length) override {
-      return below_->Reserve(offset, length);
-    }
-    Result<uint64_t> Size() const override { return below_->Size(); }
 
    private:
-    const std::unique_ptr<File> below_;
     const uint64_t bad_;
   };
 
