@@ -45,8 +45,11 @@ class LedgerCopiesImpl : public LedgerCopies {
                  [&volume](const Follower& f) { return f.volume.id() == volume; });
   }
   bool AwaitAny(uint64_t records, int64_t wait_us) override {
-    const bool none = std::none_of(followers_.begin(), followers_.end(), IsThere);
-    return none || Await(records, wait_us, [](const Follower&) { return true; });
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::none_of(followers_.begin(), followers_.end(), IsThere)) return true;
+    }
+    return Await(records, wait_us, [](const Follower&) { return true; });
   }
 
  private:

@@ -188,6 +188,8 @@ void LedgerCopy::CloseFiles() {
 
 Result<bool> LedgerCopy::Same(const std::string& path, const LedgerFile& file,
                               uint64_t bytes) const {
+  // One that is gone is mended as one that is damaged.
+  if (!Exists(parts_.files, file.path) || !Exists(parts_.files, path)) return false;
   LB_TRY_ASSIGN(left, parts_.files.Open(file.path, OpenMode::kRead));
   LB_TRY_ASSIGN(right, parts_.files.Open(path, OpenMode::kRead));
   Bytes a, b;
@@ -246,6 +248,7 @@ Status LedgerCopy::SetApart(const std::string& directory, const std::string& why
   leaves_.reset();
   LB_TRY_ASSIGN(apart, SetLedgerApart(directory, parts_.epoch, parts_.files));
   prepared_ = false;
+  held_ = 0;  // What was set apart counts for no hold.
   suspect_ = false;
   begin_again_ = true;
   set_apart_ = true;

@@ -299,15 +299,14 @@ class ScrubberImpl : public Scrubber {
     }
     const index::SegmentKey key = index::KeyOf(seal);
     LB_TRY_ASSIGN(found, Look(*slot.volume, seal, pace));
-    if (!found.empty()) {
-      LB_TRY(CheckAttached(*slot.volume));
-      LB_TRY_ASSIGN(row, store_.catalog().FindSegment(key));
-      if (!row) found.clear();  // Retention took it meanwhile.
-    }
+    if (!found.empty()) LB_TRY(CheckAttached(*slot.volume));
+    LB_TRY_ASSIGN(row, store_.catalog().FindSegment(key));
+    const bool stands = row && row->volume == seal.volume;
+    if (!stands) found.clear();  // Retention took it meanwhile, or a copy its place.
     const uint64_t count = found.size();
     Tell(slot, found);
     if (seal.volume == slot.volume->id()) {
-      list().Replace(key, std::move(found));
+      if (stands || !row) list().Replace(key, std::move(found));
     } else if (!found.empty()) {
       LoseCopy(*slot.volume, seal, found.front());
     }
@@ -350,6 +349,12 @@ class ScrubberImpl : public Scrubber {
                     [&key](const Damage& other) { return other.segment == key; })) {
       return;
     }
+    // Nor where the segment's own cannot be opened now: this may be all there is.
+    const auto volumes = store_.volumes();
+    const bool own_is_there = std::any_of(volumes.begin(), volumes.end(), [&](Volume* other) {
+      return other->id() == seal.volume && other->Open(key).has_value();
+    });
+    if (damage.cause != index::GapCause::kMissing && !own_is_there) return;
     Status done = store_.RecordCopy({key, volume.id(), seal.sha256, /*gone=*/true});
     if (done && damage.cause != index::GapCause::kMissing) done = volume.Remove(key);
     if (!done)

@@ -7,10 +7,11 @@
 // A pass begins `interval_us` after the one before began, or when it is asked for. It takes the
 // volume's budget at most, waits while recording has a backlog, and goes on where it was after a
 // restart. Segments that are sealed after its beginning are the next one's; those that retention
-// takes meanwhile are no finding.
+// takes meanwhile, or whose place a copy takes, are no finding.
 //
-// A copy of a held segment that is found damaged is taken off the record, and its file removed: the
-// segment's own is good, and the copy is made anew (storage/held_copies.h).
+// A copy of a held segment that is found damaged is taken off the record, and its file removed, where
+// the segment's own can be opened and is not known to be damaged; it is made anew then
+// (storage/held_copies.h).
 //
 // Invariant: no file of a volume is written to. A disk that is not there, or is another one, gives
 //            no finding: what cannot be opened counts only while the volume's identity can be read.

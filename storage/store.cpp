@@ -371,6 +371,9 @@ Status StoreImpl::RecordCopy(const index::Copy& copy) {
   if (deletes_under_way_ > 0) return Unsettled("a deletion");
   LB_TRY_ASSIGN(row, catalog_->FindSegment(copy.segment));
   if (!row) return Fail(Code::kNotFound, "what was copied was deleted meanwhile");
+  if (copy.gone && row->volume == copy.volume) {
+    return Fail(Code::kConflict, "the copy has taken the segment's place meanwhile");
+  }
   if (!copy.gone) {
     LB_TRY_ASSIGN(held, catalog_->IsHeld(row->stream.camera, row->range(), clock_.NowUs()));
     if (!held) return Fail(Code::kDenied, "what was copied is not held any more");

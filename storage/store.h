@@ -128,8 +128,8 @@ class Store {
 
   // Puts on record that a copy of a held segment stands on a volume, verified and synced, or that
   // one is gone; who calls makes and removes its file. Shares the lock of holds and deletion.
-  // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more. After another
-  // error it may come on record yet.
+  // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more; kConflict: what
+  // is said to be gone is the segment's own file by now. After another error it may come on record yet.
   virtual Status RecordCopy(const index::Copy& copy) = 0;
 
   // Seals everything and closes. The parts above are gone then.

@@ -575,6 +575,24 @@ TEST_F(HeldCopiesTest, WhatAScrubFindsIsNoGapWhileThereIsACopyAndNoCopyOfItGoes)
   EXPECT_EQ(state.all.one_volume, 1u) << "its own file is damaged, and nobody else can take one";
 }
 
+TEST_F(HeldCopiesTest, ADamagedCopyStaysWhileItIsAllThatCanBeReached) {
+  HoldAndCopy();
+  Flip(PathOn(second_, rows_[0]), 0.7);
+  Close();
+  fs::rename(first_, root_ + "/pulled");
+  fs::create_directory(first_);
+  ASSERT_OK(Open());
+  Scrubber::Open(*store_, clock_, *files_, {})->RunDue([](int64_t) { return true; });
+  EXPECT_TRUE(fs::exists(PathOn(second_, rows_[0])));
+  EXPECT_FALSE(CopiesOf(rows_[0]).empty());
+}
+
+TEST_F(HeldCopiesTest, TheSegmentsOwnFileIsNoCopyThatIsGone) {
+  HoldAndCopy();
+  const index::Copy own{index::KeyOf(rows_[0]), rows_[0].volume, rows_[0].sha256, /*gone=*/true};
+  EXPECT_EQ(store_->RecordCopy(own).code(), Code::kConflict);
+}
+
 TEST_F(HeldCopiesTest, FsckNamesWhatIsWrongWithACopy) {
   HoldAndCopy();
   Close();
