@@ -129,7 +129,8 @@ void AddVolumes(Context& context, Page& page) {
 void AddScrub(Context& context, Page& page) {
   for (const storage::DamageTotal& total : context.store.archive().damage().Totals()) {
     page.Gauge(
-        "lookback_damaged_fragments", "Stretches that cannot be given back.",
+        "lookback_damaged_fragments",
+        "Stretches whose file is damaged or gone; a copy may have them.",
         static_cast<double>(total.count),
         {{"camera", total.stream.camera.text()}, {"stream", StreamName(total.stream.stream)}});
   }

@@ -1,5 +1,5 @@
 // base/worker_pool.h: a fixed number of threads for work that may wait on a disk or burn CPU.
-// They give way to all other threads of the process.
+// They give way to the threads that record.
 //
 // Invariant: at most `threads` tasks run and `max_waiting` wait. Stop() refuses new work and awaits
 //            the old: nothing runs after it.

@@ -168,7 +168,10 @@ VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) const {
   VolumeWriter* best = nullptr;
   for (const Used& used : InUse()) {
     VolumeWriter* const writer = used.writer;
-    if (!writer || writer == besides || !writer->health().taking() || writer->slow()) continue;
+    if (!writer || writer == besides || !writer->health().taking() || writer->slow() ||
+        writer->volume().state() == VolumeState::kRemoved) {
+      continue;
+    }
     const bool draining = writer->volume().draining();
     const bool best_drains = best && best->volume().draining();
     if (best && draining && !best_drains) continue;

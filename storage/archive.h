@@ -50,10 +50,10 @@ struct RunInfo {
   bool imported = false;
 };
 
-// A volume that takes no footage just now.
+// A volume where no new run begins just now.
 struct VolumeTrouble {
   std::string root;
-  Error why;  // kDiskFull or kDiskFailed.
+  Error why;  // kDiskFull, kDiskFailed; kUnavailable: it is slow, and keeps the runs that it has.
 };
 
 // One run on its way to disk. Ending it closes the segment.

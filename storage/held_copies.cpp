@@ -293,7 +293,8 @@ class HeldCopiesThread : public HeldCopies {
       if (place == nullptr) continue;
       const auto from = place->volume->Open(key);
       if (!from) {
-        last = Pass(from.error());
+        // Whatever it is, it is of this segment's volume: the round goes on with the others.
+        last = Fail(Code::kNotFound, from.error().message);
         continue;
       }
       last = CopySegment(**from, task.row, to, take);

@@ -69,6 +69,7 @@ class PurgerThread : public Purger {
     LB_TRY_ASSIGN(plan, Plan({}, Budget::kDaily));
     std::map<Uuid, bool> takes;  // Volumes on which something can be removed.
     for (const Victim& victim : plan.victims) {
+      if (Stopping()) break;  // The rest is planned again.
       LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
       if (!segment) continue;  // Gone since.
       const auto [volume, first] = takes.try_emplace(segment->volume, true);
@@ -90,6 +91,11 @@ class PurgerThread : public Purger {
 
  private:
   enum class Budget { kDaily, kNone };
+
+  bool Stopping() {
+    const std::lock_guard lock(mutex_);
+    return stopping_;
+  }
 
   // False when it ought to have gone and did not; `goes_on` becomes false when the volume is to be left alone.
   bool Delete(const RetentionPlan& plan, const Victim& victim, const index::Seal& segment,

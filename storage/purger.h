@@ -25,8 +25,8 @@ inline constexpr int64_t kReliefIngestUs = kUsPerHour;
 inline constexpr double kPressureShare = 0.02;
 // Below this share, with nothing that may be deleted, recording is about to stop: a last alarm.
 inline constexpr double kStopShare = 0.002;
-// What expiry and quotas may take in 24 hours, in days of ingest: a wrong clock or policy empties no
-// archive.
+// What expiry and quotas may take in 24 hours of one run, in days of ingest: a wrong clock or policy
+// empties no archive. A restart begins anew.
 inline constexpr int64_t kBudgetDays = 4;
 // The least of that budget, for stores that hardly record.
 inline constexpr uint64_t kBudgetMinBytes = uint64_t{64} << 30;

@@ -87,7 +87,10 @@ class Planner {
  public:
   Planner(const RetentionInput& input, const RetentionRows& rows) : input_(input) {
     for (const index::Marker& hold : input.holds) {
-      if (!hold.hold || (hold.expires_us != 0 && hold.expires_us <= input.now_us)) continue;
+      // Whether one has expired is a matter of age too: with the clock in doubt it has not.
+      const bool over =
+          input.clock_trusted && hold.expires_us != 0 && hold.expires_us <= input.now_us;
+      if (!hold.hold || over) continue;
       for (const CameraId& camera : hold.cameras) held_[camera].Add(hold.range);
     }
     for (auto& [camera, ranges] : held_) ranges.Settle();

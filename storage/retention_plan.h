@@ -65,7 +65,7 @@ struct RetentionInput {
   std::vector<index::Marker> holds;
   TimeUs now_us = 0;
   // Nothing is deleted until the caller says that it may be.
-  bool clock_trusted = false;  // False: nothing goes by age, nor what a floor protects.
+  bool clock_trusted = false;  // False: nothing goes by age, no floor has passed, no hold expired.
   bool confirmed = false;      // False: nothing goes.
   // What expiry and quotas may take; disk pressure is bounded by its relief.
   uint64_t budget_bytes = 0;

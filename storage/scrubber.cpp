@@ -339,8 +339,8 @@ class ScrubberImpl : public Scrubber {
     return found;
   }
 
-  // A copy that is not what was sealed is none; another one is made while a hold asks for it. Its file
-  // stays where the segment's own is damaged too: each may have what the other lacks.
+  // A copy that is not what was sealed is none; another one is made while a hold asks for it. It stays
+  // where the segment's own is damaged too, or cannot be opened: it may have what is not elsewhere.
   void LoseCopy(Volume& volume, const index::Seal& seal, const Damage& damage) {
     const index::SegmentKey key = index::KeyOf(seal);
     const auto others = list().Find(seal.stream, seal.range());
@@ -349,7 +349,6 @@ class ScrubberImpl : public Scrubber {
                     [&key](const Damage& other) { return other.segment == key; })) {
       return;
     }
-    // Nor where the segment's own cannot be opened now: this may be all there is.
     const auto volumes = store_.volumes();
     const bool own_is_there = std::any_of(volumes.begin(), volumes.end(), [&](Volume* other) {
       return other->id() == seal.volume && other->Open(key).has_value();

@@ -17,8 +17,9 @@
 //            its segments are MISSING on the ledger before, or in the place of a copy.
 // Threads:   Open, Start and Stop on one, and nothing beside Stop; the rest on any. Changes take turns; a
 //            thread of its own looks for volumes that return, and counts what each holds.
-// Errors:    kInvalid, kNotFound, kConflict, kUnavailable: refused, with the reason; nothing has changed.
-//            Those of the disks: store.json is as it was.
+// Errors:    kInvalid, kNotFound, kConflict, kUnavailable, and those of the disks: store.json is as it
+//            was. The act may be on record all the same; and of a volume that was being removed as
+//            lost a part may be settled: removing it again goes on from there.
 #pragma once
 
 #include <atomic>

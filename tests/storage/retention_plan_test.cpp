@@ -197,6 +197,16 @@ TEST(Retention, AClockInDoubtFreezesAgesAndFloors) {
   EXPECT_EQ(CameraOf(plan, 0), "shop");
 }
 
+TEST(Retention, ByAClockInDoubtNoHoldHasExpired) {
+  auto input = Input({Segment("gate", 100)}, {});
+  index::Marker over = Hold("gate", input.segments[0].range());
+  over.expires_us = kNow - 1;
+  input.holds = {over};
+  EXPECT_EQ(Plan(Short(input, 5'000)).victims.size(), 1u);
+  input.clock_trusted = false;
+  EXPECT_TRUE(Plan(Short(input, 5'000)).victims.empty());
+}
+
 TEST(Retention, ExpiryKeepsToItsBudgetOldestFirst) {
   auto input = Input({Segment("gate", 40), Segment("gate", 50), Segment("gate", 45)},
                      {Policy("default", 0, 30)});
