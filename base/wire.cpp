@@ -30,19 +30,24 @@ void WireWriter::Element(uint32_t field, ByteSpan value) {
   out_.insert(out_.end(), value.begin(), value.end());
 }
 
-bool WireReader::Varint(uint64_t& value) {
+bool WireReader::LongVarint(uint64_t& value) {
   value = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    const uint8_t byte = reader_.U8();
-    if (!reader_.ok()) return false;
+  for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
+    const uint8_t byte = *at_++;
     value |= uint64_t{byte & 0x7fu} << shift;
     if ((byte & 0x80) == 0) return true;
   }
   return false;
 }
 
+bool WireReader::Skip(size_t count) {
+  if (count > remaining()) return Reject();
+  at_ += count;
+  return true;
+}
+
 bool WireReader::Next() {
-  if (!ok_ || reader_.remaining() == 0) return false;
+  if (!ok_ || at_ == end_) return false;
   uint64_t tag = 0;
   if (!Varint(tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return Reject();
   field_ = static_cast<uint32_t>(tag >> 3);
@@ -51,13 +56,14 @@ bool WireReader::Next() {
     case Kind::kVarint:
       return Varint(value_) || Reject();
     case Kind::kFixed64:
+      return Skip(8);
     case Kind::kFixed32:
-      reader_.Skip(kind_ == Kind::kFixed64 ? 8 : 4);
-      return reader_.ok() || Reject();
+      return Skip(4);
     case Kind::kBytes: {
       uint64_t size = 0;
-      if (!Varint(size) || size > reader_.remaining()) return Reject();
-      blob_ = reader_.Take(static_cast<size_t>(size));
+      if (!Varint(size) || size > remaining()) return Reject();
+      blob_ = ByteSpan(at_, static_cast<size_t>(size));
+      at_ += size;
       return true;
     }
   }

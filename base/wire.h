@@ -32,7 +32,7 @@ class WireWriter {
 
 class WireReader {
  public:
-  explicit WireReader(ByteSpan bytes) : reader_(bytes) {}
+  explicit WireReader(ByteSpan bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
 
   // Steps to the next field; false at the end or on malformed input.
   bool Next();
@@ -48,13 +48,21 @@ class WireReader {
  private:
   enum class Kind : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
-  bool Varint(uint64_t& value);
+  size_t remaining() const { return static_cast<size_t>(end_ - at_); }
+  bool Varint(uint64_t& value) {
+    if (at_ == end_ || *at_ >= 0x80) return LongVarint(value);
+    value = *at_++;
+    return true;
+  }
+  bool LongVarint(uint64_t& value);
+  bool Skip(size_t count);
   bool Reject() {
     ok_ = false;
     return false;
   }
 
-  ByteReader reader_;
+  const uint8_t* at_;
+  const uint8_t* const end_;
   bool ok_ = true;
   uint32_t field_ = 0;
   Kind kind_ = Kind::kVarint;

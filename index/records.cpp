@@ -435,13 +435,14 @@ Result<T> DecodeAs(ByteSpan payload) {
   T value;
   FieldReader reader(payload);
   Fields(reader, value);
-  const std::string kind(RecordKindName(KindFor(static_cast<const T*>(nullptr))));
+  const auto refuse = [](const std::string& why) {
+    const std::string kind(RecordKindName(KindFor(static_cast<const T*>(nullptr))));
+    return Fail(Code::kCorrupt, kind + " record: " + why);
+  };
   if (const uint32_t bad = reader.Finish(); bad != 0) {
-    return Fail(Code::kCorrupt, kind + " record: field " + std::to_string(bad) + " is malformed");
+    return refuse("field " + std::to_string(bad) + " is malformed");
   }
-  if (!Whole(value)) {
-    return Fail(Code::kCorrupt, kind + " record: a name is missing, or a time is out of range");
-  }
+  if (!Whole(value)) return refuse("a name is missing, or a time is out of range");
   return value;
 }
 
