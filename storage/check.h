@@ -1,4 +1,5 @@
-// storage/check.h: fsck (does disk, ledger and catalog agree?) and rebuild (make the catalog anew).
+// storage/check.h: fsck (do disk, ledger and catalog agree?), its repair, and rebuild (make the
+// catalog anew).
 //
 // Invariant: Fsck changes nothing but the pid in <data>/lock, and works beside a running store; a
 //            stopped one cannot start before it ends. Rebuild needs the store closed; it deletes
@@ -26,6 +27,8 @@ enum class FindingKind : uint8_t {
   kMissingRow,     // On the ledger, not in the catalog.
   kForeignRow,     // In the catalog, not on the ledger.
   kLedgerDamage,
+  kLedgerCopyDamage,  // A volume's copy has damaged records, or others than the ledger.
+  kLedgerCopyBehind,  // It lacks the newest; no fault.
   kVolumeOffline,
   kReappearedFile,  // Deleted on the ledger, but its file is there.
 };
@@ -62,6 +65,13 @@ enum class FsckDepth : uint8_t {
 
 Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
                         FsckDepth depth = FsckDepth::kIndexes);
+
+// Makes good what Fsck() finds, as far as something whole is there to make it from: the ledger and its
+// copies from one another, the catalog from the ledger, segments without a seal by what a start does.
+// Nothing is deleted but the catalog, where it was wrong, and files that a policy had deleted.
+// A sentence for each thing done. Needs the store closed.
+Result<std::vector<std::string>> RepairStore(const std::string& data, Clock& clock,
+                                             FileSystem& files, const OnProgress& progress);
 
 struct RebuildReport {
   uint64_t records = 0;            // Read from the ledger.

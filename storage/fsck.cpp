@@ -8,6 +8,7 @@
 #include "storage/check.h"
 #include "storage/layout.h"
 #include "storage/ledger.h"
+#include "storage/ledger_copy_check.h"
 #include "storage/local_volume.h"
 #include "storage/segment_reader.h"
 #include "storage/volume_file.h"
@@ -179,7 +180,7 @@ class Checker {
     auto ledger = Ledger::OpenReadOnly(JoinPath(data_, "ledger"), files_);
     if (!ledger) {
       Add(FindingKind::kLedgerDamage, ledger.message());
-      ledger_whole_ = false;
+      ledger_whole_ = ledger_good_ = false;
       return Ok();
     }
     const bool first = report_.ledger_records == 0;
@@ -191,12 +192,13 @@ class Checker {
           return true;
         });
     report_.ledger_records = std::max(report_.ledger_records, total);
-    if (!lost || *lost > 0) ledger_whole_ = false;
+    if (!lost || *lost > 0) ledger_whole_ = ledger_good_ = false;
     if (!lost) {
       Add(FindingKind::kLedgerDamage, lost.message());
     } else if (first) {
       const Status verified = (*ledger)->Verify();
       if (!verified) {
+        ledger_good_ = false;
         Add(FindingKind::kLedgerDamage,
             verified.error().message +
                 (*lost > 0 ? fmt::format(" ({} records are lost in all)", *lost) : std::string()));
@@ -258,6 +260,7 @@ class Checker {
       offline_.push_back(known.id);
       return Ok();
     }
+    LB_TRY(CheckCopyOfLedger(known));
     LocalVolume volume(known.root, store_, known.id, files_);
     for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
     uint64_t seen = 0;
@@ -266,6 +269,27 @@ class Checker {
       CheckFile(volume, found);
       return true;
     });
+  }
+
+  Status CheckCopyOfLedger(const StoreFile::KnownVolume& known) {
+    const std::string path = LedgerCopyPath(known.root);
+    // Which of two damaged ones is right is for a start to find; one that is absent, to make.
+    if (!ledger_good_ || !Exists(files_, path)) return Ok();
+    LB_TRY_ASSIGN(check, CheckLedgerCopy(JoinPath(data_, "ledger"), path, store_, files_));
+    if (!check.problem.empty()) {
+      Add(FindingKind::kLedgerCopyDamage,
+          fmt::format("the copy of the ledger in {}: {}; lookback fsck --repair makes it whole",
+                      path, check.problem))
+          .path = path;
+    } else if (check.lacks > 0 && !running_) {
+      Finding& finding = Add(FindingKind::kLedgerCopyBehind,
+                             fmt::format("the copy of the ledger in {} lacks the last {} of {} "
+                                         "records; the next start brings them",
+                                         path, check.lacks, check.records + check.lacks));
+      finding.fault = false;
+      finding.path = path;
+    }
+    return Ok();
   }
 
   void CheckFile(Volume& volume, const Volume::Found& found) {
@@ -379,7 +403,8 @@ class Checker {
   Uuid store_;
   bool running_ = false;
   bool catalog_readable_ = true;
-  bool ledger_whole_ = true;
+  bool ledger_whole_ = true;  // No record is lost;
+  bool ledger_good_ = true;   // and each is the one that its leaf tells of.
   uint64_t catalog_position_ = 0;
   uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
   std::map<index::SegmentKey, Entry> entries_;
@@ -389,37 +414,6 @@ class Checker {
 };
 
 }  // namespace
-
-std::string_view FindingKindName(FindingKind kind) {
-  switch (kind) {
-    case FindingKind::kTruncatedFile:
-      return "truncated-file";
-    case FindingKind::kDamagedFile:
-      return "damaged-file";
-    case FindingKind::kMissingFile:
-      return "missing-file";
-    case FindingKind::kStrayFile:
-      return "stray-file";
-    case FindingKind::kUnsealedFile:
-      return "unsealed-file";
-    case FindingKind::kMissingRow:
-      return "missing-row";
-    case FindingKind::kForeignRow:
-      return "foreign-row";
-    case FindingKind::kLedgerDamage:
-      return "ledger-damage";
-    case FindingKind::kVolumeOffline:
-      return "volume-offline";
-    case FindingKind::kReappearedFile:
-      return "reappeared-file";
-  }
-  return "unknown";
-}
-
-bool FsckReport::clean() const {
-  return std::none_of(findings.begin(), findings.end(),
-                      [](const Finding& finding) { return finding.fault; });
-}
 
 Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
                         FsckDepth depth) {

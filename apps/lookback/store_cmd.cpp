@@ -16,6 +16,7 @@ struct StoreOptionsSaid {
   std::string data;
   bool json = false;
   bool deep = false;
+  bool repair = false;
   std::vector<std::string> volumes;
   bool from_files = false;
   bool set_ledger_apart = false;
@@ -99,33 +100,64 @@ std::string ToText(const storage::FsckReport& report) {
                                  : fmt::format("{} fault{}", faults, faults == 1 ? "" : "s"));
 }
 
-Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
-  const auto data = DataOf(options, files);
-  if (!data) return CheckFailed(data.error());
-  Result<storage::FsckReport> report = [&] {
-    CheckProgressLine line("fsck", clock);
-    const auto depth = options.deep ? storage::FsckDepth::kBytes : storage::FsckDepth::kIndexes;
-    return storage::Fsck(
-        *data, files, [&line](const auto& progress) { line.Show(progress); }, depth);
-  }();
-  if (!report) return CheckFailed(report.error());
-  if (options.json) {
-    Json findings = Json::array();
-    for (const storage::Finding& finding : report->findings) findings.push_back(ToJson(finding));
-    PrintJson({{"clean", report->clean()},
-               {"segments", report->segments},
-               {"ledger_records", report->ledger_records},
-               {"findings", std::move(findings)}});
-  } else {
-    PrintText(ToText(*report));
-  }
-  return report->clean() ? kExitOk : kExitNegative;
-}
-
 std::string Lines(const std::vector<std::string>& sentences) {
   std::string text;
   for (const std::string& sentence : sentences) text += sentence + "\n";
   return text;
+}
+
+Json ToJson(const storage::FsckReport& report) {
+  Json findings = Json::array();
+  for (const storage::Finding& finding : report.findings) findings.push_back(ToJson(finding));
+  return {{"clean", report.clean()},
+          {"segments", report.segments},
+          {"ledger_records", report.ledger_records},
+          {"findings", std::move(findings)}};
+}
+
+Result<storage::FsckReport> Check(const std::string& data, const StoreOptionsSaid& options,
+                                  Clock& clock, FileSystem& files) {
+  CheckProgressLine line("fsck", clock);
+  const auto depth = options.deep ? storage::FsckDepth::kBytes : storage::FsckDepth::kIndexes;
+  return storage::Fsck(
+      data, files, [&line](const auto& progress) { line.Show(progress); }, depth);
+}
+
+// Both checks are shown: what was wrong, and what still is.
+Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, Clock& clock,
+                      FileSystem& files) {
+  auto before = Check(data, options, clock, files);
+  if (!before) return CheckFailed(before.error());
+  if (!options.json) PrintText(ToText(*before));
+  const auto done = [&] {
+    CheckProgressLine line("repair", clock);
+    return storage::RepairStore(data, clock, files,
+                                [&line](const auto& progress) { line.Show(progress); });
+  }();
+  if (!done) return CheckFailed(done.error());
+  auto after = Check(data, options, clock, files);
+  if (!after) return CheckFailed(after.error());
+  if (options.json) {
+    PrintJson({{"before", ToJson(*before)}, {"done", *done}, {"after", ToJson(*after)}});
+  } else {
+    PrintText((done->empty() ? "There was nothing to repair.\n" : "Repaired:\n" + Lines(*done)) +
+              "And now:\n" + ToText(*after));
+  }
+  return after->clean() ? kExitOk : kExitNegative;
+}
+
+Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
+  const auto data = DataOf(options, files);
+  if (!data) return CheckFailed(data.error());
+  if (options.repair) return RunRepair(*data, options, clock, files);
+  auto report = Check(*data, options, clock, files);
+  if (!report) return CheckFailed(report.error());
+  if (options.json) {
+    PrintJson(ToJson(*report));
+  } else {
+    PrintText(ToText(*report));
+  }
+  return report->clean() ? kExitOk : kExitNegative;
 }
 
 std::string ToText(const storage::RebuildReport& report) {
@@ -260,12 +292,16 @@ void AddStoreOptions(CLI::App* command, StoreOptionsSaid& options) {
 void AddStoreCommands(Commands& commands) {
   auto options = std::make_shared<StoreOptionsSaid>();
   CLI::App* fsck = commands.Add(
-      &commands.app, "fsck", "Check that disk, ledger and catalog agree; changes nothing.",
+      &commands.app, "fsck",
+      "Check that disk, ledger and catalog agree; changes nothing, unless asked to repair.",
       [&commands, options] { return RunFsck(*options, commands.clock, commands.files); });
   AddStoreOptions(fsck, *options);
   fsck->add_flag("--deep", options->deep,
                  "read every byte of every file and compare it with its seal: finds damaged "
                  "pictures, at the speed of the disk");
+  fsck->add_flag("--repair", options->repair,
+                 "then make good what can be: ledger and copies from one another, the catalog from "
+                 "the ledger, files of a crash; no footage is deleted; the store must be stopped");
   CLI::App* rebuild = commands.Add(
       &commands.app, "rebuild",
       "Make the catalog anew, from snapshot and ledger; the store must be stopped.",
