@@ -168,8 +168,8 @@ VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) const {
   VolumeWriter* best = nullptr;
   for (const Used& used : InUse()) {
     VolumeWriter* const writer = used.writer;
-    if (!writer || writer == besides || !writer->health().taking() || writer->slow() ||
-        writer->volume().state() == VolumeState::kRemoved) {
+    if (!writer || writer == besides || writer->abandoned() || !writer->health().taking() ||
+        writer->slow() || writer->volume().state() == VolumeState::kRemoved) {
       continue;
     }
     const bool draining = writer->volume().draining();

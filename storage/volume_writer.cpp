@@ -84,7 +84,7 @@ bool VolumeWriter::Push(const std::shared_ptr<WritingRun>& run,
   std::shared_ptr<WritingRun> successor;
   {
     const std::lock_guard lock(mutex_);
-    if (!abandoned_) return Enqueue(run, std::move(fragment), room);
+    if (!abandoned_ || handing_on_) return Enqueue(run, std::move(fragment), room);
     successor = SuccessorFor(*run, fragment->info);
     if (gone_) run->segment.reset();  // Whoever had it in hand is no more.
   }
@@ -99,19 +99,25 @@ double VolumeWriter::Backlog() const {
 
 // Ends and barriers are as few as runs and callers, and must not be lost.
 void VolumeWriter::End(const std::shared_ptr<WritingRun>& run) {
-  const std::lock_guard lock(mutex_);
   Item item;
   item.run = run;
-  if (abandoned_) return HandOn(item);
-  queue_.push_back(std::move(item));
-  ready_.notify_one();
+  std::shared_ptr<WritingRun> successor;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!abandoned_ || handing_on_) {
+      queue_.push_back(std::move(item));
+      return ready_.notify_one();
+    }
+    successor = run->successor;
+  }
+  HandOn(item, successor);
 }
 
 void VolumeWriter::Barrier() {
   std::promise<void> passed;
   {
     const std::lock_guard lock(mutex_);
-    if (abandoned_) return;
+    if (abandoned_ && !handing_on_) return;
     Item item;
     item.barrier = &passed;
     queue_.push_back(std::move(item));
@@ -120,28 +126,29 @@ void VolumeWriter::Barrier() {
   passed.get_future().wait();
 }
 
-bool VolumeWriter::Pop(Item& item) {
+bool VolumeWriter::Pop(Item& item, std::shared_ptr<WritingRun>& successor) {
   std::unique_lock lock(mutex_);
   in_hand_ = Item();
   ready_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-  if (queue_.empty()) return false;
+  if (abandoned_ || queue_.empty()) return false;
   item = std::move(queue_.front());
   queue_.pop_front();
   Uncount(item);
-  in_hand_ = item;
+  successor = item.run ? item.run->successor : nullptr;
+  if (successor) {
+    handing_on_ = true;
+  } else {
+    in_hand_ = item;
+  }
   return true;
 }
 
 void VolumeWriter::WriterLoop() {
   NameThisThread("volume-write");
   Item item;
-  while (Pop(item)) {
+  std::shared_ptr<WritingRun> successor;
+  while (Pop(item, successor)) {
     writing_.Start(clock_);
-    std::shared_ptr<WritingRun> successor;
-    if (item.run) {
-      const std::lock_guard lock(mutex_);
-      successor = item.run->successor;
-    }
     if (item.barrier) {
       item.barrier->set_value();
     } else if (successor) {
@@ -223,13 +230,8 @@ void VolumeWriter::Take(const Item& item) {
   if (TryToWrite(item) || abandoned_) return;
   if (run.segment) LeaveSegment(run, health_.trouble());
   ReplayUnsynced();
-  std::shared_ptr<WritingRun> successor;
-  {
-    const std::lock_guard lock(mutex_);
-    if (abandoned_) return;
-    successor = SuccessorFor(run, fragment.info);
-  }
-  if (successor) return Forward(item, successor);
+  if (const auto successor = BeginForward(item)) return Forward(item, successor);
+  if (abandoned_) return;
   const Error why = health_.trouble();
   stream.ExtendHole(&run, fragment.info, CauseOf(why), why.message);
 }
@@ -239,9 +241,7 @@ bool VolumeWriter::TryToWrite(const Item& item) {
   for (int i = 0; i < kTriesOfFragment && !abandoned_ && health_.Ready(); ++i) {
     const Status written = Write(run, *item.fragment);
     if (written) {
-      if (auto hole = run.common->stream->TakeHole(&run)) {
-        records_.AddGap(run.common->stream, *hole);
-      }
+      RecordHole(*run.common, &run);
       auto kept = find_other_(*this) ? options_.replay->Keep(item.fragment) : nullptr;
       group_.Keep(run.segment->live(), std::move(kept));
       return true;
@@ -348,7 +348,7 @@ void VolumeWriter::LeaveSegment(WritingRun& run, const Error& why) {
 
 void VolumeWriter::FinishRun(WritingRun& run) {
   if (run.segment) CloseSegment(run);
-  if (auto hole = run.common->stream->TakeHole(&run)) records_.AddGap(run.common->stream, *hole);
+  RecordHole(*run.common, &run);
 }
 
 }  // namespace lookback::storage

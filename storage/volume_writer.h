@@ -8,6 +8,8 @@
 //            those written again), whole or not at all; a segment holds no hole.
 // Threads:   Push, End, Barrier, SyncGroup, Abandon and Stop on any; a WritingRun's last part belongs
 //            to the writer of the volume that it is on.
+// Locks:     no writer's lock is held while another writer is called, for runs lead in rings (A, B, A). One
+//            thread at a time passes on what waits; who pushes meanwhile queues behind it.
 // Errors:    Push says false when the queue is full. A run whose volume fails moves to another one;
 //            with none, its fragments are dropped, with a gap, until a probe succeeds.
 #pragma once
@@ -18,7 +20,6 @@
 #include <deque>
 #include <functional>
 #include <future>
-#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,7 @@
 #include "storage/replay_budget.h"
 #include "storage/seal_group.h"
 #include "storage/segment_writer.h"
+#include "storage/stopwatch.h"
 #include "storage/volume_health.h"
 #include "storage/writing_run.h"
 
@@ -102,41 +104,33 @@ class VolumeWriter {
     Room room = Room::kWithinLimit;  // What it was taken by.
     std::promise<void>* barrier = nullptr;
   };
-  // When a call began, for who looks at it from outside.
-  class Stopwatch {
-   public:
-    void Start(const Clock& clock) { since_us_ = clock.MonotonicUs(); }
-    void Stop() { since_us_ = kStopped; }
-    int64_t Elapsed(const Clock& clock) const {
-      const int64_t since_us = since_us_;
-      return since_us == kStopped ? 0 : clock.MonotonicUs() - since_us;
-    }
-
-   private:
-    static constexpr int64_t kStopped = std::numeric_limits<int64_t>::max();
-    std::atomic<int64_t> since_us_{kStopped};
-  };
 
   // With the queue's lock held:
   bool HasRoom(uint64_t bytes) const;
   bool Enqueue(const std::shared_ptr<WritingRun>& run,
                std::shared_ptr<const media::Fragment> fragment, Room room);
   std::shared_ptr<WritingRun> SuccessorFor(WritingRun& run, const media::FragmentInfo& first);
-  void HandOn(const Item& item);
   void Uncount(const Item& item);
+  // Lets go of the lock for each item; until the queue is empty.
+  void HandOnQueue(std::unique_lock<std::mutex>& lock);
 
   static std::shared_ptr<WritingRun> Continue(VolumeWriter& other,
                                               const std::shared_ptr<RunCommon>& run,
                                               const media::FragmentInfo& first);
   Volume* VolumeForCopies();
   void ReplayUnsynced();
-  bool Pop(Item& item);
+  void HandOn(const Item& item, const std::shared_ptr<WritingRun>& successor);
+  void RecordHole(const RunCommon& run, const void* who);
+  bool Pop(Item& item, std::shared_ptr<WritingRun>& successor);
   void EndThread();
   void WriterLoop();
   void SyncLoop(int64_t next_us);
 
   // The writer's thread.
+  // What has a successor, by Pop or by this one, is passed on with Forward, and never by Abandon.
+  std::shared_ptr<WritingRun> BeginForward(const Item& item);
   void Forward(const Item& item, const std::shared_ptr<WritingRun>& successor);
+  void PassOn(const Item& item, const std::shared_ptr<WritingRun>& successor);
   void Take(const Item& item);
   bool MoveOn(const Item& item);
   bool TryToWrite(const Item& item);
@@ -160,7 +154,8 @@ class VolumeWriter {
   std::condition_variable ready_;
   std::deque<Item> queue_;
   uint64_t queued_bytes_ = 0;
-  Item in_hand_;  // Popped, and not done yet.
+  Item in_hand_;             // Popped to be written, and not done yet.
+  bool handing_on_ = false;  // Somebody is passing items on, without the lock.
   std::atomic<bool> abandoned_{false};
   bool stopping_ = false;
 

@@ -28,36 +28,56 @@ std::shared_ptr<WritingRun> VolumeWriter::SuccessorFor(WritingRun& run,
   return run.successor = Continue(*other, run.common, first);
 }
 
-void VolumeWriter::HandOn(const Item& item) {
+void VolumeWriter::RecordHole(const RunCommon& run, const void* who) {
+  if (auto hole = run.stream->TakeHole(who)) records_.AddGap(run.stream, *hole);
+}
+
+void VolumeWriter::HandOn(const Item& item, const std::shared_ptr<WritingRun>& successor) {
   if (item.barrier) return item.barrier->set_value();
   WritingRun& run = *item.run;
   if (!item.fragment) {
-    if (auto hole = run.common->stream->TakeHole(&run)) {
-      records_.AddGap(run.common->stream, *hole);
-    }
-    if (run.successor) run.successor->entry->End(run.successor);
+    RecordHole(*run.common, &run);
+    RecordHole(*run.common, &run.successor);
+    if (successor) successor->entry->End(successor);
     return;
   }
-  const auto successor = SuccessorFor(run, item.fragment->info);
   if (successor && successor->entry->Push(successor, item.fragment, Room::kForMoved)) return;
   const Error why = health_.trouble();
   run.common->stream->ExtendHole(&run, item.fragment->info, CauseOf(why), why.message);
+}
+
+void VolumeWriter::HandOnQueue(std::unique_lock<std::mutex>& lock) {
+  handing_on_ = true;
+  while (!queue_.empty()) {
+    Item item = std::move(queue_.front());
+    queue_.pop_front();
+    Uncount(item);
+    std::shared_ptr<WritingRun> successor;
+    if (item.run) {
+      successor =
+          item.fragment ? SuccessorFor(*item.run, item.fragment->info) : item.run->successor;
+    }
+    lock.unlock();
+    HandOn(item, successor);
+    item = Item();  // The last of a run closes its file, and a disk that hangs may keep it.
+    lock.lock();
+  }
+  handing_on_ = false;
 }
 
 void VolumeWriter::Abandon(const Error& why) {
   health_.Enter(why);
   group_.GiveUp(why);
   ReplayUnsynced();
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   abandoned_ = stopping_ = sync_stopping_ = true;
-  if (in_hand_.run && in_hand_.fragment) HandOn(in_hand_);
-  for (const Item& item : queue_) {
-    Uncount(item);
-    HandOn(item);
-  }
-  queue_.clear();
   ready_.notify_all();
   wake_sync_.notify_all();
+  if (in_hand_.run && in_hand_.fragment) {
+    in_hand_.room = Room::kForMoved;  // It was uncounted when it was popped.
+    queue_.push_front(in_hand_);
+  }
+  if (!handing_on_) HandOnQueue(lock);  // Else the writer does, which is passing something on.
 }
 
 // What no sync covered is written once more, where it can be.
@@ -77,13 +97,30 @@ void VolumeWriter::ReplayUnsynced() {
   }
 }
 
-// The run moved to another volume: what still comes here goes there, in order.
+// Where the run goes on, for what is in hand; nullptr: nowhere, or Abandon has passed it on.
+std::shared_ptr<WritingRun> VolumeWriter::BeginForward(const Item& item) {
+  const std::lock_guard lock(mutex_);
+  if (abandoned_) return nullptr;
+  auto successor = SuccessorFor(*item.run, item.fragment->info);
+  if (!successor) return nullptr;
+  in_hand_ = Item();
+  handing_on_ = true;
+  return successor;
+}
+
 void VolumeWriter::Forward(const Item& item, const std::shared_ptr<WritingRun>& successor) {
+  PassOn(item, successor);
+  std::unique_lock lock(mutex_);
+  handing_on_ = false;
+  if (abandoned_) HandOnQueue(lock);
+}
+
+// The run moved to another volume: what still comes here goes there, in order.
+void VolumeWriter::PassOn(const Item& item, const std::shared_ptr<WritingRun>& successor) {
   WritingRun& run = *item.run;
-  StreamState& stream = *run.common->stream;
   const void* const who = &run.successor;
   if (!item.fragment) {
-    if (auto hole = stream.TakeHole(who)) records_.AddGap(run.common->stream, *hole);
+    RecordHole(*run.common, who);
     successor->entry->End(successor);
     return;
   }
@@ -92,27 +129,21 @@ void VolumeWriter::Forward(const Item& item, const std::shared_ptr<WritingRun>& 
   if ((run.dropping_moved && inside) ||
       !successor->entry->Push(successor, item.fragment, item.room)) {
     run.dropping_moved = true;
-    stream.ExtendHole(who, info, index::GapCause::kDiskTooSlow,
-                      successor->entry->volume().root() + " could not keep up");
+    run.common->stream->ExtendHole(who, info, index::GapCause::kDiskTooSlow,
+                                   successor->entry->volume().root() + " could not keep up");
     return;
   }
   run.dropping_moved = false;
-  if (auto hole = stream.TakeHole(who)) records_.AddGap(run.common->stream, *hole);
+  RecordHole(*run.common, who);
 }
 
 // Of a draining volume, before a new segment: the run goes on in one that is not, if any takes it.
 bool VolumeWriter::MoveOn(const Item& item) {
   const VolumeWriter* const other = find_other_(*this);
   if (!other || other->volume().draining()) return false;
-  WritingRun& run = *item.run;
-  std::shared_ptr<WritingRun> successor;
-  {
-    const std::lock_guard lock(mutex_);
-    if (abandoned_) return false;
-    successor = SuccessorFor(run, item.fragment->info);
-  }
+  const auto successor = BeginForward(item);
   if (!successor) return false;
-  if (auto hole = run.common->stream->TakeHole(&run)) records_.AddGap(run.common->stream, *hole);
+  RecordHole(*item.run->common, item.run.get());
   // What was taken once is not lost over a queue that is full just now.
   Item moved = item;
   moved.room = Room::kForMoved;

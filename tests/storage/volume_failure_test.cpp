@@ -1,8 +1,12 @@
 // A volume breaks, is pulled or does not answer, while another one can take its cameras.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "storage/volume_writer.h"
 #include "tests/storage/store_fixture.h"
@@ -220,6 +224,107 @@ TEST_F(VolumeFailure, WithOneVolumeAloneTheQueueIsAllThereIs) {
   EXPECT_EQ(Numbers(gate_), UpTo(20));
   EXPECT_TRUE(Gaps(gate_).empty());
   ExpectHonest(gate_);
+}
+
+// A run that went from A to B and back to A: what waits in the queue of either leads to the other.
+TEST_F(VolumeFailure, VolumesThatARunWentBackToAreGivenUpAtOnce) {
+  options_.volumes = {root_ + "/hung/a", root_ + "/hung/b", root_ + "/other"};
+  Close();
+  std::filesystem::remove_all(root_ + "/data");
+  ASSERT_OK(Open());
+  const auto records = std::make_shared<RecordQueue>(store_->journal());
+  VolumeWriter::Options options;
+  options.store = store_->id();
+  options.epoch = store_->epoch() + 1;  // The store's own archive has the present one.
+  options.replay = std::make_shared<ReplayBudget>(kReplayBytes);
+  std::atomic<VolumeWriter*> after_a, after_b;
+  const auto writer = [&](const std::string& root, std::atomic<VolumeWriter*>* after) {
+    return std::make_unique<VolumeWriter>(
+        options, VolumeAt(root), *records, clock_,
+        [after](const VolumeWriter&) -> VolumeWriter* { return after ? after->load() : nullptr; });
+  };
+  after_a = after_b = nullptr;
+  auto c = writer(root_ + "/other", nullptr);
+  auto b = writer(root_ + "/hung/b", &after_b);
+  auto a = writer(root_ + "/hung/a", &after_a);
+  after_a = b.get();
+  after_b = a.get();
+  const auto begin = [&](VolumeWriter& entry, const SyntheticRun& run) {
+    const auto common = std::make_shared<RunCommon>();
+    common->info = run.info();
+    common->stream = std::make_shared<StreamState>(run.info().stream, 0);
+    return std::make_shared<WritingRun>(common, entry);
+  };
+  const auto push = [](const std::shared_ptr<WritingRun>& to, SyntheticRun& run) {
+    EXPECT_TRUE(to->entry->Push(to, std::make_shared<const media::Fragment>(run.Next()),
+                                VolumeWriter::Room::kWithinLimit));
+  };
+
+  // It leaves each of them with its first segment there, as that drains.
+  SyntheticRun footage(gate_, kEvening);
+  const auto run = begin(*a, footage);
+  a->volume().SetDraining(true);
+  push(run, footage);
+  a->Barrier();
+  b->Barrier();
+  a->volume().SetDraining(false);
+  b->volume().SetDraining(true);
+  for (int second = 2; second <= 62; ++second) push(run, footage);
+  for (int hop = 0; hop < 3; ++hop) {
+    a->Barrier();
+    b->Barrier();
+  }
+  ASSERT_NE(run->successor, nullptr);
+  ASSERT_EQ(run->successor->entry, b.get());
+  ASSERT_NE(run->successor->successor, nullptr);
+  ASSERT_EQ(run->successor->successor->entry, a.get());
+  b->volume().SetDraining(false);
+  ASSERT_OK(a->SyncGroup(true));
+  ASSERT_OK(b->SyncGroup(true));
+
+  // B hangs over a run of its own, then A, with fragments of this run in the queues of both.
+  files_->HoldBelow(root_ + "/hung");
+  SyntheticRun hangs_b(test::MakeStream("yard"), kEvening),
+      hangs_a(test::MakeStream("hall"), kEvening);
+  const auto on_b = begin(*b, hangs_b), on_a = begin(*a, hangs_a);
+  push(on_b, hangs_b);
+  ASSERT_TRUE(test::Await([&] { return files_->held() == 1; }));
+  for (int second = 63; second <= 70; ++second) push(run, footage);
+  a->Barrier();
+  push(on_a, hangs_a);
+  ASSERT_TRUE(test::Await([&] { return files_->held() == 2; }));
+  for (int second = 71; second <= 80; ++second) push(run, footage);
+  after_a = after_b = c.get();
+
+  std::atomic<int> done{0};
+  const auto abandon = [&](VolumeWriter& hung) {
+    hung.Abandon({Code::kDiskFailed, "does not answer"});
+    ++done;
+  };
+  std::thread gives_up_a([&] { abandon(*a); }), gives_up_b([&] { abandon(*b); });
+  std::thread ingests([&] {
+    for (int second = 81; second <= 110; ++second) push(run, footage);
+    run->entry->End(run);
+    ++done;
+  });
+  if (!test::Await([&] { return done == 3; })) {
+    (void)fprintf(stderr, "the volumes wait for each other\n");
+    std::abort();  // Nobody could join them.
+  }
+  gives_up_a.join();
+  gives_up_b.join();
+  ingests.join();
+  for (VolumeWriter* each : {a.get(), b.get(), c.get()}) each->Barrier();
+  ASSERT_OK(c->SyncGroup(true));
+  files_->LetGo();
+  for (auto* each : {&a, &b, &c}) (*each)->Stop();
+  ASSERT_OK(records->FlushAndWait());
+
+  // What A had synced was copied, too; one out of order would have begun another segment.
+  EXPECT_EQ(NumbersOn(root_ + "/other"), FromTo(61, 110));
+  EXPECT_EQ(Numbers(gate_), UpTo(110));
+  EXPECT_EQ(Segments(gate_).size(), 3u);
+  EXPECT_TRUE(Gaps(gate_).empty());
 }
 
 // What is handed out has no hole; what could not be kept, and what is before it, stays the old file's.
