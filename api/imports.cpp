@@ -301,10 +301,9 @@ void Imports::CheckRetention(const StreamId& stream, TimeRange range) {
   const TimeUs now_us = clock_.NowUs();
   if (policy.max_days == 0 || range.start_us >= now_us - policy.max_days * kUsPerDay) return;
   for (const index::Marker& marker : OrThrow(store_.catalog().Markers(stream.camera, range))) {
-    const bool stands = marker.hold && (marker.expires_us == 0 || marker.expires_us > now_us);
     const bool covers =
         marker.range.start_us <= range.start_us && marker.range.end_us >= range.end_us;
-    if (stands && covers) return;
+    if (covers && index::InForce(marker, now_us)) return;
   }
   throw Problem{409, "older-than-policy",
                 fmt::format("policy {}/{} deletes footage of {} older than {} days, and so this at "

@@ -206,6 +206,32 @@ Result<bool> Catalog::HasCopy(const SegmentKey& key, const Uuid& volume) const {
   return value.has_value();
 }
 
+Result<bool> Catalog::IsOn(const Seal& row, const Uuid& volume) const {
+  if (row.volume == volume) return true;
+  return HasCopy(KeyOf(row), volume);
+}
+
+Status Catalog::VisitSegments(const StreamId& stream, TimeRange range, const Uuid& volume,
+                              const VisitOn& visit) const {
+  Status asked = Ok();
+  LB_TRY(VisitSegments(stream, range, [&](const Seal& row) {
+    const auto is_on = IsOn(row, volume);
+    if (!is_on.has_value()) asked = Pass(is_on.error());
+    return is_on.has_value() && visit(row, *is_on);
+  }));
+  return asked;
+}
+
+Status Catalog::VisitAllSegments(const Uuid& volume, const VisitOn& visit) const {
+  Status asked = Ok();
+  LB_TRY(VisitAllSegments([&](const Seal& row) {
+    const auto is_on = IsOn(row, volume);
+    if (!is_on.has_value()) asked = Pass(is_on.error());
+    return is_on.has_value() && visit(row, *is_on);
+  }));
+  return asked;
+}
+
 Status Catalog::VisitAllCopies(const std::function<bool(const Copy&)>& visit) const {
   LB_TRY_ASSIGN(database, state_->Use());
   const auto it = database->Iterate(Family::kCopies);
@@ -297,7 +323,7 @@ Result<bool> Catalog::IsHeld(const CameraId& camera, TimeRange range, TimeUs now
   LB_TRY_ASSIGN(database, state_->Use());
   bool held = false;
   LB_TRY(VisitMarked(*database, camera, true, range, [&](const schema::Marked& marked) {
-    held = marked.expires_us == 0 || marked.expires_us > now_us;
+    held = StandsAt(marked.expires_us, now_us);
     return !held;
   }));
   return held;

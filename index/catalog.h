@@ -85,6 +85,13 @@ class Catalog {
   // The volumes that have a copy of the segment, besides the one that its row names.
   Result<std::vector<Uuid>> CopiesOf(const SegmentKey& key) const;
   Result<bool> HasCopy(const SegmentKey& key, const Uuid& volume) const;
+  // Whether the volume is on record for a file of the segment: its own, or a copy.
+  Result<bool> IsOn(const Seal& row, const Uuid& volume) const;
+  // As above, with IsOn() of each segment.
+  using VisitOn = std::function<bool(const Seal& row, bool is_on)>;
+  Status VisitSegments(const StreamId& stream, TimeRange range, const Uuid& volume,
+                       const VisitOn& visit) const;
+  Status VisitAllSegments(const Uuid& volume, const VisitOn& visit) const;
   Status VisitAllCopies(const std::function<bool(const Copy&)>& visit) const;
 
   Result<std::vector<Gap>> Gaps(const StreamId& stream, TimeRange range) const;  // By start.

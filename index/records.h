@@ -173,6 +173,13 @@ struct Marker {
   TimeUs created_us = 0;
   TimeUs expires_us = 0;  // Holds: 0 is never.
 };
+constexpr bool StandsAt(TimeUs expires_us, TimeUs now_us) {
+  return expires_us == 0 || expires_us > now_us;
+}
+// Whether it is a hold that has not expired.
+inline bool InForce(const Marker& marker, TimeUs now_us) {
+  return marker.hold && StandsAt(marker.expires_us, now_us);
+}
 
 struct MarkerRemoved {  // RELEASE, when it was a hold.
   Uuid id;

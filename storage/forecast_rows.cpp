@@ -127,9 +127,8 @@ Result<ForecastInput> ReadForecast(Store& store, const Clock& clock) {
   LB_TRY_ASSIGN(totals, catalog.Totals());
   input.policies = std::move(policies);
   input.holds = std::move(markers);
-  std::erase_if(input.holds, [&](const index::Marker& marker) {
-    return !marker.hold || (marker.expires_us != 0 && marker.expires_us <= input.now_us);
-  });
+  std::erase_if(input.holds,
+                [&](const index::Marker& marker) { return !index::InForce(marker, input.now_us); });
   std::map<CameraId, std::string> groups;
   for (const index::Camera& camera : cameras) groups[camera.id] = camera.group;
   std::set<CameraId> idle;  // What they had of the last day tells nothing of the next.

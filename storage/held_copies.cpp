@@ -169,7 +169,7 @@ class HeldCopiesThread : public HeldCopies {
     Look look;
     std::map<CameraId, std::vector<const index::Marker*>> by_camera;
     for (const index::Marker& hold : holds) {
-      if (!hold.hold || (hold.expires_us != 0 && hold.expires_us <= now_us)) continue;
+      if (!index::InForce(hold, now_us)) continue;
       look.holds[hold.id];
       for (const CameraId& camera : hold.cameras) by_camera[camera].push_back(&hold);
     }

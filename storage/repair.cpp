@@ -16,7 +16,7 @@ Result<Repaired> MoveAway(Volume& volume, const index::SegmentKey& key, const st
   LB_TRY(volume.Quarantine(key));
   return Repaired{Repaired::Outcome::kNothingGood,
                   {},
-                  JoinPath(volume.root(), SegmentPath(key)) + " was moved to quarantine: " + why};
+                  PathOn(volume, key) + " was moved to quarantine: " + why};
 }
 
 // Why the file cannot be the segment that its path names; empty when it is.
@@ -100,7 +100,7 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
   } else {
     repaired.outcome = Repaired::Outcome::kCut;
     repaired.note =
-        JoinPath(volume.root(), SegmentPath(key)) +
+        PathOn(volume, key) +
         (scan->good_bytes < size ? " was cut from " + std::to_string(size) + " to "
                                  : std::string(" had not been closed; it is, with all its ")) +
         std::to_string(scan->good_bytes) + " bytes of good fragments" +
@@ -111,8 +111,8 @@ Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, con
     scan = ScanSegment(*file, progress);
     if (!scan) return Pass(scan.error());
     if (!scan->end_valid) {
-      return Fail(Code::kDiskFailed, JoinPath(volume.root(), SegmentPath(key)) +
-                                         " does not read back as it was written: " + scan->problem);
+      return Fail(Code::kDiskFailed,
+                  PathOn(volume, key) + " does not read back as it was written: " + scan->problem);
     }
   }
   LB_TRY(file->Sync());
@@ -169,8 +169,7 @@ Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const
     return Pass(copied.error());
   }
   repaired.outcome = Repaired::Outcome::kCut;
-  repaired.note = JoinPath(from.root(), SegmentPath(key)) + " was copied to " +
-                  JoinPath(to.root(), SegmentPath(copy));
+  repaired.note = PathOn(from, key) + " was copied to " + PathOn(to, copy);
   LB_TRY(from.Quarantine(key));
   return repaired;
 }

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <queue>
 #include <tuple>
 
+#include "storage/held_ranges.h"
 #include "storage/retention.h"
 
 namespace lookback::storage {
@@ -15,34 +15,6 @@ namespace {
 
 constexpr size_t kFirstBatchRows = 8;
 constexpr size_t kMaxBatchRows = 256;
-
-// The ranges of one camera that holds in force keep: by start, none touching another.
-class HeldRanges {
- public:
-  void Add(TimeRange range) { ranges_.push_back(range); }
-  void Settle() {
-    std::sort(ranges_.begin(), ranges_.end(),
-              [](const TimeRange& a, const TimeRange& b) { return a.start_us < b.start_us; });
-    std::vector<TimeRange> merged;
-    for (const TimeRange& range : ranges_) {
-      if (!merged.empty() && range.start_us <= merged.back().end_us) {
-        merged.back().end_us = std::max(merged.back().end_us, range.end_us);
-      } else {
-        merged.push_back(range);
-      }
-    }
-    ranges_ = std::move(merged);
-  }
-  bool Touch(TimeRange range) const {
-    const auto after =
-        std::partition_point(ranges_.begin(), ranges_.end(),
-                             [&](const TimeRange& r) { return r.end_us <= range.start_us; });
-    return after != ranges_.end() && after->Overlaps(range);
-  }
-
- private:
-  std::vector<TimeRange> ranges_;
-};
 
 // Walks the rows of one stream that may be deleted at all.
 class Cursor {
@@ -85,23 +57,15 @@ class Cursor {
 
 class Planner {
  public:
-  Planner(const RetentionInput& input, const RetentionRows& rows) : input_(input) {
-    for (const index::Marker& hold : input.holds) {
-      // Whether one has expired is a matter of age too: with the clock in doubt it has not.
-      const bool over =
-          input.clock_trusted && hold.expires_us != 0 && hold.expires_us <= input.now_us;
-      if (!hold.hold || over) continue;
-      for (const CameraId& camera : hold.cameras) held_[camera].Add(hold.range);
-    }
-    for (auto& [camera, ranges] : held_) ranges.Settle();
+  // Whether a hold has expired is a matter of age too: with the clock in doubt it has not.
+  Planner(const RetentionInput& input, const RetentionRows& rows)
+      : input_(input), held_(input.holds, input.clock_trusted ? input.now_us : kTimeMinUs) {
     for (const RetentionVolume& volume : input.volumes) free_.push_back(volume.free_bytes);
     const PolicyTable policies(input.policies);
     for (size_t i = 0; i < input.streams.size(); ++i) {
       const StreamId& id = input.streams[i].id;
       plan_.streams.push_back({id, policies.For(id.camera, input.streams[i].group)});
-      const auto held = held_.find(id.camera);
-      cursors_.emplace_back(rows, i, held == held_.end() ? nullptr : &held->second,
-                            input.volumes.size());
+      cursors_.emplace_back(rows, i, held_.Of(id.camera), input.volumes.size());
       all_.push_back(i);
     }
     taken_.resize(input.streams.size());
@@ -342,8 +306,8 @@ class Planner {
   }
 
   const RetentionInput& input_;
+  const HeldFootage held_;
   RetentionPlan plan_;
-  std::map<CameraId, HeldRanges> held_;
   std::vector<Cursor> cursors_;
   std::vector<size_t> all_;      // Every stream.
   std::vector<uint64_t> taken_;  // By stream.

@@ -10,10 +10,6 @@ namespace {
 
 constexpr size_t kReadBytes = 1 << 20;
 
-std::string PathOn(const Volume& volume, const index::Seal& seal) {
-  return JoinPath(volume.root(), SegmentPath(index::KeyOf(seal)));
-}
-
 // Reads the sealed bytes front to back, and tells each part to `take`; whether their SHA-256 is that
 // of the seal.
 Result<bool> Agrees(const File& file, const index::Seal& seal, const OnRead& on_read,
@@ -60,7 +56,8 @@ Status CheckCopy(Volume& volume, const index::Seal& seal, const OnRead& on_read)
   LB_TRY_ASSIGN(agrees, Agrees(*file, seal, on_read, [](uint64_t, ByteSpan) { return Ok(); }));
   file->ForgetCached();  // Nobody is about to read it.
   if (agrees) return Ok();
-  return Fail(Code::kCorrupt, PathOn(volume, seal) + " has not the bytes that were sealed");
+  return Fail(Code::kCorrupt,
+              PathOn(volume, index::KeyOf(seal)) + " has not the bytes that were sealed");
 }
 
 Status CopySegment(const File& from, const index::Seal& seal, Volume& to, const OnRead& on_read) {
@@ -70,7 +67,8 @@ Status CopySegment(const File& from, const index::Seal& seal, Volume& to, const 
   if (copied) {
     copied = CheckCopy(to, seal, on_read);
     if (!copied && copied.code() == Code::kCorrupt) {
-      copied = Fail(Code::kDiskFailed, PathOn(to, seal) + " does not read back as it was written");
+      copied = Fail(Code::kDiskFailed,
+                    PathOn(to, index::KeyOf(seal)) + " does not read back as it was written");
     }
   }
   if (!copied) (void)to.Remove(index::KeyOf(seal));

@@ -6,14 +6,6 @@
 #include "storage/layout.h"
 
 namespace lookback::storage {
-namespace {
-
-std::string PathOn(const Volume& volume, const index::SegmentKey& key) {
-  return JoinPath(volume.root(), SegmentPath(key));
-}
-
-}  // namespace
-
 Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& journal,
                                const OnRead& on_read) {
   const index::SegmentKey key = index::KeyOf(row);

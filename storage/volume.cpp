@@ -1,5 +1,7 @@
 #include "storage/volume.h"
 
+#include "storage/layout.h"
+
 namespace lookback::storage {
 
 std::string_view VolumeStateName(VolumeState state) {
@@ -14,6 +16,10 @@ std::string_view VolumeStateName(VolumeState state) {
       return "removed";
   }
   return "unknown";
+}
+
+std::string PathOn(const Volume& volume, const index::SegmentKey& key) {
+  return JoinPath(volume.root(), SegmentPath(key));
 }
 
 }  // namespace lookback::storage

@@ -26,6 +26,10 @@ enum class VolumeState : uint8_t {
 };
 std::string_view VolumeStateName(VolumeState state);
 
+class Volume;
+// Where a segment's file is, or would be.
+std::string PathOn(const Volume& volume, const index::SegmentKey& key);
+
 class Volume {
  public:
   virtual ~Volume() = default;

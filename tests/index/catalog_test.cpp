@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "tests/support/temp_dir.h"
@@ -85,6 +87,59 @@ TEST_F(CatalogTest, GapsAndHoldsAreHalfOpenToo) {
   EXPECT_FALSE(held(minute.start_us - kUsPerSecond, minute.start_us));
   EXPECT_TRUE(held(minute.end_us - 1, minute.end_us));
   EXPECT_FALSE(held(minute.end_us, minute.end_us + kUsPerSecond));
+}
+
+TEST_F(CatalogTest, WhetherAVolumeHasAFileIsTheRowsOrACopysToSay) {
+  Seal own = Segment(0), copied = Segment(1), other = Segment(2);
+  const Uuid here = Uuid::Random();
+  own.volume = here;
+  copied.volume = other.volume = Uuid::Random();
+  Apply({own, copied, other, Copy{KeyOf(copied), here, copied.sha256}});
+  std::vector<bool> all, some;
+  ASSERT_TRUE(catalog_->VisitAllSegments(here, [&](const Seal&, bool is_on) {
+    all.push_back(is_on);
+    return true;
+  }));
+  ASSERT_TRUE(
+      catalog_->VisitSegments(Stream1(), copied.range(), here, [&](const Seal&, bool is_on) {
+        some.push_back(is_on);
+        return true;
+      }));
+  EXPECT_EQ(all, (std::vector{true, true, false}));
+  EXPECT_EQ(some, std::vector{true});
+}
+
+// "It has no copy" must be what was read.
+TEST_F(CatalogTest, WhereACopyCannotBeLookedUpTheWalkEndsWithTheError) {
+  const Seal row = Segment(0);
+  const Uuid elsewhere = Uuid::Random();
+  Apply({row, Copy{KeyOf(row), elsewhere, row.sha256}});
+  ASSERT_TRUE(catalog_->Flush());
+  catalog_.reset();
+  const std::filesystem::path whole = dir_.Path("catalog"), kept = dir_.Path("kept");
+  std::filesystem::copy(whole, kept, std::filesystem::copy_options::recursive);
+  bool found = false;
+  for (const auto& entry : std::filesystem::directory_iterator(kept)) {
+    if (entry.path().extension() != ".sst") continue;
+    std::filesystem::remove_all(whole);
+    std::filesystem::copy(kept, whole, std::filesystem::copy_options::recursive);
+    std::fstream file(whole / entry.path().filename(),
+                      std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(5);
+    file.put('\x5a');  // In its first block.
+    file.close();
+    auto opened = Catalog::Open(whole, {});
+    if (!opened || !(*opened)->FindSegment(KeyOf(row)) ||
+        (*opened)->HasCopy(KeyOf(row), elsewhere).has_value()) {
+      continue;
+    }
+    found = true;
+    const auto visit = [](const Seal&, bool) { return true; };
+    EXPECT_EQ((*opened)->VisitAllSegments(elsewhere, visit).code(), Code::kCorrupt);
+    EXPECT_EQ((*opened)->VisitSegments(row.stream, row.range(), elsewhere, visit).code(),
+              Code::kCorrupt);
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST_F(CatalogTest, TheLastSegmentIsTheOneThatEndsLast) {
