@@ -225,12 +225,13 @@ class ScrubberImpl : public Scrubber {
     if (standing.segments != 0 || standing.bytes != 0) return Ok();
     uint64_t segments = 0;
     uint64_t bytes = 0;
-    LB_TRY(store_.catalog().VisitAllSegments([&, &scrub = standing](const index::Seal& seal) {
-      if (!IsDue(scrub, seal)) return true;
-      ++segments;
-      bytes += seal.bytes;
-      return true;
-    }));
+    LB_TRY(store_.catalog().VisitAllSegments(
+        standing.volume, [&, &scrub = standing](const index::Seal& seal, bool here) {
+          if (!here || !IsDue(scrub, seal)) return true;
+          ++segments;
+          bytes += seal.bytes;
+          return true;
+        }));
     const std::lock_guard lock(mutex_);
     if (generation != slot.generation) return Ok();
     slot.scrub.segments = segments;
@@ -238,12 +239,9 @@ class ScrubberImpl : public Scrubber {
     return Ok();
   }
 
-  // Whether the volume has a file of it, its own or a copy, that the pass has to check.
-  bool IsDue(const VolumeScrub& scrub, const index::Seal& seal) const {
-    if (seal.start_us >= scrub.pass.began_us) return false;
-    if (seal.volume == scrub.volume) return true;
-    const auto copy = store_.catalog().HasCopy(index::KeyOf(seal), scrub.volume);
-    return copy.value_or(false);
+  // Whether the pass has to check it, where the volume has a file of it.
+  static bool IsDue(const VolumeScrub& scrub, const index::Seal& seal) {
+    return seal.start_us < scrub.pass.began_us;
   }
 
   // Those behind the cursor, up to where the pass began once it has gone round; by key.
@@ -258,13 +256,14 @@ class ScrubberImpl : public Scrubber {
       if (scrub.wrapped && scrub.origin && stream.stream > scrub.origin->stream) break;
       const bool within = scrub.cursor && stream.stream == scrub.cursor->stream;
       const TimeRange rest{within ? scrub.cursor->start_us : kTimeMinUs, kTimeMaxUs};
-      LB_TRY(store_.catalog().VisitSegments(stream.stream, rest, [&](const index::Seal& seal) {
+      const auto add = [&](const index::Seal& seal, bool here) {
         const index::SegmentKey key = index::KeyOf(seal);
         if (scrub.cursor && key <= *scrub.cursor) return true;
         if (scrub.wrapped && scrub.origin && key > *scrub.origin) return false;
-        if (IsDue(scrub, seal)) batch.push_back(seal);
+        if (here && IsDue(scrub, seal)) batch.push_back(seal);
         return batch.size() < kBatch;
-      }));
+      };
+      LB_TRY(store_.catalog().VisitSegments(stream.stream, rest, scrub.volume, add));
     }
     return batch;
   }
