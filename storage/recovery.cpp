@@ -86,13 +86,13 @@ class RecoveryImpl : public Recovery {
  private:
   bool AwaitCatalog();
   void RunRest();
-  bool HasFile(const Volume& volume, const index::Seal& row) const;
   Status CheckVolume(Volume& volume);
   Status CheckDay(Volume& volume, const Volume::Day& day, std::vector<Candidate>& unknown,
                   bool find_missing);
   Status CheckLostDays(Volume& volume, const std::vector<Volume::Day>& listed);
   Status FreezeIfMuchIsMissing(const Volume& volume, uint64_t more);
-  Result<bool> IsMissing(Volume& volume, const index::SegmentKey& key) const;
+  Result<std::optional<index::Seal>> FindMissing(Volume& volume,
+                                                 const index::SegmentKey& key) const;
   Status DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows);
   Status Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on);
   Result<std::set<PathKey>> DeletedAmong(const std::vector<Candidate>& candidates) const;
@@ -189,18 +189,12 @@ void RecoveryImpl::RunRest() {
   }
 }
 
-// By the catalog: its own, or a copy.
-bool RecoveryImpl::HasFile(const Volume& volume, const index::Seal& row) const {
-  if (row.volume == volume.id()) return true;
-  const auto copy = parts_.catalog->HasCopy(index::KeyOf(row), volume.id());
-  return copy.value_or(false);
-}
-
 Status RecoveryImpl::CheckVolume(Volume& volume) {
   const auto go_on = [this] { return !stop_; };
   volume_rows_ = volume_missing_ = 0;
-  LB_TRY(parts_.catalog->VisitAllSegments([&](const index::Seal& row) {
-    volume_rows_ += HasFile(volume, row);
+  frozen_ = false;
+  LB_TRY(parts_.catalog->VisitAllSegments(volume.id(), [&](const index::Seal&, bool here) {
+    volume_rows_ += here;
     return !stop_;
   }));
   LB_TRY_ASSIGN(days, volume.Days());
@@ -223,11 +217,13 @@ Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
                                 day.name.substr(6, 2) + "T12:00:00Z"));
   const TimeRange range{noon - kUsPerDay / 2, noon + kUsPerDay / 2};
   std::map<PathKey, index::Seal> rows, others;  // Those with a file here, and those elsewhere.
-  LB_TRY(parts_.catalog->VisitSegments(day.stream, range, [&](const index::Seal& row) {
-    if (!range.Contains(row.start_us)) return !stop_;
-    (HasFile(volume, row) ? rows : others).emplace(PathKeyOf(index::KeyOf(row)), row);
+  const auto compare = [&](const index::Seal& row, bool here) {
+    if (range.Contains(row.start_us)) {
+      (here ? rows : others).emplace(PathKeyOf(index::KeyOf(row)), row);
+    }
     return !stop_;
-  }));
+  };
+  LB_TRY(parts_.catalog->VisitSegments(day.stream, range, volume.id(), compare));
   LB_TRY_ASSIGN(files, volume.FilesOf(day));
   for (const Volume::Found& file : files) {
     if (file.stray) {
@@ -256,14 +252,15 @@ Status RecoveryImpl::CheckLostDays(Volume& volume, const std::vector<Volume::Day
   LB_TRY_ASSIGN(totals, parts_.catalog->Totals());
   for (const index::StreamTotals& total : totals) {
     std::vector<index::Seal> missing;
-    LB_TRY(parts_.catalog->VisitSegments(
-        total.stream, {kTimeMinUs, kTimeMaxUs}, [&](const index::Seal& row) {
-          if (row.epoch < parts_.epoch &&
-              !present.contains({row.stream, FormatDay(row.start_us)}) && HasFile(volume, row)) {
-            missing.push_back(row);
-          }
-          return !stop_;
-        }));
+    const auto look = [&](const index::Seal& row, bool here) {
+      if (here && row.epoch < parts_.epoch &&
+          !present.contains({row.stream, FormatDay(row.start_us)})) {
+        missing.push_back(row);
+      }
+      return !stop_;
+    };
+    LB_TRY(
+        parts_.catalog->VisitSegments(total.stream, {kTimeMinUs, kTimeMaxUs}, volume.id(), look));
     LB_TRY(DeclareMissing(volume, missing));
   }
   return Ok();
@@ -286,13 +283,16 @@ Status RecoveryImpl::FreezeIfMuchIsMissing(const Volume& volume, uint64_t more) 
   return Ok();
 }
 
-// Whether the row stands and its file does not. Under the lock, retention cannot be between its
-// record and its unlink.
-Result<bool> RecoveryImpl::IsMissing(Volume& volume, const index::SegmentKey& key) const {
-  LB_TRY_ASSIGN(still, parts_.catalog->FindSegment(key));
-  if (!still) return false;
+// The row as it stands now, if it says that there is a file, and there is none. Under the lock,
+// retention cannot be between its record and its unlink.
+Result<std::optional<index::Seal>> RecoveryImpl::FindMissing(Volume& volume,
+                                                             const index::SegmentKey& key) const {
+  LB_TRY_ASSIGN(row, parts_.catalog->FindSegment(key));
+  if (!row) return std::optional<index::Seal>();
+  LB_TRY_ASSIGN(here, parts_.catalog->IsOn(*row, volume.id()));
   const auto file = volume.Open(key);
-  return !file && file.code() == Code::kNotFound;
+  if (!here || file || file.code() != Code::kNotFound) row.reset();
+  return row;
 }
 
 Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows) {
@@ -304,17 +304,16 @@ Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Sea
   for (const index::Seal& row : rows) {
     if (row.epoch >= parts_.epoch) continue;
     const std::lock_guard lock(*parts_.delete_mutex);
-    LB_TRY_ASSIGN(missing, IsMissing(volume, index::KeyOf(row)));
-    count += missing;
+    LB_TRY_ASSIGN(missing, FindMissing(volume, index::KeyOf(row)));
+    count += missing.has_value();
   }
   LB_TRY(FreezeIfMuchIsMissing(volume, count));
   for (const index::Seal& row : rows) {
     if (stop_ || row.epoch >= parts_.epoch) continue;
-    const index::SegmentKey key = index::KeyOf(row);
     const std::lock_guard lock(*parts_.delete_mutex);
-    LB_TRY_ASSIGN(missing, IsMissing(volume, key));
+    LB_TRY_ASSIGN(missing, FindMissing(volume, index::KeyOf(row)));
     if (!missing) continue;
-    LB_TRY_ASSIGN(loss, LossOf(volume, row, parts_.volumes(), *parts_.catalog));
+    LB_TRY_ASSIGN(loss, LossOf(volume, *missing, parts_.volumes(), *parts_.catalog));
     if (!loss.records.empty()) LB_TRY(parts_.journal->Commit(std::move(loss.records)));
     Report(LogLevel::kError, loss.sentence,
            [](RecoveryReport& report) { ++report.missing_segments; });
@@ -356,7 +355,7 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
   };
   for (const Candidate& candidate : candidates) {
     if (stop_ || !go_on() || !committed) break;
-    const std::string path = JoinPath(candidate.volume->root(), SegmentPath(candidate.key));
+    const std::string path = PathOn(*candidate.volume, candidate.key);
     if (deleted.contains(PathKeyOf(candidate.key))) {
       const Status removed = candidate.volume->Remove(candidate.key);
       Report(LogLevel::kInfo,
@@ -381,7 +380,7 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
 void RecoveryImpl::SettleOne(const Candidate& candidate, const std::function<bool()>& go_on,
                              std::vector<index::Record>& seals) {
   const auto still_going = [&] { return !stop_ && go_on(); };
-  const std::string path = JoinPath(candidate.volume->root(), SegmentPath(candidate.key));
+  const std::string path = PathOn(*candidate.volume, candidate.key);
   auto repaired = RepairSegment(*candidate.volume, candidate.key, parts_.store, still_going);
   if (!repaired) {
     if (repaired.code() == Code::kUnavailable) return;  // Out of time; taken up again later.

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
+#include <utility>
 
 #include "storage/check.h"
 #include "storage/purger.h"
 #include "storage/scrubber.h"
+#include "storage/settle_copies.h"
 #include "storage/snapshot.h"
 #include "tests/storage/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
@@ -20,7 +23,8 @@ namespace fs = std::filesystem;
 using test::Op;
 using test::SyntheticRun;
 
-// A disk that writes another byte than it was given, below one path.
+// A disk that writes another byte than it was given, below one path; that does not give back one file;
+// and that tells when a directory is listed.
 class FlippingDisk : public test::FaultFileSystem {
  public:
   using FaultFileSystem::FaultFileSystem;
@@ -38,15 +42,30 @@ class FlippingDisk : public test::FaultFileSystem {
     }
   };
 
+  class UnreadableFile : public test::ForwardingFile {
+   public:
+    using ForwardingFile::ForwardingFile;
+
+    Result<size_t> ReadAt(uint64_t, std::span<uint8_t>) const override {
+      return Fail(Code::kDiskFailed, "read: Input/output error");
+    }
+  };
+
+  Result<std::vector<DirEntry>> List(const std::string& path) override {
+    if (on_list) on_list(path);
+    return FaultFileSystem::List(path);
+  }
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
     LB_TRY_ASSIGN(file, FaultFileSystem::Open(path, mode));
+    if (path == unreadable) return std::unique_ptr<File>(new UnreadableFile(std::move(file)));
     if (flipping_below.empty() || !path.starts_with(flipping_below) || !path.ends_with(".mp4")) {
       return file;
     }
     return std::unique_ptr<File>(std::make_unique<FlippingFile>(std::move(file)));
   }
 
-  std::string flipping_below;
+  std::string flipping_below, unreadable;
+  std::function<void(const std::string&)> on_list;
 };
 
 class HeldCopiesTest : public StoreFixture {
@@ -531,6 +550,35 @@ TEST_F(HeldCopiesTest, AtAStartACopyTakesThePlaceOfAFileThatIsGone) {
   EXPECT_TRUE(Check().findings.empty());
   ASSERT_OK(Open());
   EXPECT_EQ(store_->recovery().missing_segments, 0u);
+}
+
+// Between the look at a row and what is said of it, a copy takes the place of the file.
+TEST_F(HeldCopiesTest, WhatACopyHasTakenThePlaceOfIsNotMissing) {
+  HoldAndCopy();
+  Close();
+  fs::rename(first_, root_ + "/pulled");
+  fs::create_directory(first_);
+  ASSERT_OK(Open());
+  fs::remove(first_);
+  fs::rename(root_ + "/pulled", first_);
+  fs::remove(PathOn(first_, rows_[0]));
+  const std::string day = fs::path(PathOn(first_, rows_[0])).parent_path().string();
+  bool moved = false;
+  disk_->on_list = [&](const std::string& path) {
+    if (path != day || std::exchange(moved, true)) return;
+    Volume* const first = store_->volumes().front();
+    auto loss = LossOf(*first, rows_[0], store_->volumes(), store_->catalog());
+    ASSERT_OK(loss);
+    ASSERT_OK(store_->journal().Commit(std::move(loss->records)));
+  };
+  store_->LookForVolumes();
+  store_->WaitForRecovery();
+  disk_->on_list = nullptr;
+  ASSERT_TRUE(moved);
+  const auto row = store_->catalog().FindSegment(index::KeyOf(rows_[0])).value();
+  ASSERT_TRUE(row.has_value());
+  EXPECT_EQ(row->volume, IdOf(second_));
+  EXPECT_EQ(AllNumbers().size(), 20u);
 }
 
 TEST_F(HeldCopiesTest, AtAStartACopyThatIsGoneIsNoneAnyMore) {

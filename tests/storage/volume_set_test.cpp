@@ -450,6 +450,29 @@ TEST_F(VolumeSetTest, ALostVolumeIsMissingOnRecordAndComesBackWithItsFootage) {
   ExpectAllReadable();
 }
 
+// Each volume's loss stops deletion, also where another one's did before and was looked at.
+TEST_F(VolumeSetTest, DeletionStopsAgainWhenTheNextVolumeLacksMuch) {
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const auto path = [this](const std::string& root) {
+    return root + "/" + SegmentPath(index::KeyOf(RowsOn(IdOf(root)).at(0)));
+  };
+  const std::string on_first = path(first_()), on_second = path(second_());
+  Close();
+  std::filesystem::remove(on_first);
+  std::filesystem::remove(on_second);
+  Unmount(second_());
+  ASSERT_OK(Open());
+  ASSERT_FALSE(*store_->catalog().PoliciesConfirmed());
+  ASSERT_OK(store_->journal().Commit({index::PoliciesConfirmed{"li.wei"}}));
+  ASSERT_TRUE(*store_->catalog().PoliciesConfirmed());
+  Mount(second_());
+  store_->LookForVolumes();
+  store_->WaitForRecovery();
+  EXPECT_EQ(store_->recovery().missing_segments, 2u);
+  EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
+}
+
 // Whoever walks over the volumes meanwhile meets whole ones. Under ThreadSanitizer this tells more.
 TEST_F(VolumeSetTest, VolumesChangeUnderReadersAndWriters) {
   options_.copy_ledger = true;
