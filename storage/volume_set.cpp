@@ -114,6 +114,11 @@ Status VolumeSet::CheckRunning() const {
   return parts_ ? Ok() : Fail(Code::kUnavailable, "the store is starting or stopping");
 }
 
+// A look that a stop cut short has not seen all.
+Status VolumeSet::CheckGoesOn() const {
+  return stopping_ ? Fail(Code::kUnavailable, "the store is stopping") : Ok();
+}
+
 VolumeHolds VolumeSet::HoldsOf(const Uuid& id) const {
   const std::lock_guard lock(mutex_);
   const auto found = holds_.find(id);
@@ -237,27 +242,35 @@ Status VolumeSet::SetDraining(const Uuid& id, bool draining, std::optional<index
 // The files first: they are the truth, and there is one at once where something is recorded.
 Status VolumeSet::CheckHoldsNothing(Volume& volume) const {
   std::string file;
-  LB_TRY(volume.VisitFiles([&file](const Volume::Found& found) {
+  LB_TRY(volume.VisitFiles([&](const Volume::Found& found) {
     if (!found.stray) file = found.path;
-    return file.empty();
+    return file.empty() && !stopping_;
   }));
   if (!file.empty()) {
     return Fail(Code::kConflict,
                 volume.root() + " still holds footage, as " + file +
                     "; retention takes it in its time, and what is held when it is released");
   }
+  LB_TRY(CheckGoesOn());
   std::string row;
-  Status read = Ok();
-  LB_TRY(parts_->catalog.VisitAllSegments([&](const index::Seal& seal) {
-    const auto here = IsOn(volume, seal);
-    if (!here.has_value()) read = Pass(here.error());
-    if (here.value_or(false)) row = SegmentPath(index::KeyOf(seal));
-    return row.empty() && read.has_value();
+  LB_TRY(VisitRowsOf(volume, [&row](const index::Seal& seal) {
+    row = SegmentPath(index::KeyOf(seal));
+    return false;
   }));
-  LB_TRY(std::move(read));
   if (row.empty()) return Ok();
   return Fail(Code::kConflict,
               volume.root() + " has footage on record, as " + row + ", whose file is gone");
+}
+
+// Those that are on record as being on the volume.
+Status VolumeSet::VisitRowsOf(const Volume& volume,
+                              const std::function<bool(const index::Seal&)>& visit) const {
+  Status goes_on = Ok();
+  LB_TRY(parts_->catalog.VisitAllSegments(volume.id(), [&](const index::Seal& seal, bool here) {
+    goes_on = CheckGoesOn();
+    return goes_on && (!here || visit(seal));
+  }));
+  return goes_on;
 }
 
 // A hold is in force on two disks, or on all there are.
@@ -282,15 +295,10 @@ Status VolumeSet::DeclareLost(const Volume& volume) {
     if (!group.empty()) committed = CommitLost(volume, std::exchange(group, {}));
     return committed.has_value();
   };
-  Status read = Ok();
-  LB_TRY(parts_->catalog.VisitAllSegments([&](const index::Seal& seal) {
-    const auto here = IsOn(volume, seal);
-    if (!here.has_value()) read = Pass(here.error());
-    if (!read || !*here) return read.has_value();
+  LB_TRY(VisitRowsOf(volume, [&](const index::Seal& seal) {
     group.push_back(index::KeyOf(seal));
     return group.size() < kLostOfGroup || commit();
   }));
-  LB_TRY(std::move(read));
   if (committed) (void)commit();
   LogError("store", volume.root() + " is given up as lost: of " + std::to_string(count) +
                         " segments a file is gone");
@@ -303,18 +311,12 @@ Status VolumeSet::CommitLost(const Volume& volume, const std::vector<index::Segm
   for (const index::SegmentKey& key : group) {
     LB_TRY_ASSIGN(row, parts_->catalog.FindSegment(key));
     if (!row) continue;  // Deleted meanwhile.
-    LB_TRY_ASSIGN(here, IsOn(volume, *row));
+    LB_TRY_ASSIGN(here, parts_->catalog.IsOn(*row, volume.id()));
     if (!here) continue;
     LB_TRY_ASSIGN(loss, LossOf(volume, *row, All(), parts_->catalog, /*for_good=*/true));
     std::move(loss.records.begin(), loss.records.end(), std::back_inserter(records));
   }
   return records.empty() ? Ok() : parts_->journal.Commit(std::move(records));
-}
-
-// The segment's own file, or a copy of it.
-Result<bool> VolumeSet::IsOn(const Volume& volume, const index::Seal& row) const {
-  if (row.volume == volume.id()) return true;
-  return parts_->catalog.HasCopy(index::KeyOf(row), volume.id());
 }
 
 Status VolumeSet::Remove(const Uuid& id, bool lost, std::optional<index::Act> act) {

@@ -19,11 +19,13 @@
 //            thread of its own looks for volumes that return, and counts what each holds.
 // Errors:    kInvalid, kNotFound, kConflict, kUnavailable, and those of the disks: store.json is as it
 //            was. The act may be on record all the same; and of a volume that was being removed as
-//            lost a part may be settled: removing it again goes on from there.
+//            lost a part may be settled: removing it again goes on from there. A stop gives up a removal
+//            that still looks or declares (kUnavailable).
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -80,6 +82,7 @@ class VolumeSet {
  private:
   Result<Volume*> Known(const Uuid& id) const;  // Under `change_`, as what follows.
   Status CheckRunning() const;
+  Status CheckGoesOn() const;
   Status CheckPlace(const std::string& root) const;
   std::string SharesDiskWith(const std::string& root) const;
   Status PutOnRecord(std::optional<index::Act> act);
@@ -88,7 +91,8 @@ class VolumeSet {
   Status CheckAnotherCopy(const Volume& volume) const;
   Status DeclareLost(const Volume& volume);
   Status CommitLost(const Volume& volume, const std::vector<index::SegmentKey>& group);
-  Result<bool> IsOn(const Volume& volume, const index::Seal& row) const;
+  Status VisitRowsOf(const Volume& volume,
+                     const std::function<bool(const index::Seal&)>& visit) const;
   void Begin(Volume& volume);
 
   void FreezeWhereLedgersDisagree();

@@ -2,6 +2,10 @@
 // disk on the way there the power may go.
 #include "storage/volume_set.h"
 
+#include <fstream>
+#include <functional>
+#include <thread>
+
 #include "storage/ledger_file.h"
 #include "storage/purger.h"
 #include "storage/volume_file.h"
@@ -471,6 +475,78 @@ TEST_F(VolumeSetTest, DeletionStopsAgainWhenTheNextVolumeLacksMuch) {
   store_->WaitForRecovery();
   EXPECT_EQ(store_->recovery().missing_segments, 2u);
   EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
+}
+
+// Whether the set was told to stop shows by its thread, which ends then.
+bool VolumesAreLookedAt() {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string name;
+    std::ifstream(task.path() / "comm") >> name;
+    if (name == "volume-look") return true;
+  }
+  return false;
+}
+
+// Tells when a directory is listed.
+class ListedDisk : public test::FaultFileSystem {
+ public:
+  using FaultFileSystem::FaultFileSystem;
+  Result<std::vector<DirEntry>> List(const std::string& path) override {
+    if (on_list) on_list(path);
+    return FaultFileSystem::List(path);
+  }
+  std::function<void(const std::string&)> on_list;
+};
+
+TEST_F(VolumeSetTest, AStopInTheMiddleOfALookAtItsFilesRemovesNoVolume) {
+  files_.reset();
+  auto disk = std::make_unique<ListedDisk>(*posix_, root_);
+  ListedDisk& listed = *disk;
+  files_ = std::move(disk);
+  files_->SetFreeBytes(uint64_t{1} << 40);
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const Uuid id = IdOf(second_());
+  ASSERT_OK(store_->SetDraining(id, true));
+  DeleteAllOn(id);
+  std::thread closes;
+  listed.on_list = [&](const std::string& path) {
+    if (!path.starts_with(second_() + "/v1") || closes.joinable()) return;
+    closes = std::thread([this] { store_->Close(); });
+    EXPECT_TRUE(Await([] { return !VolumesAreLookedAt(); }));
+  };
+  EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kUnavailable);
+  closes.join();
+  listed.on_list = nullptr;
+  Close();
+  ASSERT_OK(Open());
+  EXPECT_NE(At(second_()), nullptr);
+}
+
+TEST_F(VolumeSetTest, AStopGivesUpTheRemovalOfALostVolume) {
+  ASSERT_OK(Open());
+  RecordOnBoth();
+  const Uuid id = IdOf(second_());
+  const size_t rows = RowsOn(id).size();
+  Close();
+  Unmount(second_());
+  ASSERT_OK(Open());
+  index::Act act;
+  act.what = "volume remove";
+  files_->HoldBelow(options_.data + "/ledger");
+  Status removed = Ok();
+  std::thread removes([&] { removed = store_->RemoveVolume(id, true, act); });
+  ASSERT_TRUE(Await([&] { return files_->held() > 0; }));
+  std::thread closes([this] { store_->Close(); });
+  EXPECT_TRUE(Await([] { return !VolumesAreLookedAt(); }));
+  files_->LetGo();
+  removes.join();
+  closes.join();
+  EXPECT_EQ(removed.code(), Code::kUnavailable);
+  Close();
+  ASSERT_OK(Open());
+  ASSERT_NE(At(second_()), nullptr);
+  EXPECT_EQ(RowsOn(id).size(), rows);
 }
 
 // Whoever walks over the volumes meanwhile meets whole ones. Under ThreadSanitizer this tells more.
