@@ -37,4 +37,10 @@ std::string JoinPath(std::string_view directory, std::string_view name) {
   return path;
 }
 
+std::string FreeName(FileSystem& files, const std::string& path) {
+  std::string name = path;
+  for (int n = 2; Exists(files, name); ++n) name = path + "-" + std::to_string(n);
+  return name;
+}
+
 }  // namespace lookback

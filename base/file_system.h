@@ -104,6 +104,8 @@ Status WriteFileDurably(FileSystem& files, const std::string& path, ByteSpan byt
                         OpenMode mode = OpenMode::kCreateNew);
 
 bool Exists(FileSystem& files, const std::string& path);
+// `path`, or "<path>-2" and so on: the first that nothing has yet.
+std::string FreeName(FileSystem& files, const std::string& path);
 
 // "a" and "b" to "a/b".
 std::string JoinPath(std::string_view directory, std::string_view name);

@@ -206,9 +206,7 @@ Result<std::string> SetLedgerApart(const std::string& directory, uint32_t epoch,
     return entry.is_directory || !ours;
   });
   if (entries.empty()) return std::string();
-  const std::string name = JoinPath(directory, "apart-" + std::to_string(epoch));
-  std::string apart = name;
-  for (int n = 2; Exists(files, apart); ++n) apart = name + "-" + std::to_string(n);
+  const std::string apart = FreeName(files, JoinPath(directory, "apart-" + std::to_string(epoch)));
   LB_TRY(files.MakeDirectories(apart));
   std::sort(entries.begin(), entries.end(),
             [](const DirEntry& a, const DirEntry& b) { return a.name > b.name; });

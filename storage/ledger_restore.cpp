@@ -192,7 +192,8 @@ Result<std::vector<View>> LookAtAll(const LedgerPlaces& places, FileSystem& file
 
 Status SetApart(const LedgerPlaces& places, View& own, LedgerRestored& restored,
                 FileSystem& files) {
-  const std::string apart = places.ledger + ".apart-" + std::to_string(places.epoch);
+  const std::string apart =
+      FreeName(files, places.ledger + ".apart-" + std::to_string(places.epoch));
   LB_TRY(files.Rename(places.ledger, apart));
   LB_TRY(files.SyncDirectory(places.ledger.substr(0, places.ledger.rfind('/'))));
   own = {places.ledger, nullptr, 0};

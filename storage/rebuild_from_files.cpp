@@ -253,15 +253,13 @@ class FilesReader {
     return catalog_->Apply(numbered);
   }
 
-  // Ledgers and what follows from them make room. The one of the store goes last: until then the
-  // next start finds nothing that it could take for a whole one.
+  // Ledgers and the catalog make room. The one of the store goes last: until then the next start finds
+  // nothing that it could take for a whole one. Snapshots, which alone know people's settings, stay
+  // until the new ledger has them: what fails before can be tried again.
   Status Install() {
     const LedgerPlaces places = store_.Ledgers();
     const std::string apart = ".apart-" + std::to_string(places.epoch);
     for (const std::string& copy : places.copies) LB_TRY(SetCopyApart(copy, places.epoch));
-    const std::string snapshots = JoinPath(store_.data, kSnapshotFolder);
-    LB_TRY(SetApart(snapshots, apart));
-    if (!report_.snapshot.empty()) report_.snapshot.insert(snapshots.size(), apart);
     LB_TRY(SetApart(places.ledger, apart));
     LB_TRY(InstallCatalog(store_.data, files_));
     LB_TRY(files_.Rename(JoinPath(store_.data, kFreshLedger), places.ledger));
@@ -270,13 +268,16 @@ class FilesReader {
     file.epoch = std::max(places.epoch, newest_epoch_);
     file.marked_epoch = 0;
     file.ledger_mark = 0;
-    return WriteStoreFile(files_, JoinPath(store_.data, "store.json"), file);
+    LB_TRY(WriteStoreFile(files_, JoinPath(store_.data, "store.json"), file));
+    return SetApart(JoinPath(store_.data, kSnapshotFolder), apart);
   }
 
-  Status SetApart(const std::string& path, const std::string& apart) {
+  Status SetApart(const std::string& path, const std::string& suffix) {
     if (!Exists(files_, path)) return Ok();
-    LB_TRY(files_.Rename(path, path + apart));
-    report_.set_apart.push_back(path + apart);
+    const std::string apart = FreeName(files_, path + suffix);
+    LB_TRY(files_.Rename(path, apart));
+    report_.set_apart.push_back(apart);
+    if (report_.snapshot.starts_with(path + "/")) report_.snapshot.replace(0, path.size(), apart);
     return files_.SyncDirectory(store_.data);
   }
 

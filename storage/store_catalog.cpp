@@ -19,7 +19,7 @@ Status MoveAside(const CatalogPlace& place, const std::string& why, FileSystem& 
   const std::string path = CatalogPath(place.data);
   std::string note = "the catalog is rebuilt from the ledger: " + why;
   if (Exists(files, path)) {
-    const std::string aside = path + ".bad-" + std::to_string(place.epoch);
+    const std::string aside = FreeName(files, path + ".bad-" + std::to_string(place.epoch));
     LB_TRY(files.Rename(path, aside));
     LB_TRY(files.SyncDirectory(place.data));
     note += "; the old one is " + aside;

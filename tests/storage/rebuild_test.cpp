@@ -199,6 +199,39 @@ TEST_F(RebuildTest, WhereALedgerIsFilesAreNotTakenForItUnlessAnAdminSaysSo) {
   EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
 }
 
+TEST_F(RebuildTest, WhatFailsInTheMiddleCanBeTriedAgainWithTheSnapshot) {
+  Fill(100);
+  files_->FailNextBelow(test::Op::kRename, options_.data + "/ledger", Code::kDiskFailed);
+  ASSERT_FALSE(RebuildFromFiles({options_.data, {}, true}, clock_, *files_, {}));
+  ASSERT_GT(files_->injected(), 0u);
+  files_->StopFailing();
+  // Of a rebuild before, too, things stand aside under the names of this epoch.
+  for (const auto& entry : fs::directory_iterator(options_.data)) {
+    const auto epoch = std::to_string(ReadStoreFile(*posix_, options_.data + "/store.json")->epoch);
+    fs::create_directories(entry.path().string() + ".apart-" + epoch + "/something");
+  }
+  const auto report = FromFiles(/*set_ledger_apart=*/true);
+  ASSERT_OK(report);
+  EXPECT_NE(report->snapshot, "");
+  EXPECT_TRUE(fs::exists(report->snapshot)) << report->snapshot;
+  EXPECT_EQ(report->set_apart.size(), 2u) << "the ledger, and the snapshots";
+  for (const std::string& path : report->set_apart) {
+    EXPECT_TRUE(fs::exists(path)) << path;
+    EXPECT_FALSE(fs::exists(path + "/something")) << path;
+  }
+}
+
+TEST_F(RebuildTest, ACatalogIsMovedAsideWhereAnotherOneStandsAlready) {
+  Fill(100);
+  const auto epoch = ReadStoreFile(*posix_, options_.data + "/store.json")->epoch + 1;
+  const std::string aside = CatalogPath() + ".bad-" + std::to_string(epoch);
+  fs::create_directories(aside + "/something");
+  std::ofstream(CatalogPath() + "/CURRENT") << "nothing";
+  ASSERT_OK(Open());
+  EXPECT_TRUE(store_->recovery().catalog_rebuilt);
+  EXPECT_TRUE(fs::exists(aside + "-2/CURRENT"));
+}
+
 TEST_F(RebuildTest, ALedgerThatOnlyAVolumeHasIsUsedEvenWithoutTheDataDirectory) {
   Fill(100);
   const Rows before = Catalog();
