@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/log.h"
 #include "storage/retention_forecast.h"
 #include "storage/retention_rows.h"
 
@@ -138,9 +139,14 @@ Result<ForecastInput> ReadForecast(Store& store, const Clock& clock) {
   std::vector<Uuid> ids;
   for (Volume* volume : store.volumes()) {
     if (volume->state() != VolumeState::kOnline) continue;
-    LB_TRY_ASSIGN(space, volume->FreeSpace());
+    const auto space = volume->FreeSpace();
+    if (!space) {
+      LogWarning("retention", "the forecast leaves out " + volume->root() +
+                                  ", whose free space is not known: " + space.message());
+      continue;
+    }
     ids.push_back(volume->id());
-    input.volumes.push_back({volume->id(), volume->root(), space});
+    input.volumes.push_back({volume->id(), volume->root(), *space});
   }
   std::vector<StreamId> streams;
   for (const index::StreamTotals& stream : totals) streams.push_back(stream.stream);

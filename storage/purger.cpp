@@ -177,30 +177,32 @@ class PurgerThread : public Purger {
           {stream.stream, stream.bytes, group == groups.end() ? "" : group->second});
       streams.push_back(stream.stream);
     }
-    std::vector<Volume*> online;
-    std::vector<Uuid> ids;
-    for (Volume* volume : store_.volumes()) {
-      if (volume->state() != VolumeState::kOnline) continue;
-      online.push_back(volume);
-      ids.push_back(volume->id());
-    }
+    LB_TRY_ASSIGN(ids, AddVolumes(input, budget));
     const CatalogRows rows(store_.catalog(), std::move(streams), std::move(ids));
-    LB_TRY(AddVolumes(input, online, budget));
     RetentionPlan plan = PlanRetention(input, rows);
     LB_TRY(rows.status());
     return plan;
   }
 
-  Status AddVolumes(RetentionInput& input, const std::vector<Volume*>& online, Budget budget) {
+  // One that is not well keeps what it has, and the others from nothing. Tells which there are.
+  Result<std::vector<Uuid>> AddVolumes(RetentionInput& input, Budget budget) {
     LB_TRY_ASSIGN(hour_bytes, LastHourBytes(store_.catalog(), input.now_us));
     uint64_t all_hour_bytes = 0;
     for (const auto& [volume, bytes] : hour_bytes) all_hour_bytes += bytes;
-    for (Volume* volume : online) {
-      LB_TRY_ASSIGN(space, volume->FreeSpace());
-      input.volumes.push_back(VolumeLimits(volume->root(), space, hour_bytes[volume->id()]));
+    std::vector<Uuid> ids;
+    for (Volume* volume : store_.volumes()) {
+      if (volume->state() != VolumeState::kOnline) continue;
+      const auto space = volume->FreeSpace();
+      if (!space) {
+        LogWarning("retention", "nothing is deleted on " + volume->root() +
+                                    ", whose free space is not known: " + space.message());
+        continue;
+      }
+      input.volumes.push_back(VolumeLimits(volume->root(), *space, hour_bytes[volume->id()]));
+      ids.push_back(volume->id());
     }
     input.budget_bytes = budget == Budget::kDaily ? BudgetLeft(all_hour_bytes) : UINT64_MAX;
-    return Ok();
+    return ids;
   }
 
   uint64_t BudgetLeft(uint64_t hour_bytes) {

@@ -2,7 +2,8 @@
 //
 // Invariant: nothing is deleted but by Store::DeleteSegment, which refuses what is held by then.
 // Threads:   a thread of its own; RunOnce and Preview on any, one at a time.
-// Errors:    a file that cannot be deleted is logged, and planned again on the next round.
+// Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that
+//            does not tell its free space is left out of a round, and logged.
 #pragma once
 
 #include <functional>

@@ -3,7 +3,7 @@
 //
 // Invariant: what a forecast deletes is what PlanRetention() says; nothing here decides it anew.
 // Threads:   ForecastRetention is pure; ReadForecast on any thread.
-// Errors:    of the catalog and the volumes.
+// Errors:    of the catalog. A volume that does not tell its free space is left out, and logged.
 //
 // The model: each camera goes on as in the last 24 hours, on the volumes that it records on now; the
 // clock is right and holds stay. Footage is taken together to spans of hours, so that 500 cameras

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "storage/retention_forecast.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {
@@ -18,6 +19,7 @@ class SmallDisk : public test::FaultFileSystem {
   using FaultFileSystem::FaultFileSystem;
 
   Result<Space> FreeSpace(const std::string& path) override {
+    if (path == unknown) return Fail(Code::kDiskFailed, "statvfs: Input/output error");
     if (total_bytes == 0) return FaultFileSystem::FreeSpace(path);
     uint64_t used = used_by_others;
     for (const auto& entry : fs::recursive_directory_iterator(path)) {
@@ -28,6 +30,7 @@ class SmallDisk : public test::FaultFileSystem {
 
   uint64_t total_bytes = 0;  // 0: as the disk below.
   uint64_t used_by_others = 0;
+  std::string unknown;  // Whose free space cannot be told.
 };
 
 class PurgerTest : public StoreFixture {
@@ -309,6 +312,26 @@ TEST_F(PurgerTest, WhereNothingCanBeRemovedNothingIsDeletedOnRecord) {
   files_->StopFailing();
   RunOnce();
   EXPECT_EQ(Deletes().size(), 3u);
+}
+
+TEST_F(PurgerTest, AVolumeThatDoesNotTellItsFreeSpaceKeepsNoOtherFromItsRound) {
+  const auto stays = RecordAged(gate_, 40 * kUsPerDay);
+  Close();
+  options_.volumes = {root_ + "/second", root_ + "/volume"};
+  ASSERT_OK(Open());
+  ASSERT_OK(store_->SetDraining(stays.volume, true));
+  const auto goes = RecordAged(yard_, 41 * kUsPerDay);
+  ASSERT_NE(goes.volume, stays.volume);
+  Put(Days(0, 30));
+  purger();
+  disk_->unknown = root_ + "/volume";
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({goes}));
+  EXPECT_TRUE(store_->catalog().FindSegment(index::KeyOf(stays))->has_value());
+  EXPECT_FALSE(store_->catalog().FindSegment(index::KeyOf(goes))->has_value());
+  const auto forecast = ReadForecast(*store_, clock_);
+  ASSERT_OK(forecast);
+  ASSERT_EQ(forecast->volumes.size(), 1u);
+  EXPECT_EQ(forecast->volumes[0].root, root_ + "/second");
 }
 
 TEST_F(PurgerTest, WhatIsOnAnAbsentVolumeStays) {
