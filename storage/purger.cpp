@@ -51,8 +51,8 @@ class PurgerThread : public Purger {
   PurgerThread(Store& store, Clock& clock, OnRound on_round)
       : store_(store),
         clock_(clock),
-        judge_(clock, NewestRecordBefore(store)),
         on_round_(std::move(on_round)),
+        judge_(clock, NewestRecordBefore(store)),
         thread_([this] { Work(); }) {}
 
   ~PurgerThread() override {
@@ -85,7 +85,6 @@ class PurgerThread : public Purger {
   }
 
   Result<RetentionPlan> Preview(const RetentionChange& change) override {
-    const std::lock_guard lock(round_);
     return Plan(change, Budget::kNone);
   }
 
@@ -168,7 +167,7 @@ class PurgerThread : public Purger {
     std::erase_if(input.holds, [](const index::Marker& marker) { return !marker.hold; });
     input.now_us = clock_.NowUs();
     input.confirmed = confirmed;
-    input.clock_trusted = judge_.Trusted();
+    input.clock_trusted = ClockTrusted();
 
     std::vector<StreamId> streams;
     for (const index::StreamTotals& stream : totals) {
@@ -205,6 +204,11 @@ class PurgerThread : public Purger {
     return ids;
   }
 
+  bool ClockTrusted() {
+    const std::lock_guard lock(mutex_);
+    return judge_.Trusted();
+  }
+
   uint64_t BudgetLeft(uint64_t hour_bytes) {
     const int64_t day_ago_us = clock_.MonotonicUs() - kUsPerDay;
     while (!spent_.empty() && spent_.front().first < day_ago_us) spent_.pop_front();
@@ -216,12 +220,12 @@ class PurgerThread : public Purger {
 
   Store& store_;
   Clock& clock_;
-  ClockJudge judge_;
   const OnRound on_round_;
-  std::mutex round_;                                // One round or preview at a time.
+  std::mutex round_;                                // One round at a time: of the next two, too.
   std::deque<std::pair<int64_t, uint64_t>> spent_;  // What the budget gave: monotonic time, bytes.
   std::string last_frozen_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // Of what follows.
+  ClockJudge judge_;
   std::condition_variable wake_;
   bool stopping_ = false;
   std::thread thread_;  // Last: it uses the rest.

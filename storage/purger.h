@@ -1,7 +1,8 @@
 // storage/purger.h: deletes what the plan says (storage/retention_plan.h), once a minute.
 //
 // Invariant: nothing is deleted but by Store::DeleteSegment, which refuses what is held by then.
-// Threads:   a thread of its own; RunOnce and Preview on any, one at a time.
+// Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time; a preview waits
+//            for none.
 // Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that
 //            does not tell its free space is left out of a round, and logged.
 #pragma once

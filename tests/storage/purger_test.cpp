@@ -2,10 +2,13 @@
 #include "storage/purger.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
+#include <thread>
 
 #include "storage/retention_forecast.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 
 namespace lookback::storage {
 namespace {
@@ -332,6 +335,23 @@ TEST_F(PurgerTest, AVolumeThatDoesNotTellItsFreeSpaceKeepsNoOtherFromItsRound) {
   ASSERT_OK(forecast);
   ASSERT_EQ(forecast->volumes.size(), 1u);
   EXPECT_EQ(forecast->volumes[0].root, root_ + "/second");
+}
+
+TEST_F(PurgerTest, APreviewWaitsForNoRound) {
+  const auto old = RecordAged(gate_, 40 * kUsPerDay);
+  Put(Days(0, 30));
+  purger();
+  files_->HoldBelow(options_.data + "/ledger");
+  std::atomic<bool> done{false};
+  std::thread round([&] {
+    RunOnce();
+    done = true;
+  });
+  EXPECT_TRUE(test::Await([&] { return files_->held() > 0; }));
+  EXPECT_EQ(KeysOf(Preview()), KeysOf({old}));
+  EXPECT_FALSE(done);
+  files_->LetGo();
+  round.join();
 }
 
 TEST_F(PurgerTest, WhatIsOnAnAbsentVolumeStays) {
