@@ -281,14 +281,15 @@ void Service::SetHeldCopies(storage::HeldCopies* held_copies) {
   state_->context.held_copies = held_copies;
 }
 
-void Service::OnRetentionRound(const storage::RetentionPlan& plan) {
+void Service::OnRetentionRound(const storage::RetentionRound& round) {
+  const storage::RetentionPlan& plan = round.plan;
   Context& context = state_->context;
   Foresee(context);
   const std::lock_guard lock(context.round_mutex);
   context.last_round = {plan.frozen, plan.below_floor, plan.must_stop, plan.overdue_us,
                         plan.sentence};
-  context.purged_segments += plan.victims.size();
-  context.purged_bytes += plan.bytes;
+  context.purged_segments += round.deleted_segments;
+  context.purged_bytes += round.deleted_bytes;
 }
 
 index::Act ActOf(const Call& call, index::ActKind kind, std::string what) {

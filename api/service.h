@@ -65,7 +65,7 @@ class Service {
   // And for the copies of what is held.
   void SetHeldCopies(storage::HeldCopies* held_copies);
   // What the purger's last round did: shown as alarms and metrics.
-  void OnRetentionRound(const storage::RetentionPlan& plan);
+  void OnRetentionRound(const storage::RetentionRound& round);
 
  private:
   struct State;

@@ -1,5 +1,7 @@
 #include "storage/purger.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -64,9 +66,11 @@ class PurgerThread : public Purger {
     thread_.join();
   }
 
-  Result<RetentionPlan> RunOnce() override {
+  Result<RetentionRound> RunOnce() override {
     const std::lock_guard lock(round_);
-    LB_TRY_ASSIGN(plan, Plan({}, Budget::kDaily));
+    LB_TRY_ASSIGN(planned, Plan({}, Budget::kDaily));
+    RetentionRound round{std::move(planned)};
+    RetentionPlan& plan = round.plan;
     std::map<Uuid, bool> takes;  // Volumes on which something can be removed.
     for (const Victim& victim : plan.victims) {
       if (Stopping()) break;  // The rest is planned again.
@@ -74,14 +78,14 @@ class PurgerThread : public Purger {
       if (!segment) continue;  // Gone since.
       const auto [volume, first] = takes.try_emplace(segment->volume, true);
       if (first) volume->second = CanRemove(segment->volume);
-      if (volume->second && Delete(plan, victim, *segment, volume->second)) continue;
+      if (volume->second && Delete(round, victim, *segment, volume->second)) continue;
       if (victim.cause != DeleteCause::kCeiling) continue;
       const uint32_t max_days = plan.streams[victim.stream].policy.max_days;
       plan.overdue_us =
           std::max(plan.overdue_us, clock_.NowUs() - victim.row.end_us - max_days * kUsPerDay);
     }
-    Report(plan);
-    return plan;
+    Report(round);
+    return round;
   }
 
   Result<RetentionPlan> Preview(const RetentionChange& change) override {
@@ -97,8 +101,9 @@ class PurgerThread : public Purger {
   }
 
   // False when it ought to have gone and did not; `goes_on` becomes false when the volume is to be left alone.
-  bool Delete(const RetentionPlan& plan, const Victim& victim, const index::Seal& segment,
+  bool Delete(RetentionRound& round, const Victim& victim, const index::Seal& segment,
               bool& goes_on) {
+    const RetentionPlan& plan = round.plan;
     const Status deleted =
         store_.DeleteSegment(segment, plan.PolicyOf(victim), plan.ReasonOf(victim));
     if (!deleted) {
@@ -107,6 +112,8 @@ class PurgerThread : public Purger {
       goes_on = deleted.code() == Code::kDenied || deleted.code() == Code::kNotFound;
       return goes_on;
     }
+    ++round.deleted_segments;
+    round.deleted_bytes += segment.bytes;
     if (victim.cause != DeleteCause::kPressure) {
       spent_.emplace_back(clock_.MonotonicUs(), segment.bytes);
     }
@@ -121,11 +128,11 @@ class PurgerThread : public Purger {
                      [this] { return stopping_; });
       if (stopping_) return;
       lock.unlock();
-      const auto plan = RunOnce();
-      if (!plan) {
-        LogError("retention", "this round was left out: " + plan.message());
+      const auto round = RunOnce();
+      if (!round) {
+        LogError("retention", "this round was left out: " + round.message());
       } else if (on_round_) {
-        on_round_(*plan);
+        on_round_(*round);
       }
       lock.lock();
     }
@@ -143,13 +150,17 @@ class PurgerThread : public Purger {
     return false;
   }
 
-  void Report(const RetentionPlan& plan) {
+  void Report(const RetentionRound& round) {
+    const RetentionPlan& plan = round.plan;
     if (plan.must_stop || plan.below_floor) {
       LogError("retention", plan.sentence);
     } else if (plan.frozen && plan.sentence != last_frozen_) {
       LogWarning("retention", plan.sentence);
-    } else if (!plan.victims.empty()) {
-      LogInfo("retention", plan.sentence);
+    }
+    if (!plan.victims.empty()) {
+      LogInfo("retention", fmt::format("{} segments with {} bytes were deleted, of {} with {}",
+                                       round.deleted_segments, round.deleted_bytes,
+                                       plan.victims.size(), plan.bytes));
     }
     last_frozen_ = plan.frozen ? plan.sentence : "";
   }

@@ -45,9 +45,15 @@ struct RetentionChange {
   std::vector<index::Camera> cameras;   // In place of those of the same id: for their groups.
 };
 
+struct RetentionRound {
+  RetentionPlan plan;
+  uint64_t deleted_segments = 0;  // Of the plan's, those that went.
+  uint64_t deleted_bytes = 0;
+};
+
 class Purger {
  public:
-  using OnRound = std::function<void(const RetentionPlan&)>;
+  using OnRound = std::function<void(const RetentionRound&)>;
 
   // `on_round` is called after each round on the purger's thread; it may be empty. `store` and
   // `clock` must outlive the purger.
@@ -55,7 +61,7 @@ class Purger {
   virtual ~Purger() = default;  // Stops.
 
   // Plans and deletes once, on the caller's thread.
-  virtual Result<RetentionPlan> RunOnce() = 0;
+  virtual Result<RetentionRound> RunOnce() = 0;
   // What rounds would delete now, were there no daily budget and were `change` on record already.
   // Deletes nothing.
   virtual Result<RetentionPlan> Preview(const RetentionChange& change) = 0;

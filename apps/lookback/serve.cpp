@@ -170,8 +170,8 @@ class Daemon {
     LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
                                                 max_import_bytes}));
     service_ = std::move(service);
-    purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionPlan& plan) {
-      service_->OnRetentionRound(plan);
+    purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionRound& round) {
+      service_->OnRetentionRound(round);
     });
     service_->SetPurger(purger_.get());
     scrubber_->StartThreads();

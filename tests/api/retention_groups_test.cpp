@@ -54,10 +54,11 @@ TEST_F(RetentionGroupsTest, AGroupsPolicyHoldsForItsCamerasAlone) {
   EXPECT_TRUE(Get("/api/v1/cameras/yard")["group"].is_null());
   ASSERT_EQ(Put("group:lane", {{"max_days", 1}}).status, 200);
   EXPECT_THAT(CamerasOf(Preview({})), testing::ElementsAre("gate"));
-  const auto plan = purger_->RunOnce();
-  ASSERT_TRUE(plan) << plan.message();
-  ASSERT_EQ(plan->victims.size(), 1u);
-  EXPECT_EQ(plan->PolicyOf(plan->victims[0]), "group:lane/1");
+  const auto round = purger_->RunOnce();
+  ASSERT_TRUE(round) << round.message();
+  const storage::RetentionPlan& plan = round->plan;
+  ASSERT_EQ(plan.victims.size(), 1u);
+  EXPECT_EQ(plan.PolicyOf(plan.victims[0]), "group:lane/1");
 }
 
 TEST_F(RetentionGroupsTest, ACamerasOwnPolicyIsBeforeItsGroups) {

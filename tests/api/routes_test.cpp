@@ -391,9 +391,9 @@ TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {
   AddCamera("gate");
   clock_.SetSynchronised(false);
   recorder_.sources.clear();
-  storage::RetentionPlan round;
-  round.must_stop = true;
-  round.sentence = "only held footage is left";
+  storage::RetentionRound round;
+  round.plan.must_stop = true;
+  round.plan.sentence = "only held footage is left";
   service_->OnRetentionRound(round);
   service_->LookAtAlarms();
   clock_.Advance(2 * kUsPerMinute);
@@ -406,6 +406,18 @@ TEST_F(RoutesTest, TheStatusTellsWhatToDoSomethingAbout) {
   EXPECT_EQ(status["person"], "admin");
   EXPECT_EQ(status["store"], store_->id().text());
   EXPECT_EQ(Get("/api/v1/volumes")["volumes"][0]["state"], "online");
+}
+
+TEST_F(RoutesTest, WhatRetentionDeletedIsCountedNotWhatItPlanned) {
+  storage::RetentionRound round;
+  round.plan.victims.resize(3);
+  round.plan.bytes = 300;
+  round.deleted_segments = 2;
+  round.deleted_bytes = 200;
+  service_->OnRetentionRound(round);
+  const std::string metrics = Ask("GET", "/metrics").body;
+  EXPECT_NE(metrics.find("\nlookback_purged_segments_total 2\n"), std::string::npos);
+  EXPECT_NE(metrics.find("\nlookback_purged_bytes_total 200\n"), std::string::npos);
 }
 
 TEST_F(RoutesTest, UnknownRoutesAndMethodsAreToldApart) {

@@ -45,13 +45,13 @@ void TryToDeleteHeld(storage::Store& store, Problems& out) {
 
 void Purge(storage::Store& store, const Promises& promises, Step cut, Clock& clock, Problems& out) {
   const auto purger = storage::Purger::Start(store, clock, {});
-  const auto plan = purger->RunOnce();
-  if (!plan) {
-    out.push_back("a purge fails: " + plan.message());
+  const auto round = purger->RunOnce();
+  if (!round) {
+    out.push_back("a purge fails: " + round.message());
     return;
   }
-  for (const storage::Victim& victim : plan->victims) {
-    const index::SegmentKey key = plan->KeyOf(victim);
+  for (const storage::Victim& victim : round->plan.victims) {
+    const index::SegmentKey key = round->plan.KeyOf(victim);
     if (promises.Held(key.stream.camera, {key.start_us, key.start_us + 1}, cut)) {
       out.push_back("a purge took held footage: " + storage::SegmentPath(key));
     }

@@ -98,11 +98,12 @@ class PurgerTest : public StoreFixture {
     ASSERT_OK(store_->PutMarker(hold));
   }
 
-  RetentionPlan RunOnce() {
-    const auto plan = purger().RunOnce();
-    EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
-    return plan ? *plan : RetentionPlan();
+  RetentionRound Round() {
+    const auto round = purger().RunOnce();
+    EXPECT_TRUE(round.has_value()) << (round ? "" : round.message());
+    return round ? *round : RetentionRound();
   }
+  RetentionPlan RunOnce() { return Round().plan; }
   RetentionPlan Preview(const RetentionChange& change = {}) {
     const auto plan = purger().Preview(change);
     EXPECT_TRUE(plan.has_value()) << (plan ? "" : plan.message());
@@ -305,16 +306,21 @@ TEST_F(PurgerTest, WhereNothingCanBeRemovedNothingIsDeletedOnRecord) {
   purger();
   files_->FailNth(test::Op::kCreate, 1, Code::kDiskFailed, /*and_all_later=*/true);
   files_->FailNth(test::Op::kRemove, 1, Code::kDiskFailed, /*and_all_later=*/true);
-  RunOnce();
+  RetentionRound round = Round();
   EXPECT_TRUE(Deletes().empty());
+  EXPECT_EQ(round.plan.victims.size(), 3u);
+  EXPECT_EQ(round.deleted_segments, 0u);
+  EXPECT_EQ(round.deleted_bytes, 0u);
   // Where the probe works, but files cannot be removed, one shows it.
   files_->StopFailing();
   files_->FailNth(test::Op::kRemove, 2, Code::kDiskFailed, /*and_all_later=*/true);
   RunOnce();
   EXPECT_EQ(Deletes().size(), 1u);
   files_->StopFailing();
-  RunOnce();
+  round = Round();
   EXPECT_EQ(Deletes().size(), 3u);
+  EXPECT_EQ(round.deleted_segments, 2u);
+  EXPECT_EQ(round.deleted_bytes, rows[1].bytes + rows[2].bytes);
 }
 
 TEST_F(PurgerTest, AVolumeThatDoesNotTellItsFreeSpaceKeepsNoOtherFromItsRound) {
