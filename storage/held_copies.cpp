@@ -50,6 +50,12 @@ struct MoreUrgent {
 };
 using Batch = std::set<Task, MoreUrgent>;
 
+// Of a segment that could not be read.
+struct Failed {
+  int64_t at_us = 0;  // Monotonic.
+  std::string why;
+};
+
 struct Look {
   HeldCounts all;
   std::map<Uuid, HeldCounts> holds;
@@ -98,7 +104,8 @@ class HeldCopiesThread : public HeldCopies {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
     if (!done && state_.trouble != done.message()) LogWarning("held-copies", done.message());
-    state_.trouble = done ? "" : done.message();
+    state_.trouble = failed_.empty() ? "" : failed_.begin()->second.why;
+    if (!done) state_.trouble = done.message();
   }
 
   State Report() const override {
@@ -163,7 +170,8 @@ class HeldCopiesThread : public HeldCopies {
   Result<Look> LookAround() {
     const int64_t began_us = clock_.MonotonicUs();
     LB_TRY(FindPlaces());
-    std::erase_if(failed_, [&](const auto& f) { return began_us - f.second >= kHeldRetryUs; });
+    std::erase_if(failed_,
+                  [&](const auto& f) { return began_us - f.second.at_us >= kHeldRetryUs; });
     LB_TRY_ASSIGN(holds, store_.catalog().Markers(CameraId(), kAllTime));  // By start.
     const TimeUs now_us = clock_.NowUs();
     Look look;
@@ -267,7 +275,7 @@ class HeldCopiesThread : public HeldCopies {
     if (target->room < task.row.bytes) return Ok();
     const Status written = Write(task, to, take);
     if (!written && (written.code() == Code::kCorrupt || written.code() == Code::kNotFound)) {
-      failed_[key] = clock_.MonotonicUs();
+      failed_[key] = {clock_.MonotonicUs(), written.message()};
       LogWarning("held-copies", written.message());
       return Ok();
     }
@@ -325,7 +333,7 @@ class HeldCopiesThread : public HeldCopies {
   // Of whoever runs.
   std::vector<Place> places_;
   std::set<index::SegmentKey> damaged_;
-  std::map<index::SegmentKey, int64_t> failed_;  // When, monotonic.
+  std::map<index::SegmentKey, Failed> failed_;
   int64_t look_us_ = 0;
 
   std::atomic<bool> stopping_{false};

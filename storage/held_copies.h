@@ -48,7 +48,7 @@ class HeldCopies {
     HeldCounts all;                                  // Each segment once.
     std::map<Uuid, HeldCounts> holds;                // Those in force.
     uint64_t copied_segments = 0, copied_bytes = 0;  // Since the start.
-    std::string trouble;                             // Why the last try failed; empty: it did not.
+    std::string trouble;  // Why the last try failed, or that of one segment; empty: none did.
   };
   // `store` and `clock` must outlive it.
   static std::unique_ptr<HeldCopies> Open(Store& store, Clock& clock,

@@ -1,6 +1,7 @@
 #include "storage/segment_copy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checksum.h"
 #include "storage/layout.h"
@@ -33,15 +34,24 @@ Result<bool> Agrees(const File& file, const index::Seal& seal, const OnRead& on_
 
 Status Write(const File& from, const index::Seal& seal, File& to, const OnRead& on_read) {
   uint64_t unsynced = 0;
-  const auto write = [&](uint64_t at, ByteSpan part) -> Status {
-    LB_TRY(to.WriteAt(at, std::span(&part, 1)));
+  Status written = Ok();
+  const auto write = [&](uint64_t at, ByteSpan part) {
+    written = to.WriteAt(at, std::span(&part, 1));
     unsynced += part.size();
-    if (unsynced < kCopySyncBytes) return Ok();
-    unsynced = 0;
-    return to.Sync();
+    if (written && unsynced >= kCopySyncBytes) {
+      unsynced = 0;
+      written = to.Sync();
+    }
+    return written;
   };
-  LB_TRY_ASSIGN(agrees, Agrees(from, seal, on_read, write));
-  if (!agrees) {
+  const auto agrees = Agrees(from, seal, on_read, write);
+  LB_TRY(std::move(written));
+  if (!agrees.has_value() && agrees.code() == Code::kUnavailable) return Pass(agrees.error());
+  if (!agrees.has_value()) {
+    return Fail(Code::kCorrupt, SegmentPath(index::KeyOf(seal)) +
+                                    " is not copied, for it cannot be read: " + agrees.message());
+  }
+  if (!*agrees) {
     return Fail(Code::kCorrupt, SegmentPath(index::KeyOf(seal)) +
                                     " is not copied: its bytes are not those that were sealed");
   }

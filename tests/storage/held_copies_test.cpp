@@ -264,6 +264,16 @@ TEST_F(HeldCopiesTest, WhatIsDamagedIsNotCopied) {
   ExpectCopied(rows_[1]);
 }
 
+TEST_F(HeldCopiesTest, OneThatCannotBeReadKeepsNoOtherFromItsCopy) {
+  disk_->unreadable = PathOn(first_, rows_[0]);
+  Hold({rows_[0].start_us, rows_[1].end_us});
+  const auto state = Run();
+  ExpectNoCopy(rows_[0]);
+  ExpectCopied(rows_[1]);
+  EXPECT_EQ(state.all.unreadable, 1u);
+  EXPECT_NE(state.trouble.find("Input/output error"), std::string::npos) << state.trouble;
+}
+
 TEST_F(HeldCopiesTest, FromAnAilingVolumeFirstThenTheOldest) {
   // Recorded while the first volume was away: so on the second.
   Close();
