@@ -30,17 +30,20 @@ std::map<std::string, Json> StreamsByRoot(Context& context) {
 
 Json ToJson(Context& context, storage::Volume& volume, Json streams) {
   const auto space = volume.FreeSpace();
-  const storage::VolumeHolds holds = context.store.HoldsOf(volume.id());
-  const bool counted = holds.counted_us != 0;
+  const storage::VolumeContents contents = context.store.ContentsOf(volume.id());
+  const bool known = contents.counted_us != 0;
+  const auto counted = [known](uint64_t count) { return known ? Json(count) : Json(); };
   return {{"id", volume.id().text()},
           {"root", volume.root()},
           {"state", storage::VolumeStateName(volume.state())},
           {"draining", volume.draining()},
           {"total_bytes", space ? Json(space->total_bytes) : Json()},
           {"free_bytes", space ? Json(space->free_bytes) : Json()},
-          {"held_segments", counted ? Json(holds.segments) : Json()},
-          {"held_bytes", counted ? Json(holds.bytes) : Json()},
-          {"counted", counted ? Json(FormatTime(holds.counted_us)) : Json()},
+          {"segments", counted(contents.segments)},
+          {"bytes", counted(contents.bytes)},
+          {"held_segments", counted(contents.held_segments)},
+          {"held_bytes", counted(contents.held_bytes)},
+          {"counted", known ? Json(FormatTime(contents.counted_us)) : Json()},
           {"cameras", std::move(streams)}};
 }
 

@@ -45,7 +45,9 @@ class StoreImpl : public Store {
   std::vector<Volume*> volumes() override {
     return volumes_ ? volumes_->All() : std::vector<Volume*>();
   }
-  VolumeHolds HoldsOf(const Uuid& volume) const override { return volumes_->HoldsOf(volume); }
+  VolumeContents ContentsOf(const Uuid& volume) const override {
+    return volumes_->ContentsOf(volume);
+  }
   Result<VolumeAdded> AddVolume(const std::string& root, std::optional<index::Act> act) override {
     return volumes_->Add(root, std::move(act));
   }

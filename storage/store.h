@@ -54,10 +54,12 @@ struct RecoveryReport {
   std::vector<std::string> notes;  // One sentence each.
 };
 
-// What a volume has on record.
-struct VolumeHolds {
+// What a volume has on record: segments of its own, and copies of others'.
+struct VolumeContents {
   uint64_t segments = 0;
   uint64_t bytes = 0;
+  uint64_t held_segments = 0;  // Those of them that a hold in force touches.
+  uint64_t held_bytes = 0;
   TimeUs counted_us = 0;  // When: the whole catalog is read for it. 0: not yet.
 };
 
@@ -88,7 +90,7 @@ class Store {
   virtual std::vector<LedgerCopyState> ledger_copies() const = 0;
   // Those there are now, which may be others in a moment. A pointer is good until Close().
   virtual std::vector<Volume*> volumes() = 0;
-  virtual VolumeHolds HoldsOf(const Uuid& volume) const = 0;
+  virtual VolumeContents ContentsOf(const Uuid& volume) const = 0;
 
   // Volumes come and go while the store records (storage/volume_set.h says how). Refused, with a
   // reason for people: kInvalid, kNotFound, kConflict, kUnavailable; nothing has changed then. `act`,

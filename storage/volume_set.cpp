@@ -10,6 +10,7 @@
 #include "storage/layout.h"
 #include "storage/recovery.h"
 #include "storage/settle_copies.h"
+#include "storage/volume_contents.h"
 
 namespace lookback::storage {
 namespace {
@@ -119,10 +120,10 @@ Status VolumeSet::CheckGoesOn() const {
   return stopping_ ? Fail(Code::kUnavailable, "the store is stopping") : Ok();
 }
 
-VolumeHolds VolumeSet::HoldsOf(const Uuid& id) const {
+VolumeContents VolumeSet::ContentsOf(const Uuid& id) const {
   const std::lock_guard lock(mutex_);
-  const auto found = holds_.find(id);
-  return found == holds_.end() ? VolumeHolds() : found->second;
+  const auto found = contents_.find(id);
+  return found == contents_.end() ? VolumeContents() : found->second;
 }
 
 // A path that is mistyped, or whose disk is not mounted, must not become a volume of the system's disk.
@@ -403,20 +404,13 @@ void VolumeSet::FreezeWhereLedgersDisagree() {
 void VolumeSet::Count() {
   const int64_t began_us = clock_.MonotonicUs();
   if (began_us < next_count_us_) return;
-  std::map<Uuid, VolumeHolds> counted;
-  for (const Volume* volume : All()) counted[volume->id()].counted_us = clock_.NowUs();
-  const Status read = parts_->catalog.VisitAllSegments([&](const index::Seal& seal) {
-    if (const auto volume = counted.find(seal.volume); volume != counted.end()) {
-      ++volume->second.segments;
-      volume->second.bytes += seal.bytes;
-    }
-    return !stopping_;
-  });
+  auto counted =
+      CountContents(parts_->catalog, All(), clock_.NowUs(), [this] { return !stopping_; });
   const int64_t took_us = clock_.MonotonicUs() - began_us;
   next_count_us_ = began_us + took_us + std::max(kCountIntervalUs, kCountRests * took_us);
-  if (!read || stopping_) return;
+  if (!counted || stopping_) return;
   const std::lock_guard lock(mutex_);
-  holds_ = std::move(counted);
+  contents_ = *std::move(counted);
 }
 
 void VolumeSet::Work() {

@@ -71,7 +71,7 @@ class VolumeSet {
 
   std::vector<Volume*> All() const;    // Without those that were removed.
   Volume* Find(const Uuid& id) const;  // nullptr: there is none.
-  VolumeHolds HoldsOf(const Uuid& id) const;
+  VolumeContents ContentsOf(const Uuid& id) const;
 
   // As storage/store.h has them.
   Result<VolumeAdded> Add(const std::string& root, std::optional<index::Act> act);
@@ -108,7 +108,7 @@ class VolumeSet {
   std::unique_ptr<Parts> parts_;  // From Start to Stop.
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Volume>> volumes_;
-  std::map<Uuid, VolumeHolds> holds_;
+  std::map<Uuid, VolumeContents> contents_;
 
   std::mutex look_mutex_;          // Of who looks.
   std::vector<Volume*> returned_;  // Whose copy of the ledger was not seen to agree yet.

@@ -24,13 +24,14 @@ std::string Size(const Json& volume, const char* name) {
 }
 
 std::string ToText(const Json& volumes) {
-  Table table({"VOLUME", "STATE", "FREE", "OF", "HOLDS", "WRITING", "ID"});
+  Table table({"VOLUME", "STATE", "FREE", "OF", "FOOTAGE", "HELD", "WRITING", "ID"});
   for (const Json& volume : volumes) {
     const std::string state = Printable(TextOf(volume, "state"));
     table.Add({Printable(TextOf(volume, "root")),
                FlagOf(volume, "draining") ? state + ", draining" : state,
-               Size(volume, "free_bytes"), Size(volume, "total_bytes"), Size(volume, "held_bytes"),
-               std::to_string(ListOf(volume, "cameras").size()), Printable(TextOf(volume, "id"))});
+               Size(volume, "free_bytes"), Size(volume, "total_bytes"), Size(volume, "bytes"),
+               Size(volume, "held_bytes"), std::to_string(ListOf(volume, "cameras").size()),
+               Printable(TextOf(volume, "id"))});
   }
   return table.Text();
 }
@@ -96,8 +97,10 @@ Result<int> RemoveVolume(Client& client, const VolumeOptions& options) {
   if (options.lost) {
     Complain(
         fmt::format("everything on {} is put on record as missing, what is held too where no other "
-                    "volume has a copy of it: {} in {} segments when they were last counted",
-                    root, Size(volume, "held_bytes"), NumberOf(volume, "held_segments")));
+                    "volume has a copy of it: {} in {} segments when they were last counted, {} of "
+                    "them held",
+                    root, Size(volume, "bytes"), NumberOf(volume, "segments"),
+                    NumberOf(volume, "held_segments")));
     LB_TRY_ASSIGN(agreed, Confirmed(options.yes));
     if (!agreed) return kExitNegative;
   }

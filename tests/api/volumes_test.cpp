@@ -95,8 +95,10 @@ TEST_F(VolumesTest, WhoWritesThereAndWhatItHoldsIsTold) {
   AddFootage("gate", test::kEvening, 10, /*open=*/true);
   const Json volume = VolumeAt(FirstRoot());
   EXPECT_EQ(volume["cameras"], Json::array({"gate"}));
-  EXPECT_EQ(volume["held_segments"], 1);
-  EXPECT_GT(volume["held_bytes"], 0);
+  EXPECT_EQ(volume["segments"], 1);
+  EXPECT_GT(volume["bytes"], 0);
+  EXPECT_EQ(volume["held_segments"], 0);
+  EXPECT_EQ(volume["held_bytes"], 0);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "storage/snapshot.h"
 #include "tests/storage/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/await.h"
 #include "tests/support/forwarding_file.h"
 
 namespace lookback::storage {
@@ -272,6 +273,24 @@ TEST_F(HeldCopiesTest, OneThatCannotBeReadKeepsNoOtherFromItsCopy) {
   ExpectCopied(rows_[1]);
   EXPECT_EQ(state.all.unreadable, 1u);
   EXPECT_NE(state.trouble.find("Input/output error"), std::string::npos) << state.trouble;
+}
+
+TEST_F(HeldCopiesTest, WhatAVolumeHasOnRecordIsCountedWithItsCopiesAndApartFromWhatIsHeld) {
+  HoldAndCopy();
+  Release(hold_);
+  Hold(rows_[0].range());
+  const auto counted = [this](const std::string& root) { return store_->ContentsOf(IdOf(root)); };
+  ASSERT_TRUE(test::Await([&] {
+    clock_.Advance(kUsPerHour);
+    store_->LookForVolumes();
+    return counted(second_).held_segments == 1;
+  }));
+  for (const std::string& root : {first_, second_}) {
+    EXPECT_EQ(counted(root).segments, 2u) << root;
+    EXPECT_EQ(counted(root).bytes, rows_[0].bytes + rows_[1].bytes) << root;
+    EXPECT_EQ(counted(root).held_segments, 1u) << root;
+    EXPECT_EQ(counted(root).held_bytes, rows_[0].bytes) << root;
+  }
 }
 
 TEST_F(HeldCopiesTest, FromAnAilingVolumeFirstThenTheOldest) {

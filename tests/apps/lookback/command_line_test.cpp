@@ -74,7 +74,8 @@ class CommandLineTest : public testing::Test {
         return Answer(201, R"({"id": "b", "root": "/data/v1", "warning": "is its disk mounted?"})");
       }
       return Answer(200, R"({"volumes": [{"id": "a", "root": "/data/v0", "state": "online",
-                                          "draining": true, "held_bytes": 2000, "held_segments": 7,
+                                          "draining": true, "bytes": 2000, "segments": 7,
+                                          "held_bytes": 600, "held_segments": 2,
                                           "total_bytes": 1000, "free_bytes": 500}]})");
     }
     if (request.path.rfind("/api/v1/volumes/", 0) == 0 && request.method == "DELETE") {
