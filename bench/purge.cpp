@@ -81,19 +81,19 @@ class Bench {
     policy.version = 1;
     policy.max_days = kMaxDays;
     Must(store_->journal().Commit({policy}));
-    size_t planned = 0;
+    uint64_t deleted = 0;
     double took_s = 0, cpu_s = 0;
     Record("Purge", [&] {
       const auto start = std::chrono::steady_clock::now();
       const double cpu = bench::CpuSeconds(RUSAGE_THREAD);
-      planned = Must(purger_->RunOnce()).victims.size();
+      deleted = Must(purger_->RunOnce()).deleted_segments;
       cpu_s = bench::CpuSeconds(RUSAGE_THREAD) - cpu;
       took_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     });
     fmt::print(
         "{} segments of {} MiB on disk deleted in {:.1f} s, {:.0f} a second; its thread {:.2f} CPU "
         "s\n",
-        planned, asked_.mib, took_s, static_cast<double>(planned) / took_s, cpu_s);
+        deleted, asked_.mib, took_s, static_cast<double>(deleted) / took_s, cpu_s);
     size_t left = 0;
     for (int64_t i = 0; i < asked_.cameras; ++i) {
       left += Must(store_->catalog().Segments(Camera("old", i), {kTimeMinUs, kTimeMaxUs})).size();

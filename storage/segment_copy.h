@@ -7,8 +7,9 @@
 // Invariant: Ok means that every byte was read back, with the SHA-256 of the seal, and that file and
 //            directories are synced. After an error there is no file, unless it cannot be removed.
 // Threads:   any; one for each file.
-// Errors:    kCorrupt: what is read is not what was sealed, or `from` cannot be read. kConflict: the volume has a file of that
-//            name. kUnavailable: `on_read` stopped it. kDiskFull, kDiskFailed.
+// Errors:    kCorrupt: what is read is not what was sealed, or `from` cannot be read. kConflict: the
+//            volume has a file of that name. kUnavailable: `on_read` stopped it. kDiskFull,
+//            kDiskFailed.
 #pragma once
 
 #include "storage/scrub.h"
