@@ -9,6 +9,7 @@
 #include "api/byte_range.h"
 #include "api/context.h"
 #include "api/upkeep.h"
+#include "base/words.h"
 #include "query/clip.h"
 #include "query/timeline.h"
 
@@ -71,20 +72,30 @@ Json ToJson(const std::vector<index::Import>& imports) {
   return list;
 }
 
+// As its segments tell; a camera's first reports come after its first segment began, and until the
+// next one they are the recorder's alone.
+std::optional<query::Span::CameraOffset> OffsetOf(Context& context, const StreamId& stream,
+                                                  const query::Span& span) {
+  if (span.camera_offset || !span.open || span.imported) return span.camera_offset;
+  const auto status = context.recorder.StatusOf(stream);
+  if (!status || !status->has_camera_offset) return std::nullopt;
+  return query::Span::CameraOffset{status->camera_offset_us, status->camera_offset_us};
+}
+
 Json ToJson(Context& context, const query::Timeline& timeline) {
   Json spans = Json::array();
   for (const query::Span& span : timeline.spans) {
-    spans.push_back(
-        {{"start", FormatTime(span.range.start_us)},
-         {"end", FormatTime(span.range.end_us)},
-         {"run", span.run.text()},
-         {"segments", span.segments},
-         {"open", span.open},
-         {"clock_unsynchronised", span.clock_unsynchronised},
-         {"lost_packets", span.lost_packets},
-         {"imported", span.imported},
-         {"camera_offset_min_us", span.camera_offset ? Json(span.camera_offset->min_us) : Json()},
-         {"camera_offset_max_us", span.camera_offset ? Json(span.camera_offset->max_us) : Json()}});
+    const auto offset = OffsetOf(context, timeline.stream, span);
+    spans.push_back({{"start", FormatTime(span.range.start_us)},
+                     {"end", FormatTime(span.range.end_us)},
+                     {"run", span.run.text()},
+                     {"segments", span.segments},
+                     {"open", span.open},
+                     {"clock_unsynchronised", span.clock_unsynchronised},
+                     {"lost_packets", span.lost_packets},
+                     {"imported", span.imported},
+                     {"camera_offset_min_us", offset ? Json(offset->min_us) : Json()},
+                     {"camera_offset_max_us", offset ? Json(offset->max_us) : Json()}});
   }
   const bool imported = std::any_of(timeline.spans.begin(), timeline.spans.end(),
                                     [](const query::Span& span) { return span.imported; });
@@ -94,9 +105,11 @@ Json ToJson(Context& context, const query::Timeline& timeline) {
           {"start", FormatTime(timeline.range.start_us)},
           {"end", FormatTime(std::max(timeline.range.start_us, timeline.range.end_us))},
           {"covered_us", timeline.covered_us},
+          {"readable_us", timeline.readable_us},
           {"missing_us", asked_us - timeline.covered_us},
           {"spans", std::move(spans)},
           {"gaps", GapsToJson(timeline.gaps)},
+          {"away", GapsToJson(timeline.away)},
           {"imports", imported ? ToJson(FindImports(context, timeline.stream, timeline.range))
                                : Json::array()}};
 }
@@ -164,7 +177,7 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   if (asked.request.range.start_us >= context.clock.NowUs()) {
     throw Problem{404, "future-range",
                   fmt::format("it is {} now: that range has not happened yet",
-                              FormatTime(context.clock.NowUs()))};
+                              FormatSecond(context.clock.NowUs()))};
   }
   if (asked.request.gaps == query::GapMode::kClose) asked.variant += ", gaps closed";
   if (!asked.request.audio) asked.variant += ", without audio";
@@ -178,7 +191,13 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   Problem problem{404, "no-footage", error.message};
   const auto timeline = query::BuildTimeline(context.store.archive(), request.stream, request.range,
                                              context.clock.NowUs());
-  problem.more["missing"] = timeline ? GapsToJson(timeline->gaps) : Json::array();
+  std::vector<index::Gap> missing;
+  if (timeline) {
+    std::merge(timeline->gaps.begin(), timeline->gaps.end(), timeline->away.begin(),
+               timeline->away.end(), std::back_inserter(missing),
+               [](const auto& a, const auto& b) { return a.range.start_us < b.range.start_us; });
+  }
+  problem.more["missing"] = GapsToJson(missing);
   throw problem;
 }
 

@@ -42,6 +42,7 @@ enum class GapCause : uint8_t {
   kStreamChange = 11,  // The camera changed its parameters or its timestamps jumped.
   kCorrupt = 12,       // Stored, but damaged since.
   kMissing = 13,       // Stored, but the file is gone.
+  kVolumeAway = 14,    // Stored, and cannot be read just now. Only ever an answer, never on disk.
 };
 std::string_view GapCauseName(GapCause cause);  // "recorder down"
 

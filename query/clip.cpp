@@ -70,7 +70,7 @@ class PayloadReader {
     const index::Seal& row = file.segment.row;
     storage::Damage damage =
         storage::DamagedFragment(row, file.run, source.number, source.range, source.offset, what);
-    damage.everywhere = everywhere;
+    damage.everywhere = everywhere && !footage_.HasFileAway(index::KeyOf(row));
     std::string sentence = row.stream.text() + ", " + damage.what;
     footage_.damage().Add(std::move(damage));
     return sentence;

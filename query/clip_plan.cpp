@@ -140,14 +140,23 @@ class Planner {
     }
     report.shown = shown.front();
     const Cut& first = cuts_.front();
-    const Stretch::Piece& piece = first.stretch->pieces[first.start.sync.fragment];
-    report.camera_offset_us = loaded_.segments[piece.segment].footage.row.camera_offset_us;
+    report.camera_offset_us = OffsetFrom(*first.stretch, first.start.sync.fragment);
     for (const TimeRange& range : shown) {
       report.shown.end_us = std::max(report.shown.end_us, range.end_us);
     }
     report.duration_us = Rescale(lead.edit_duration, lead.timescale, kUsPerSecond);
     report.missing = ExplainMissing(request_, timeline_, loaded_.unreadable, shown);
     for (const index::Gap& gap : report.missing) report.missing_us += gap.range.duration_us();
+  }
+
+  // Of the segment that `piece` is in; a camera's first reports come after its first segment began, and
+  // then that of the next one tells it.
+  std::optional<int64_t> OffsetFrom(const Stretch& stretch, size_t piece) const {
+    for (; piece < stretch.pieces.size(); ++piece) {
+      const index::Seal& row = loaded_.segments[stretch.pieces[piece].segment].footage.row;
+      if (row.camera_offset_us) return row.camera_offset_us;
+    }
+    return std::nullopt;
   }
 
   // The last step: head and name.

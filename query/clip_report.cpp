@@ -16,6 +16,12 @@ constexpr std::string_view kUndecodable = "recorded, but the sync sample it need
 TimeUs Take(const Gap& gap, TimeUs at, TimeUs end, std::vector<Gap>& missing) {
   const TimeRange part = gap.range.Intersect({at, end});
   if (part.empty()) return at;
+  // Segments that cannot be read come one by one.
+  if (!missing.empty() && missing.back().range.end_us == part.start_us &&
+      missing.back().cause == gap.cause && missing.back().detail == gap.detail) {
+    missing.back().range.end_us = part.end_us;
+    return part.end_us;
+  }
   Gap taken = gap;
   taken.range = part;
   missing.push_back(std::move(taken));

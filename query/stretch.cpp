@@ -62,14 +62,17 @@ GapCause CauseOf(Code code) {
     case Code::kDiskFailed:
       return GapCause::kDiskFailed;
     case Code::kUnavailable:
-      return GapCause::kMissing;
+      return GapCause::kVolumeAway;
     default:
       return GapCause::kCorrupt;
   }
 }
 
-Result<index::Gap> Unreadable(const FootageSegment& segment, const Error& error) {
-  return index::Gap{segment.row.stream, segment.row.range(), CauseOf(error.code), error.message};
+Result<index::Gap> Unreadable(const FootageSegment& segment, const Error& error,
+                              const std::optional<std::string>& away) {
+  const index::Seal& row = segment.row;
+  if (away) return index::Gap{row.stream, row.range(), GapCause::kVolumeAway, *away};
+  return index::Gap{row.stream, row.range(), CauseOf(error.code), error.message};
 }
 
 // From now on every answer leaves the segment out, and says so; unless retention took it meanwhile.
@@ -78,7 +81,7 @@ Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& seg
   const GapCause cause = CauseOf(code);
   storage::Damage damage = storage::DamagedSegment(
       row, cause == GapCause::kMissing ? "its file is gone" : "its file is damaged", cause);
-  damage.everywhere = true;
+  damage.everywhere = !footage.HasFileAway(damage.segment);
   LB_TRY_ASSIGN(now, footage.Segments(row.stream, row.range()));
   const bool stands = std::any_of(now.begin(), now.end(), [&row](const FootageSegment& other) {
     return index::KeyOf(other.row) == index::KeyOf(row);
@@ -300,9 +303,10 @@ Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& strea
         continue;
       }
       const bool lost = one.code() == Code::kNotFound || one.code() == Code::kCorrupt;
-      if (!lost && !first_error) first_error = one.error();
-      LB_TRY_ASSIGN(
-          gap, lost ? NoteLoss(footage, segment, one.code()) : Unreadable(segment, one.error()));
+      const auto away = lost ? std::nullopt : footage.AwayOn(segment);
+      if (!lost && !away && !first_error) first_error = one.error();
+      LB_TRY_ASSIGN(gap, lost ? NoteLoss(footage, segment, one.code())
+                              : Unreadable(segment, one.error(), away));
       loaded.unreadable.push_back(std::move(gap));
     }
     return Ok();

@@ -7,7 +7,8 @@
 // Threads:   values; loading reads files.
 // Errors:    of storage/footage.h. A segment whose index cannot be read is left out and told in
 //            `unreadable`; what is gone or damaged is noted in
-//            Footage::damage(). If all cannot be read for another reason, that is the answer.
+//            Footage::damage(). If none can be read, and for one there is another reason than
+//            that its volume is away, that reason is the answer.
 #pragma once
 
 #include <memory>

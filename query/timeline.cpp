@@ -254,6 +254,56 @@ class GapFiller {
   bool lost_footage_ = false;  // Some gap so far was footage once.
 };
 
+// Cuts out of `gap` what lies in one of `holes`, which are by start; the rest is appended to `gaps`.
+void AppendOutside(const Gap& gap, const std::vector<TimeRange>& holes, std::vector<Gap>& gaps) {
+  auto hole = std::partition_point(holes.begin(), holes.end(), [&gap](const TimeRange& range) {
+    return range.end_us <= gap.range.start_us;
+  });
+  TimeUs at = gap.range.start_us;
+  for (; hole != holes.end() && hole->start_us < gap.range.end_us; ++hole) {
+    AppendGap(gaps, {gap.stream, {at, hole->start_us}, gap.cause, gap.detail});
+    at = hole->end_us;
+  }
+  AppendGap(gaps, {gap.stream, {at, gap.range.end_us}, gap.cause, gap.detail});
+}
+
+// Of what is outside of `holes`, that which only segments on volumes that are away cover.
+std::vector<Gap> FindAway(storage::Footage& footage, const std::vector<FootageSegment>& segments,
+                          const std::vector<TimeRange>& holes, TimeRange range) {
+  std::vector<FootageSegment> readable;
+  std::vector<Gap> away;  // One a segment at first.
+  for (const FootageSegment& segment : segments) {
+    const index::Seal& row = segment.row;
+    if (auto volume = footage.AwayOn(segment)) {
+      away.push_back({row.stream, row.range(), GapCause::kVolumeAway, std::move(*volume)});
+    } else {
+      readable.push_back(segment);
+    }
+  }
+  if (away.empty()) return away;
+  std::vector<Span> spans = ChainSegments(readable);
+  CloseSmallHoles(spans);
+  std::vector<Gap> merged, found;
+  for (Gap& gap : Flatten(away)) {
+    // As spans do, it reaches over what is rounding of clocks.
+    if (!merged.empty() && merged.back().range.end_us < gap.range.start_us &&
+        gap.range.start_us - merged.back().range.end_us < kSmallestGapUs) {
+      merged.back().range.end_us = gap.range.start_us;
+    }
+    AppendGap(merged, std::move(gap));
+  }
+  size_t next = 0;  // The first that may reach into this part or a later one.
+  for (const TimeRange& unread : FindHoles(spans, range)) {
+    while (next < merged.size() && merged[next].range.end_us <= unread.start_us) ++next;
+    for (size_t i = next; i < merged.size() && merged[i].range.start_us < unread.end_us; ++i) {
+      Gap part = merged[i];
+      part.range = part.range.Intersect(unread);
+      AppendOutside(part, holes, found);
+    }
+  }
+  return found;
+}
+
 // Where the timeline ends: Timeline::range tells the rule.
 TimeUs FindEnd(const std::vector<Span>& spans, const std::vector<Gap>& recorded, TimeRange asked,
                TimeUs now_us) {
@@ -293,6 +343,9 @@ Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream
   const std::vector<TimeRange> holes = FindHoles(spans, timeline.range);
   timeline.covered_us = timeline.range.duration_us();
   for (const TimeRange& hole : holes) timeline.covered_us -= hole.duration_us();
+  timeline.away = FindAway(footage, segments, holes, timeline.range);
+  timeline.readable_us = timeline.covered_us;
+  for (const Gap& away : timeline.away) timeline.readable_us -= away.range.duration_us();
   Past past(footage, stream, range.start_us);
   LB_TRY_ASSIGN(gaps, GapFiller(stream, first_us, now_us, past).Fill(holes, Flatten(recorded)));
   timeline.gaps = std::move(gaps);

@@ -50,7 +50,10 @@ struct Timeline {
   TimeRange range;
   std::vector<Span> spans;       // By start; may overlap after the clock was set back.
   std::vector<index::Gap> gaps;  // By start; neighbours of one cause and detail are one.
+  // Of the spans, what cannot be read now, each with kVolumeAway and its volume for the detail.
+  std::vector<index::Gap> away;  // By start; they do not overlap.
   int64_t covered_us = 0;        // Of the range, by any span.
+  int64_t readable_us = 0;       // Of that, what is not away.
 };
 
 Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream, TimeRange range,

@@ -69,6 +69,12 @@ class ArchiveImpl : public Archive {
   Result<std::unique_ptr<File>> Open(const FootageSegment& segment, size_t nth) override {
     return segment_files_.Open(segment.row, nth);
   }
+  std::optional<std::string> AwayOn(const FootageSegment& segment) override {
+    return segment_files_.AwayOn(segment.row);
+  }
+  bool HasFileAway(const index::SegmentKey& segment) override {
+    return segment_files_.HasAway(segment);
+  }
   bool HasOtherFile(const Damage& damage) override { return segment_files_.HasOther(damage); }
 
  private:

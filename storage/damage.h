@@ -34,7 +34,7 @@ struct Damage {
   TimeRange range;
   std::string what;                                   // For people: where, and what does not agree.
   index::GapCause cause = index::GapCause::kCorrupt;  // Or kMissing: the file is gone.
-  bool everywhere = false;  // A reader tried the segment's copies too. Not kept over a restart.
+  bool everywhere = false;  // A reader tried all files of the segment. Not kept over a restart.
 
   // Whether it is of the segment's file on that volume. What an older version kept names none.
   bool IsOn(const Uuid& other) const { return volume == other || volume == Uuid(); }

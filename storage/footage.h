@@ -9,6 +9,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "base/file_system.h"
@@ -44,6 +46,11 @@ class Footage {
         lost, [this](const Damage& damage) { return !damage.everywhere && HasOtherFile(damage); });
     return lost;
   }
+  // Of a segment that cannot be read now, since each of its files is on a volume that is away: that
+  // volume's root, or its id where no root is known.
+  virtual std::optional<std::string> AwayOn(const FootageSegment&) { return std::nullopt; }
+  // Whether a file of the segment is on a volume that is away, and so may be better than those here.
+  virtual bool HasFileAway(const index::SegmentKey&) { return false; }
   // Whether another file of the segment than the damaged one is on record, on a volume that is there.
   virtual bool HasOtherFile(const Damage&) { return false; }
 

@@ -131,6 +131,7 @@ Status LocalVolume::CheckIdentity() const {
 Status LocalVolume::CheckNamesUs() const {
   const std::string path = PathOf(kVolumeFile);
   auto file = ReadVolumeFile(files_, path);
+  SetGone(!file || file->store != store_ || file->volume != id_);
   if (!file) return Fail(Code::kDiskFailed, "volume " + root_ + " is gone: " + file.message());
   if (file->store != store_ || file->volume != id_) {
     return Fail(Code::kDiskFailed, "volume " + root_ + " was exchanged: " + path +
@@ -194,6 +195,7 @@ Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) 
 Result<std::unique_ptr<File>> LocalVolume::Open(const index::SegmentKey& key) {
   LB_TRY(CheckPresent());
   auto file = files_.Open(PathOf(SegmentPath(key)), OpenMode::kRead);
+  if (file) SetGone(false);
   if (file || file.code() != Code::kNotFound) return file;
   // Of a disk that is not mounted any more no file is gone.
   if (const Status ours = CheckIdentity(); !ours) return Fail(Code::kUnavailable, ours.message());
@@ -306,6 +308,7 @@ Status LocalVolume::ProbeByWriting() {
 
 Result<Space> LocalVolume::FreeSpace() {
   LB_TRY(CheckPresent());
+  (void)CheckNamesUs();  // For there(): nothing else asks an idle disk again and again.
   return files_.FreeSpace(root_);
 }
 

@@ -1,7 +1,6 @@
 #include "storage/segment_files.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -67,16 +66,40 @@ Result<std::shared_ptr<const SegmentIndex>> SegmentFiles::Index(const index::Sea
   }
 }
 
+bool SegmentFiles::IsThere(const Uuid& volume) const {
+  const Volume* const found = find_volume_(volume);
+  return found != nullptr && found->there();
+}
+
+std::optional<std::string> SegmentFiles::AwayOn(const index::Seal& row) const {
+  if (row.volume == Uuid() || IsThere(row.volume)) return std::nullopt;
+  const index::SegmentKey key = index::KeyOf(row);
+  const auto there = [this](const Uuid& volume) { return IsThere(volume); };
+  const auto copies = catalog_.CopiesOf(key);
+  if (copies && std::any_of(copies->begin(), copies->end(), there)) return std::nullopt;
+  // Since the row was read a copy may have taken its place.
+  const auto now = catalog_.FindSegment(key);
+  if (now && *now && IsThere((*now)->volume)) return std::nullopt;
+  const Volume* const volume = find_volume_(row.volume);
+  return volume != nullptr ? volume->root() : row.volume.text();
+}
+
+bool SegmentFiles::HasAway(const index::SegmentKey& segment) const {
+  auto volumes = catalog_.CopiesOf(segment);
+  const auto row = catalog_.FindSegment(segment);
+  if (!volumes || !row || !*row) return false;
+  volumes->push_back((*row)->volume);
+  return std::any_of(volumes->begin(), volumes->end(),
+                     [this](const Uuid& volume) { return !IsThere(volume); });
+}
+
 bool SegmentFiles::HasOther(const Damage& damage) const {
   auto volumes = catalog_.CopiesOf(damage.segment);
   const auto row = catalog_.FindSegment(damage.segment);
   if (!volumes || !row || !*row) return false;
   if (!damage.IsOn((*row)->volume)) volumes->push_back((*row)->volume);
-  return std::any_of(volumes->begin(), volumes->end(), [this](const Uuid& id) {
-    const Volume* const volume = find_volume_(id);
-    return volume != nullptr && volume->state() != VolumeState::kOffline &&
-           volume->state() != VolumeState::kRemoved;
-  });
+  return std::any_of(volumes->begin(), volumes->end(),
+                     [this](const Uuid& volume) { return IsThere(volume); });
 }
 
 }  // namespace lookback::storage

@@ -9,6 +9,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "index/catalog.h"
 #include "storage/footage.h"
@@ -30,10 +32,14 @@ class SegmentFiles {
   Result<std::unique_ptr<File>> Open(const index::Seal& row, size_t nth) const;
   // Of a sealed segment: by the first file that has a good one.
   Result<std::shared_ptr<const SegmentIndex>> Index(const index::Seal& row) const;
+  // As storage/footage.h has them.
+  std::optional<std::string> AwayOn(const index::Seal& row) const;
+  bool HasAway(const index::SegmentKey& segment) const;
   // Than the damaged one, on a volume that is there.
   bool HasOther(const Damage& damage) const;
 
  private:
+  bool IsThere(const Uuid& volume) const;
   Result<std::unique_ptr<File>> OpenOn(const Uuid& volume, const index::SegmentKey& key) const;
 
   const FindVolume find_volume_;

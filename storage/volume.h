@@ -37,6 +37,12 @@ class Volume {
   virtual const Uuid& id() const = 0;
   virtual const std::string& root() const = 0;
   virtual VolumeState state() const = 0;
+  // False when it is offline or removed, or was not under its root when that was last looked at. Asks
+  // no disk.
+  bool there() const {
+    const VolumeState now = state();
+    return !gone_ && now != VolumeState::kOffline && now != VolumeState::kRemoved;
+  }
   virtual void SetFailed(const std::string& why) = 0;
 
   // No new segment comes to a draining volume while another one takes footage (archive.h).
@@ -86,9 +92,17 @@ class Volume {
   // Everything below v1/, strays first, then the newest day first, until `visit` says false.
   virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
 
+ protected:
+  void SetGone(bool gone) const { gone_ = gone; }
+
  private:
   std::atomic<bool> draining_{false};
+  mutable std::atomic<bool> gone_{false};
 };
+
+// Whether it may be a volume's root by what it is: no file, and no store's data directory, by whatever
+// name it is reached.
+Status CheckVolumeRoot(const std::string& root, FileSystem& files);
 
 // Whether OpenLocalVolume may take `root` for a volume of the store, or make it one; null: of a
 // store that is yet to be made. Changes nothing.

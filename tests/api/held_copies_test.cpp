@@ -136,6 +136,35 @@ TEST_F(HeldCopiesApiTest, AClipIsWholeWhenTheFirstVolumeIsAway) {
   ExpectWhole();
 }
 
+TEST_F(HeldCopiesApiTest, WhatIsDamagedHereIsWholeAgainOnceTheVolumeOfItsCopyIsBack) {
+  for (const bool gone : {false, true}) {
+    SCOPED_TRACE(gone);
+    Hold();
+    Copy();
+    copies_.reset();
+    Close();
+    fs::rename(volumes_[1], volumes_[1] + ".away");
+    Restart();
+    if (gone) {
+      fs::rename(FileOn(0), dir_.Path("kept"));
+    } else {
+      Flip(FileOn(0), 1, 2);
+    }
+    auto clip = Ask("GET", kClip);
+    if (clip.stream) {
+      Bytes piece(whole_.size());
+      EXPECT_FALSE(clip.stream->Read(piece));
+    }
+    EXPECT_NE(Get("/api/v1/cameras/gate/timeline?start=2026-05-04T22:00:02Z"
+                  "&end=2026-05-04T22:00:12Z")["gaps"],
+              Json::array());
+    fs::rename(volumes_[1] + ".away", volumes_[1]);
+    store_->LookForVolumes();
+    ExpectWhole();
+    if (!gone) Flip(FileOn(0), 1, 2);
+  }
+}
+
 TEST_F(HeldCopiesApiTest, WhoLacksACopyAndWhyIsTold) {
   EXPECT_EQ(Get("/api/v1/status")["held_copies"], Json()) << "nobody has looked";
   const std::string hold = Hold();

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,12 +39,15 @@ class RememberingRecorder final : public recorder::Recorder {
     }
     recorder::CameraStatus status;
     status.state = recorder::CameraState::kRecording;
+    status.has_camera_offset = camera_offset_us.has_value();
+    status.camera_offset_us = camera_offset_us.value_or(0);
     return status;
   }
   void Stop() override {}
 
   std::map<CameraId, recorder::CameraSource> sources;
   bool lost_subs = false;  // No sub stream is recorded.
+  std::optional<int64_t> camera_offset_us;
 };
 
 class ServiceTest : public ::testing::Test {

@@ -90,6 +90,16 @@ TEST_F(ClipTest, AnyRangeShowsWhatWasOnScreen) {
   }
 }
 
+TEST_F(ClipTest, TheCamerasFirstReportsTellTheClockOfItsFirstSegmentToo) {
+  Record(StreetClip(), kStart);
+  ASSERT_GE(footage_.segments.size(), 3u);
+  footage_.segments[1].footage.row.camera_offset_us = 3'000'000;
+  footage_.segments[2].footage.row.camera_offset_us = 4'000'000;
+  const auto clip = Plan(Request(After(1), After(15)));
+  ASSERT_NE(clip, nullptr);
+  EXPECT_EQ(clip->report().camera_offset_us, 3'000'000);
+}
+
 TEST_F(ClipTest, AKeptGapShowsTheLastPictureBeforeIt) {
   Record(StreetClip(), kStart);
   Record(StreetClip(), After(30));

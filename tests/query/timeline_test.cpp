@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace lookback::query {
 namespace {
 
@@ -42,6 +44,14 @@ class RowFootage : public storage::Footage {
     return *timeline;
   }
   const StreamId& stream() const { return stream_; }
+  // The segment's volume is away.
+  void Take(const storage::FootageSegment& segment, const std::string& volume) {
+    away_[segment.row.sequence] = volume;
+  }
+  std::optional<std::string> AwayOn(const storage::FootageSegment& segment) override {
+    const auto found = away_.find(segment.row.sequence);
+    return found == away_.end() ? std::nullopt : std::optional(found->second);
+  }
 
   Result<std::vector<storage::FootageSegment>> Segments(const StreamId&, TimeRange range) override {
     std::vector<storage::FootageSegment> found;
@@ -83,11 +93,17 @@ class RowFootage : public storage::Footage {
       for (const Span& span : timeline.spans) EXPECT_FALSE(span.range.Overlaps(gap.range));
     }
     EXPECT_EQ(gaps_us + timeline.covered_us, timeline.range.duration_us());
+    for (const Gap& away : timeline.away) {
+      gaps_us += away.range.duration_us();
+      for (const Gap& gap : timeline.gaps) EXPECT_FALSE(gap.range.Overlaps(away.range));
+    }
+    EXPECT_EQ(gaps_us + timeline.readable_us, timeline.range.duration_us());
   }
 
   StreamId stream_;
   std::vector<storage::FootageSegment> segments_;
   std::vector<Gap> gaps_;
+  std::map<uint32_t, std::string> away_;
 };
 
 MATCHER_P2(Covers, start_us, end_us, "") {
@@ -98,6 +114,35 @@ MATCHER_P3(IsGap, start_us, end_us, cause, "") {
   *result_listener << (arg.range.start_us - kBase) << ".." << (arg.range.end_us - kBase) << " "
                    << index::GapCauseName(arg.cause);
   return arg.range == TimeRange{start_us, end_us} && arg.cause == cause;
+}
+
+TEST(Timeline, WhatIsOnAVolumeThatIsAwayStaysFootageAndIsToldBesides) {
+  RowFootage footage;
+  footage.Take(footage.Add(1, At(0), At(60)), "/b");
+  footage.Take(footage.Add(1, At(60), At(120)), "/b");
+  footage.Add(1, At(120), At(180));
+  footage.Take(footage.Add(1, At(180), At(240)), "/c");
+  // Of an hour that was recorded twice the other half can be read.
+  footage.Add(2, At(200), At(210));
+  // What was found damaged is a gap, wherever its file is.
+  storage::Damage damage;
+  const storage::FootageSegment damaged = footage.Add(3, At(300), At(360));
+  footage.Take(damaged, "/b");
+  damage.segment = index::KeyOf(damaged.row);
+  damage.run.bytes[0] = 3;
+  damage.range = {At(300), At(360)};
+  footage.damage().Add(damage);
+
+  const Timeline all = footage.Ask(At(10), At(400));
+  ASSERT_EQ(all.spans.size(), 2U);
+  EXPECT_EQ(all.covered_us, 230 * kUsPerSecond);
+  EXPECT_EQ(all.readable_us, 70 * kUsPerSecond);
+  EXPECT_THAT(all.away, ElementsAre(IsGap(At(10), At(120), GapCause::kVolumeAway),
+                                    IsGap(At(180), At(200), GapCause::kVolumeAway),
+                                    IsGap(At(210), At(240), GapCause::kVolumeAway)));
+  EXPECT_EQ(all.away[0].detail, "/b");
+  EXPECT_EQ(all.away[1].detail, "/c");
+  EXPECT_THAT(footage.Ask(At(120), At(180)).away, IsEmpty());
 }
 
 TEST(Timeline, TwoContiguousSegmentsAndOneAYearLaterAreTwoSpans) {

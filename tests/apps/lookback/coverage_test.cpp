@@ -39,6 +39,24 @@ TEST(CoverageTest, WhatIsYetToComeIsBlankAndSaidToBe) {
             "That range has not happened yet.\n");
 }
 
+TEST(CoverageTest, WhatIsOnAVolumeThatIsAwayIsNoCommonFootage) {
+  const Json timeline = {{"end", FormatTime(kStart + 60 * kUsPerSecond)},
+                         {"covered_us", 60 * kUsPerSecond},
+                         {"readable_us", 40 * kUsPerSecond},
+                         {"missing_us", 0},
+                         {"spans", {Piece(0, 60, {{"segments", 1}})}},
+                         {"away", {Piece(20, 40, {{"cause", "volume away"}, {"detail", "/b"}})}}};
+  const TimeRange range{kStart, kStart + 60 * kUsPerSecond};
+  EXPECT_EQ(CoverageText(timeline, range, *TimeZone::Find("UTC")),
+            "covered 60.000 s (100.00 %), missing 0.000 s\n"
+            "recorded, but not to be read now, since its volume is away: 20.000 s\n"
+            "[####################????????????????????####################]\n"
+            "# covered, + in part, . missing, ? not to be read now\n");
+  const std::string table = TimelineTable(timeline, *TimeZone::Find("UTC")).Text();
+  EXPECT_NE(table.find("20.000 s  NOT TO BE READ NOW: volume away: /b\n"), std::string::npos)
+      << table;
+}
+
 TEST(CoverageTest, OverlappingSpansCountOnce) {
   const Json timeline = {{"spans", {Piece(0, 6, Json::object()), Piece(2, 6, Json::object())}}};
   EXPECT_EQ(CoverageBar(timeline, {kStart, kStart + 10 * kUsPerSecond}, 1), "+");
