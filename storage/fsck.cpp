@@ -4,8 +4,10 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/words.h"
 #include "index/catalog.h"
 #include "storage/check.h"
+#include "storage/data_directory.h"
 #include "storage/layout.h"
 #include "storage/ledger.h"
 #include "storage/ledger_copy_check.h"
@@ -51,9 +53,9 @@ class Checker {
       : data_(std::move(data)), files_(files), progress_(progress), depth_(depth) {}
 
   Result<FsckReport> Run() {
-    LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, "store.json")));
+    LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, kStoreFile)));
     store_ = store.store;
-    auto lock = files_.Lock(JoinPath(data_, "lock"));
+    auto lock = files_.Lock(JoinPath(data_, kLockFile));
     if (!lock && lock.code() != Code::kUnavailable) return Pass(lock.error());
     running_ = !lock;
     // The catalog first, the ledger after: a running store writes them in the other order, so what
@@ -63,6 +65,8 @@ class Checker {
     files_since_ = report_.ledger_records;
     CompareRows();
     Tell("files", 0, entries_.size());
+    for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
+    for (const StoreFile::KnownVolume& known : store.volumes) roots_[known.id] = known.root;
     for (const StoreFile::KnownVolume& known : store.volumes) {
       LB_TRY(CheckVolume(known));
     }
@@ -97,6 +101,28 @@ class Checker {
     finding.camera = key.stream.camera.text();
     finding.range = {key.start_us, end_us};
     return finding;
+  }
+
+  std::string RootOf(const Uuid& volume) const {
+    const auto root = roots_.find(volume);
+    return root == roots_.end() ? "volume " + volume.text() : root->second;
+  }
+
+  // Where its other files are to be, besides the one on `volume`; "" when it has none.
+  std::string Elsewhere(const index::SegmentKey& key, const Uuid& volume) const {
+    std::string text;
+    const auto add = [&](const Uuid& other) {
+      if (other != volume) text += (text.empty() ? "; it is also on " : ", ") + RootOf(other);
+    };
+    const auto entry = entries_.find(key);
+    if (entry != entries_.end() && entry->second.standing == Standing::kSealed) {
+      add(entry->second.volume);
+    }
+    for (auto it = copies_.lower_bound({key, Uuid()}); it != copies_.end(); ++it) {
+      if (it->first.first != key) break;
+      if (it->second.on_ledger) add(it->first.second);
+    }
+    return text;
   }
 
   Status ReadCatalog() {
@@ -201,7 +227,7 @@ class Checker {
         ledger_good_ = false;
         Add(FindingKind::kLedgerDamage,
             verified.error().message +
-                (*lost > 0 ? fmt::format(" ({} records are lost in all)", *lost) : std::string()));
+                (*lost > 0 ? " (lost in all: " + Count(*lost, "record") + ")" : std::string()));
       }
     }
     if (!running_ && (*ledger)->torn_bytes() > 0) {
@@ -245,8 +271,8 @@ class Checker {
     }
     if (catalog_position_ < report_.ledger_records && !running_) {
       Add(FindingKind::kMissingRow,
-          fmt::format("the catalog is {} records behind the ledger; the next start catches up",
-                      report_.ledger_records - catalog_position_))
+          fmt::format("the catalog is {} behind the ledger; the next start catches up",
+                      Count(report_.ledger_records - catalog_position_, "record")))
           .fault = false;
     }
   }
@@ -262,7 +288,6 @@ class Checker {
     }
     LB_TRY(CheckCopyOfLedger(known));
     LocalVolume volume(known.root, store_, known.id, files_);
-    for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
     uint64_t seen = 0;
     return volume.VisitFiles([&](const Volume::Found& found) {
       Tell("files", ++seen, entries_.size());
@@ -339,7 +364,8 @@ class Checker {
     if (size && *size != entry.bytes) {
       const bool less = *size < entry.bytes;
       Add(less ? FindingKind::kTruncatedFile : FindingKind::kDamagedFile, key, entry.end_us,
-          fmt::format("the file has {} bytes, but was sealed with {}", *size, entry.bytes))
+          fmt::format("the file has {} bytes, but was sealed with {}{}", *size, entry.bytes,
+                      Elsewhere(key, volume.id())))
           .path = path;
       return;
     }
@@ -347,15 +373,16 @@ class Checker {
     const std::string problem =
         index ? Contradiction(*index, store_, key, entry.end_us) : index.message();
     if (!problem.empty()) {
-      Add(FindingKind::kDamagedFile, key, entry.end_us, problem).path = path;
+      Add(FindingKind::kDamagedFile, key, entry.end_us, problem + Elsewhere(key, volume.id()))
+          .path = path;
     } else if (depth_ == FsckDepth::kBytes && entry.on_ledger) {
-      CheckDigests(**file, key, entry, path);
+      CheckDigests(**file, key, entry, path, volume.id());
     }
   }
 
   // Names the first fragment that is not what was written, by the time from which on it lasts.
   void CheckDigests(const File& file, const index::SegmentKey& key, const Entry& entry,
-                    const std::string& path) {
+                    const std::string& path, const Uuid& volume) {
     const auto scan = ScanSegment(file);
     std::string problem;
     TimeUs from_us = key.start_us;
@@ -369,7 +396,8 @@ class Checker {
     }
     if (problem.empty()) return;
     Finding& finding = Add(FindingKind::kDamagedFile, key, entry.end_us,
-                           fmt::format("damaged from {} on: {}", FormatTime(from_us), problem));
+                           fmt::format("damaged from {} on: {}{}", FormatTime(from_us), problem,
+                                       Elsewhere(key, volume)));
     finding.path = path;
     finding.range.start_us = from_us;
   }
@@ -382,16 +410,21 @@ class Checker {
       if (std::find(offline_.begin(), offline_.end(), entry.volume) != offline_.end()) continue;
       // A loss on record has its gap: disk, ledger and catalog agree on it.
       const bool recorded = entry.standing == Standing::kMissing;
-      Add(FindingKind::kMissingFile, key, entry.end_us,
-          recorded ? "its file is gone, which is on record"
-                   : "it is sealed on the ledger, but its file is gone")
-          .fault = !recorded;
+      const std::string root = RootOf(entry.volume);
+      Finding& finding = Add(FindingKind::kMissingFile, key, entry.end_us,
+                             recorded ? "its file is gone from " + root + ", which is on record"
+                                      : "it is sealed on the ledger, but its file is gone from " +
+                                            root + Elsewhere(key, entry.volume));
+      finding.fault = !recorded;
+      finding.path = JoinPath(root, SegmentPath(key));
     }
     for (const auto& [key, copy] : copies_) {
       if (!copy.on_ledger || copy.file_seen || copy.number >= files_since_) continue;
       if (std::find(offline_.begin(), offline_.end(), key.second) != offline_.end()) continue;
+      const std::string root = RootOf(key.second);
       Add(FindingKind::kMissingFile, key.first, entries_[key.first].end_us,
-          "its copy on volume " + key.second.text() + " is gone");
+          "its copy is gone from " + root + Elsewhere(key.first, key.second))
+          .path = JoinPath(root, SegmentPath(key.first));
     }
   }
 
@@ -410,6 +443,7 @@ class Checker {
   std::map<index::SegmentKey, Entry> entries_;
   std::map<CopyKey, CopyEntry> copies_;
   std::unordered_map<std::string, index::SegmentKey> by_path_;
+  std::map<Uuid, std::string> roots_;  // Of the volumes.
   std::vector<Uuid> offline_;
 };
 

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/log.h"
+#include "base/words.h"
 #include "storage/ledger.h"
 #include "storage/ledger_leaves.h"
 #include "storage/ledger_mend.h"
@@ -232,10 +233,10 @@ Result<LedgerRestored> RestoreLedger(const LedgerPlaces& places, FileSystem& fil
   restored.records = records;
   if (there > had && !outvoted) {
     restored.in_doubt = true;
-    tell("the ledger had only " + std::to_string(had) + " records, and has the other " +
+    tell("the ledger had only " + Count(had, "record") + ", and has the other " +
          std::to_string(there - had) + " from its copy in " + views[chosen].directory);
   } else if (records > 0 && !outvoted) {
-    tell(std::to_string(records) + " damaged records of the ledger were mended from its copies");
+    tell(Count(records, "damaged record") + " of the ledger mended from its copies");
   }
   return restored;
 }

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "storage/data_directory.h"
 #include "storage/layout.h"
 #include "storage/local_volume.h"
 #include "storage/volume_file.h"
@@ -47,7 +48,21 @@ Result<VolumeFile> InitialiseVolume(const std::string& root, const Uuid& store, 
 
 }  // namespace
 
+Status CheckVolumeRoot(const std::string& root, FileSystem& files) {
+  const auto there = files.Stat(root);
+  if (there && !there->is_directory) {
+    return Fail(Code::kInvalid, root + " is a file, and a volume is a directory");
+  }
+  if (Exists(files, JoinPath(root, kStoreFile))) {
+    return Fail(Code::kInvalid, root +
+                                    " is the data directory of a store; a volume is a directory "
+                                    "of its own, on a disk of its own");
+  }
+  return Ok();
+}
+
 Status CheckVolume(const std::string& root, const Uuid* store, FileSystem& files) {
+  LB_TRY(CheckVolumeRoot(root, files));
   const auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
   if (!identity && identity.code() != Code::kNotFound) return Pass(identity.error());
   if (!identity) return Exists(files, root) ? CheckEmpty(files, root) : Ok();

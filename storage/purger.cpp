@@ -89,11 +89,17 @@ class PurgerThread : public Purger {
   }
 
   Result<RetentionPlan> Preview(const RetentionChange& change) override {
-    return Plan(change, Budget::kNone);
+    LB_TRY_ASSIGN(plan, Plan(change, Budget::kNone));
+    if (!plan.frozen) return plan;
+    LB_TRY_ASSIGN(then, Plan(change, Budget::kUnfrozen));
+    then.frozen = true;
+    then.must_stop = plan.must_stop;
+    then.sentence = std::move(plan.sentence);
+    return then;
   }
 
  private:
-  enum class Budget { kDaily, kNone };
+  enum class Budget { kDaily, kNone, kUnfrozen };
 
   bool Stopping() {
     const std::lock_guard lock(mutex_);
@@ -177,8 +183,9 @@ class PurgerThread : public Purger {
     input.holds = std::move(markers);
     std::erase_if(input.holds, [](const index::Marker& marker) { return !marker.hold; });
     input.now_us = clock_.NowUs();
-    input.confirmed = confirmed;
-    input.clock_trusted = ClockTrusted();
+    const bool unfrozen = budget == Budget::kUnfrozen;
+    input.confirmed = confirmed || unfrozen;
+    input.clock_trusted = ClockTrusted() || unfrozen;
 
     std::vector<StreamId> streams;
     for (const index::StreamTotals& stream : totals) {

@@ -62,8 +62,8 @@ class Purger {
 
   // Plans and deletes once, on the caller's thread.
   virtual Result<RetentionRound> RunOnce() = 0;
-  // What rounds would delete now, were there no daily budget and were `change` on record already.
-  // Deletes nothing.
+  // What rounds would delete now, were there no daily budget and were `change` on record already; of a
+  // frozen plan what they would once nothing keeps them from it. Deletes nothing.
   virtual Result<RetentionPlan> Preview(const RetentionChange& change) = 0;
 };
 

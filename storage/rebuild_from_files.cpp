@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "base/words.h"
 #include "storage/check.h"
 #include "storage/layout.h"
 #include "storage/ledger.h"
@@ -77,10 +78,10 @@ class FilesReader {
       if (!ledger) return Pass(ledger.error());
       if ((*ledger)->size() == 0) continue;
       return Fail(Code::kConflict,
-                  fmt::format("{} is a ledger of {} records: it knows holds, policies and people, "
+                  fmt::format("{} is a ledger of {}: it knows holds, policies and people, "
                               "which files do not; `lookback rebuild` makes the catalog from it. "
                               "To do without it, say --set-ledger-apart",
-                              directory, (*ledger)->size()));
+                              directory, Count((*ledger)->size(), "record")));
     }
     return Ok();
   }

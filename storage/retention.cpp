@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/words.h"
+
 namespace lookback::storage {
 
 Status CheckGroupName(const std::string& group) {
@@ -77,10 +79,10 @@ Status CheckPolicy(const index::Policy& policy) {
   }
   if (policy.min_days > 0 && policy.at_floor == index::AtFloor::kUnset) {
     return Fail(Code::kInvalid,
-                fmt::format("a floor of {} days needs to say what gives when the disk is full and "
+                fmt::format("a floor of {} needs to say what gives when the disk is full and "
                             "only footage below the floor is left: at_floor \"shorten\" (delete "
                             "the oldest all the same) or \"stop\" (stop recording)",
-                            policy.min_days));
+                            Count(policy.min_days, "day")));
   }
   return Ok();
 }

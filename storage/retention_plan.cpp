@@ -7,6 +7,7 @@
 #include <queue>
 #include <tuple>
 
+#include "base/words.h"
 #include "storage/held_ranges.h"
 #include "storage/retention.h"
 
@@ -301,8 +302,9 @@ class Planner {
 
   std::string Summary() const {
     if (plan_.victims.empty()) return "nothing is to be deleted";
-    return fmt::format("{} segments with {} bytes are to be deleted{}", plan_.victims.size(),
-                       plan_.bytes, plan_.below_floor ? ", some below their floor" : "");
+    return fmt::format("to be deleted: {} with {}{}", Count(plan_.victims.size(), "segment"),
+                       Count(plan_.bytes, "byte"),
+                       plan_.below_floor ? ", some below their floor" : "");
   }
 
   const RetentionInput& input_;
@@ -335,14 +337,14 @@ std::string RetentionPlan::ReasonOf(const Victim& victim) const {
   const index::Policy& policy = streams[victim.stream].policy;
   switch (victim.cause) {
     case DeleteCause::kCeiling:
-      return fmt::format("older than {} days", policy.max_days);
+      return "older than " + Count(policy.max_days, "day");
     case DeleteCause::kQuota:
       return fmt::format("over the quota of {} bytes", policy.quota_bytes);
     case DeleteCause::kPressure:
       break;
   }
   if (!victim.below_floor) return "disk pressure";
-  return fmt::format("disk pressure, below the floor of {} days", policy.min_days);
+  return "disk pressure, below the floor of " + Count(policy.min_days, "day");
 }
 
 void MemoryRows::Remove(size_t stream, TimeUs start_us) {

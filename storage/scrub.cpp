@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/words.h"
 #include "storage/layout.h"
 #include "storage/segment_reader.h"
 
@@ -97,10 +98,10 @@ class SegmentChecker {
     });
     if (!scan && scan.code() == Code::kUnavailable) return Pass(scan.error());
     const size_t good = scan ? scan->index.fragments.size() : 0;
-    return Whole(fmt::format(
-        "its index is damaged ({}); of its {} fragments {} can be had from "
-        "the file itself",
-        why, seal_.fragments, good == seal_.fragments ? "all" : fmt::format("the first {}", good)));
+    return Whole(
+        fmt::format("its index is damaged ({}); of its {} {} can be had from the file itself", why,
+                    Count(seal_.fragments, "fragment"),
+                    good == seal_.fragments ? "all" : fmt::format("the first {}", good)));
   }
 
   const File& file_;

@@ -680,7 +680,13 @@ TEST_F(HeldCopiesTest, FsckNamesWhatIsWrongWithACopy) {
   ASSERT_EQ(report.findings.size(), 2u);
   EXPECT_EQ(report.findings[0].kind, FindingKind::kDamagedFile);
   EXPECT_EQ(report.findings[0].path, PathOn(second_, rows_[0]));
+  EXPECT_TRUE(report.findings[0].sentence.ends_with("; it is also on " + first_))
+      << report.findings[0].sentence;
   EXPECT_EQ(report.findings[1].kind, FindingKind::kMissingFile);
+  EXPECT_EQ(report.findings[1].path, PathOn(second_, rows_[1]));
+  EXPECT_TRUE(report.findings[1].sentence.ends_with("its copy is gone from " + second_ +
+                                                    "; it is also on " + first_))
+      << report.findings[1].sentence;
   EXPECT_FALSE(report.clean());
 }
 

@@ -249,6 +249,12 @@ TEST_F(PurgerTest, AfterARebuildNothingGoesUntilThePoliciesAreConfirmed) {
   EXPECT_TRUE(plan.victims.empty());
   EXPECT_NE(plan.sentence.find("confirmed"), std::string::npos) << plan.sentence;
   EXPECT_TRUE(GoneOf({old}).empty());
+  // What goes once somebody confirms is shown before.
+  const RetentionPlan preview = Preview();
+  EXPECT_TRUE(preview.frozen);
+  EXPECT_EQ(preview.sentence, plan.sentence);
+  EXPECT_EQ(KeysOf(preview), KeysOf({old}));
+  EXPECT_TRUE(GoneOf({old}).empty());
   ASSERT_OK(store_->journal().Commit({index::PoliciesConfirmed{"li.wei"}}));
   EXPECT_EQ(KeysOf(RunOnce()), KeysOf({old}));
 }
