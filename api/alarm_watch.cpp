@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/log.h"
+#include "base/words.h"
 
 namespace lookback::api {
 
@@ -116,8 +117,8 @@ void AlarmWatch::Record(std::vector<index::Record> records) {
     unrecorded_.clear();
     return;
   }
-  LogWarning("alarm", fmt::format("{} changes of alarms are not on record yet: {}",
-                                  unrecorded_.size(), status.message()));
+  LogWarning("alarm", fmt::format("not on record yet: {} of alarms: {}",
+                                  Count(unrecorded_.size(), "change"), status.message()));
   if (unrecorded_.size() <= kMaxUnrecorded) return;
   const size_t dropped = unrecorded_.size() - kMaxUnrecorded;
   unrecorded_.erase(unrecorded_.begin(), unrecorded_.begin() + static_cast<int64_t>(dropped));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
+#include "base/words.h"
 #include "storage/snapshotter.h"
 
 namespace lookback::api {
@@ -90,7 +91,7 @@ void AddDamage(Context& context, std::vector<Condition>& conditions) {
              "{} stretch{} of {} between {} and {} {} damaged, or without {} file: `lookback "
              "scrub` names {}",
              total.count, total.count == 1 ? "" : "es", NameOf(stream),
-             FormatTime(total.span.start_us), FormatTime(total.span.end_us),
+             FormatSecond(total.span.start_us), FormatSecond(total.span.end_us + kUsPerSecond - 1),
              total.count == 1 ? "is" : "are", total.count == 1 ? "its" : "their",
              total.count == 1 ? "it" : "them")});
   }
@@ -104,9 +105,9 @@ void AddLedgerCopies(Context& context, std::vector<Condition>& conditions) {
           {"ledger-copy-behind",
            {},
            copy.root,
-           fmt::format("the copy of the ledger on {} has {} of {} records{}: nothing is deleted "
+           fmt::format("the copy of the ledger on {} has {} of {}{}: nothing is deleted "
                        "there while it lacks a hold",
-                       copy.root, copy.records, context.store.ledger().size(),
+                       copy.root, copy.records, Count(context.store.ledger().size(), "record"),
                        copy.trouble.empty() ? "" : " (" + copy.trouble + ")")});
     }
     if (copy.set_apart) {
@@ -135,8 +136,7 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
         "retention policies are looked at and confirmed");
   }
   if (const uint64_t missing = context.store.recovery().missing_segments; missing > 0) {
-    add("missing-segments",
-        fmt::format("{} segments on record had no file at the last start", missing));
+    add("missing-segments", Count(missing, "segment") + " on record had no file at the last start");
   }
   if (!context.clock.Synchronised()) {
     add("clock-unsynchronised", "the server's clock is not disciplined by a time source");
@@ -151,9 +151,9 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
   }
   if (round.overdue_us > kUsPerDay) {
     add("retention-overdue",
-        fmt::format("footage that no hold keeps is {} days past its policy's max_days and still "
+        fmt::format("footage that no hold keeps is {} past its policy's max_days and still "
                     "there",
-                    round.overdue_us / kUsPerDay));
+                    Count(static_cast<uint64_t>(round.overdue_us / kUsPerDay), "day")));
   }
   if (round.must_stop) add("disk-nearly-full", round.sentence);
   if (context.snapshotter == nullptr) return;
@@ -163,7 +163,7 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
       fmt::format("the catalog's daily snapshot fails ({}); {}: a rebuild would take longer, "
                   "nothing else is the worse for it",
                   snapshots.trouble,
-                  snapshots.newest ? "the last is of " + FormatTime(snapshots.newest->time_us)
+                  snapshots.newest ? "the last is of " + FormatSecond(snapshots.newest->time_us)
                                    : "there is none yet"));
 }
 

@@ -47,6 +47,7 @@ struct Context {
       : store(parts.store),
         recorder(parts.recorder),
         clock(parts.clock),
+        files(parts.files),
         tokens(std::move(tokens_read)),
         secrets(std::move(secrets_read)),
         access([this](auto records) { return store.journal().Commit(std::move(records)); },
@@ -66,6 +67,7 @@ struct Context {
   storage::Store& store;
   recorder::Recorder& recorder;
   Clock& clock;
+  FileSystem& files;
   const std::unique_ptr<Tokens> tokens;
   const std::unique_ptr<CameraSecrets> secrets;
   AccessLog access;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/words.h"
 #include "media/demuxer.h"
 #include "storage/retention.h"
 #include "storage/volume_health.h"
@@ -253,7 +254,7 @@ void Imports::Check(const Job& job, const recorder::FileImport::Found& found) {
   if (found.range.end_us > now_us) {
     throw Problem{409, "future-range",
                   fmt::format("{}: it would end at {}, and it is {} now", job.ask.file,
-                              FormatTime(found.range.end_us), FormatTime(now_us))};
+                              FormatTime(found.range.end_us), FormatSecond(now_us))};
   }
   CheckFree(job.ask.stream, found.range);
   CheckRetention(job.ask.stream, found.range);
@@ -305,11 +306,12 @@ void Imports::CheckRetention(const StreamId& stream, TimeRange range) {
         marker.range.start_us <= range.start_us && marker.range.end_us >= range.end_us;
     if (covers && index::InForce(marker, now_us)) return;
   }
-  throw Problem{409, "older-than-policy",
-                fmt::format("policy {}/{} deletes footage of {} older than {} days, and so this at "
-                            "once; a hold over {} to {} would keep it",
-                            policy.scope, policy.version, stream.camera.text(), policy.max_days,
-                            FormatTime(range.start_us), FormatTime(range.end_us))};
+  throw Problem{
+      409, "older-than-policy",
+      fmt::format("policy {}/{} deletes footage of {} older than {}, and so this at "
+                  "once; a hold over {} to {} would keep it",
+                  policy.scope, policy.version, stream.camera.text(), Count(policy.max_days, "day"),
+                  FormatTime(range.start_us), FormatTime(range.end_us))};
 }
 
 }  // namespace lookback::api

@@ -4,6 +4,7 @@
 
 #include "api/context.h"
 #include "api/events.h"
+#include "base/words.h"
 
 namespace lookback::api {
 namespace {
@@ -43,7 +44,7 @@ Json EventToJson(const index::AlarmEvent& event) {
   Json acknowledged;
   if (event.acknowledged) {
     acknowledged = {{"person", event.acknowledged->person},
-                    {"at", FormatTime(event.acknowledged->at_us)},
+                    {"at", FormatSecond(event.acknowledged->at_us)},
                     {"note", event.acknowledged->note}};
   }
   return {{"id", alarm.id.text()},

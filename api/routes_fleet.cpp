@@ -13,6 +13,7 @@
 #include "api/retention_preview.h"
 #include "api/settings.h"
 #include "base/checksum.h"
+#include "base/words.h"
 #include "storage/retention.h"
 
 namespace lookback::api {
@@ -78,7 +79,9 @@ class Fleet {
     if (!faults_.empty()) {
       throw Problem{400,
                     "bad-fleet",
-                    fmt::format("{} settings are at fault; nothing is changed", faults_.size()),
+                    fmt::format("{} at fault; nothing is changed",
+                                faults_.size() == 1 ? "1 setting is"
+                                                    : Count(faults_.size(), "setting") + " are"),
                     {{"faults", faults_}}};
     }
   }
@@ -162,6 +165,10 @@ class Fleet {
         const std::string name = group.Text("name", kMaxLineBytes);
         if (const Status status = storage::CheckGroupName(name); !status) {
           throw FieldProblem("bad-field", "name", status.message());
+        }
+        if (!groups_.insert(name).second) {
+          throw FieldProblem("bad-field", "name",
+                             fmt::format("group \"{}\" is named a second time", name));
         }
         if (std::none_of(cameras_.begin(), cameras_.end(),
                          [&](const auto& camera) { return camera.second.group == name; })) {
@@ -291,6 +298,7 @@ class Fleet {
   std::map<std::string, Policy> policies_;
 
   std::set<CameraId> named_;
+  std::set<std::string> groups_;  // That were named.
   Json faults_ = Json::array();
   Json changes_ = Json::array();
   Json others_ = Json::array();  // Recorded, and not named.

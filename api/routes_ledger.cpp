@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "api/context.h"
+#include "base/words.h"
 #include "storage/merkle_tree.h"
 
 namespace lookback::api {
@@ -29,7 +30,7 @@ uint64_t SizeIn(const Query& query, std::string_view name, uint64_t otherwise, u
   const uint64_t asked = query.Number(name, otherwise, UINT64_MAX, least);
   if (asked <= size) return asked;
   throw FieldProblem("bad-parameter", std::string(name),
-                     fmt::format("{}={}: the ledger has {} records", name, asked, size));
+                     fmt::format("{}={}: the ledger has {}", name, asked, Count(size, "record")));
 }
 
 void Need(const Query& query, std::string_view name) {

@@ -6,6 +6,7 @@
 
 #include "api/context.h"
 #include "api/held_copies.h"
+#include "base/words.h"
 
 namespace lookback::api {
 namespace {
@@ -117,7 +118,7 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
   json["without_footage"] = std::move(without_footage);
   if (marker.hold) {
     const Status second = context.store.AwaitSecondCopy();
-    json["second_copy"] = second.has_value();
+    json["on_second_ledger"] = second.has_value();
     if (!second) json["warning"] = "this hold stands, but " + second.message();
   }
   net::HttpResponse response = JsonResponse(json, 201);
@@ -183,9 +184,10 @@ net::HttpResponse AddHold(Context& context, const Call& call) {
     throw FieldProblem("reason-required", "reason", "a hold says its case or its reason, or both");
   }
   if (hold.expires_us != 0 && hold.expires_us <= context.clock.NowUs()) {
-    throw FieldProblem("bad-field", "expires",
-                       fmt::format("expires ({}) is over already: it is {}",
-                                   FormatTime(hold.expires_us), FormatTime(context.clock.NowUs())));
+    throw FieldProblem(
+        "bad-field", "expires",
+        fmt::format("expires ({}) is over already: it is {}", FormatTime(hold.expires_us),
+                    FormatSecond(context.clock.NowUs())));
   }
   return Put(context, call, std::move(hold), "holds");
 }

@@ -8,6 +8,7 @@
 #include "api/held_copies.h"
 #include "api/metrics.h"
 #include "base/time_zone.h"
+#include "base/words.h"
 
 namespace lookback::api {
 namespace {
@@ -75,8 +76,8 @@ struct ToLine {
             {},
             {},
             policy.removed ? policy.scope + ": removed"
-                           : fmt::format("{}/{}: {} to {} days", policy.scope, policy.version,
-                                         policy.min_days, policy.max_days),
+                           : fmt::format("{}/{}: {} to {}", policy.scope, policy.version,
+                                         policy.min_days, Count(policy.max_days, "day")),
             "",
             false};
   }
@@ -109,10 +110,9 @@ struct ToLine {
   }
   Line operator()(const index::Rebuilt& rebuilt) const {
     if (rebuilt.missing > 0) {
-      return {"much missing", "", "", {}, {}, fmt::format("{} segments", rebuilt.missing), "",
-              false};
+      return {"much missing", "", "", {}, {}, Count(rebuilt.missing, "segment"), "", false};
     }
-    return {"rebuilt", "", "", {}, {}, fmt::format("{} segments", rebuilt.segments), "", false};
+    return {"rebuilt", "", "", {}, {}, Count(rebuilt.segments, "segment"), "", false};
   }
   Line operator()(const index::Upkeep& upkeep) const {
     return {"upkeep", upkeep.person,

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "api/upkeep.h"
+#include "base/words.h"
 
 namespace lookback::api {
 namespace {
@@ -22,7 +23,7 @@ TimeUs ReadPast(Context& context, const Body& body, std::string_view field) {
   if (time_us <= context.clock.NowUs() + kMaxAheadUs) return time_us;
   throw FieldProblem("bad-field", std::string(field),
                      fmt::format("{} ({}) has not happened yet: it is {} now", field,
-                                 FormatTime(time_us), FormatTime(context.clock.NowUs())));
+                                 FormatTime(time_us), FormatSecond(context.clock.NowUs())));
 }
 
 void AddNumber(Json& json, const index::NumberedRecord& record) {

@@ -5,7 +5,9 @@
 #include <map>
 
 #include "api/routes_care.h"
+#include "storage/layout.h"
 #include "storage/volume.h"
+#include "storage/volume_file.h"
 
 namespace lookback::api {
 namespace {
@@ -84,6 +86,20 @@ void OrThrowAs(const Status& status, const char* conflict) {
   throw ProblemOf(status.error());
 }
 
+// What is not told apart from a bare directory by its path.
+Status CheckPlace(Context& context, const std::string& root) {
+  LB_TRY(storage::CheckVolumeRoot(root, context.files));
+  const auto identity =
+      storage::ReadVolumeFile(context.files, JoinPath(root, storage::kVolumeFile));
+  if (!identity) return Ok();
+  for (const storage::Volume* volume : context.store.volumes()) {
+    if (volume->id() != identity->volume || volume->root() == root || !volume->there()) continue;
+    return Fail(Code::kInvalid,
+                root + " leads to " + volume->root() + ", which is a volume of this store already");
+  }
+  return Ok();
+}
+
 net::HttpResponse SetDraining(Context& context, const Call& call, bool draining) {
   const Query query(call.http, {});
   (void)query.Reason();
@@ -115,6 +131,9 @@ net::HttpResponse AddVolume(Context& context, const Call& call) {
   (void)query.Reason();
   const Body body(call.http, {"root"});
   const std::string root = body.Text("root", kMaxRootBytes);
+  if (const Status place = CheckPlace(context, root); !place) {
+    throw FieldProblem("bad-volume-root", "root", place.message());
+  }
   const auto added = context.store.AddVolume(root, ActOn(call, "add", root));
   if (!added && (added.code() == Code::kInvalid || added.code() == Code::kNotFound)) {
     throw FieldProblem("bad-volume-root", "root", added.message());

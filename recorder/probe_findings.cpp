@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/words.h"
 #include "recorder/probe.h"
 
 namespace lookback::recorder {
@@ -98,11 +99,12 @@ std::vector<ProbeFinding> JudgeProbe(const ProbeReport& report) {
                                                  Seconds(report.measured_us), report.ended)});
   }
   if (report.lost_packets > 0) {
-    findings.push_back({"loss", fmt::format("{} packets were lost in {}{}", report.lost_packets,
-                                            Seconds(report.measured_us),
-                                            report.transport == "udp"
-                                                ? "; over TCP the line would carry them again"
-                                                : ", by the camera itself")});
+    findings.push_back(
+        {"loss",
+         fmt::format("lost in {1}: {0}{2}", Count(report.lost_packets, "packet"),
+                     Seconds(report.measured_us),
+                     report.transport == "udp" ? "; over TCP the line would carry them again"
+                                               : ", by the camera itself")});
   }
   if (report.time_jumps > 0) {
     findings.push_back(

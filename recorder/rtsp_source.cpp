@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/words.h"
+
 namespace lookback::recorder {
 
 SourceCounters& SourceCounters::operator+=(const SourceCounters& more) {
@@ -79,7 +81,8 @@ std::string RtspSource::WhyNoPicture() const {
   if (tracks_.empty()) return text;
   const RtpTrack& video = *tracks_.front();
   if (video.malformed_packets() > 0) {
-    text += fmt::format("; {} packets were no RTP", video.malformed_packets());
+    text += fmt::format("; {} {} no RTP", Count(video.malformed_packets(), "packet"),
+                        video.malformed_packets() == 1 ? "was" : "were");
   }
   if (video.unknown_packets() > 0) {
     text += fmt::format("; {} packets were of payload type {}, not {}", video.unknown_packets(),

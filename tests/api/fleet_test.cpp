@@ -113,6 +113,20 @@ TEST_F(FleetTest, EveryFaultIsToldAndNothingIsDone) {
   EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 0u);
 }
 
+TEST_F(FleetTest, AGroupThatIsNamedTwiceIsAFault) {
+  const auto response = Ask("POST", kFleet,
+                            Json{{"cameras", {Camera("gate", {{"group", "lane"}})}},
+                                 {"groups",
+                                  {Json{{"name", "lane"}, {"policy", {{"max_days", 9}}}},
+                                   Json{{"name", "lane"}, {"policy", {{"max_days", 3}}}}}}});
+  ASSERT_EQ(ProblemIn(response), "bad-fleet") << response.body;
+  const Json problem = Json::parse(response.body);
+  ASSERT_EQ(problem["faults"].size(), 1u);
+  EXPECT_EQ(problem["faults"][0]["group"], 1);
+  EXPECT_EQ(problem["faults"][0]["field"], "name");
+  EXPECT_EQ(problem["faults"][0]["detail"], "group \"lane\" is named a second time");
+}
+
 TEST_F(FleetTest, OnlyThePlanThatWasShownIsDone) {
   const Json fleet = {{"cameras", {Camera("gate")}}};
   Json planned = fleet;

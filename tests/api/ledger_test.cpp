@@ -118,7 +118,7 @@ TEST_F(LedgerRoutesTest, AHoldSaysWhetherASecondCopyHasIt) {
                      {"case", "2026-114"}};
   const auto put = [&] { return Json::parse(Ask("POST", "/api/v1/holds", hold).body); };
   const Json first = put();
-  EXPECT_EQ(first["second_copy"], true) << first.dump();
+  EXPECT_EQ(first["on_second_ledger"], true) << first.dump();
   EXPECT_FALSE(first.contains("warning"));
   const Json copy = Get("/api/v1/ledger")["copies"][0];
   EXPECT_EQ(copy["state"], "current");
@@ -126,7 +126,7 @@ TEST_F(LedgerRoutesTest, AHoldSaysWhetherASecondCopyHasIt) {
   std::filesystem::rename(directory, directory + "-away");
   std::ofstream(directory) << "no directory";
   const Json second = put();
-  EXPECT_EQ(second["second_copy"], false) << second.dump();
+  EXPECT_EQ(second["on_second_ledger"], false) << second.dump();
   EXPECT_NE(second["warning"].get<std::string>().find("stands"), std::string::npos);
   EXPECT_EQ(Get("/api/v1/holds")["holds"].size(), 2u);
   EXPECT_EQ(Get("/api/v1/ledger")["copies"][0]["state"], "failing");

@@ -1,5 +1,6 @@
 // Volumes over the API: added, drained and removed by admins alone, and on record with who did it.
 #include <filesystem>
+#include <fstream>
 
 #include "storage/volume.h"
 #include "tests/api/service_fixture.h"
@@ -69,6 +70,26 @@ TEST_F(VolumesTest, WhatIsRefusedSaysWhy) {
   EXPECT_EQ(ProblemIn(Ask("POST", "/api/v1/volumes/none/drain")), "unknown-volume");
   EXPECT_EQ(ProblemIn(Ask("DELETE", "/api/v1/volumes/" + Uuid::Random().text())), "unknown-volume");
   EXPECT_EQ(Ask("POST", "/api/v1/volumes", {{"path", "/x"}}).status, 400);
+}
+
+TEST_F(VolumesTest, WhatIsNoPlaceForAVolumeIsToldByWhatItIs) {
+  const auto detail = [&](const std::string& root) {
+    const auto response = Add(root);
+    EXPECT_EQ(ProblemIn(response), "bad-volume-root");
+    return Json::parse(response.body)["detail"].get<std::string>();
+  };
+  const std::string data = dir_.Path("data");
+  std::ofstream(dir_.Path("file")) << "x";
+  EXPECT_EQ(detail(dir_.Path("file")),
+            dir_.Path("file") + " is a file, and a volume is a directory");
+  for (const std::string root : {data, dir_.Path("link-to-data")}) {
+    std::filesystem::create_directory_symlink(data, dir_.Path("link-to-data"));
+    EXPECT_EQ(detail(root).find(root + " is the data directory of a store"), 0u) << detail(root);
+    std::filesystem::remove(dir_.Path("link-to-data"));
+  }
+  std::filesystem::create_directory_symlink(FirstRoot(), dir_.Path("link"));
+  EXPECT_EQ(detail(dir_.Path("link")), dir_.Path("link") + " leads to " + FirstRoot() +
+                                           ", which is a volume of this store already");
 }
 
 TEST_F(VolumesTest, WhoIsNoAdminMayLookAndChangeNothing) {
