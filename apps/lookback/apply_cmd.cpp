@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "apps/lookback/command.h"
 #include "apps/lookback/deletion_preview.h"
 #include "apps/lookback/fleet_file.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {
@@ -50,21 +53,27 @@ std::string PlanText(const Json& plan, bool remove_others) {
   }
   const Json& others = ListOf(plan, "others");
   if (!remove_others && !others.empty()) {
-    text += fmt::format("{} cameras are not in the file and stay: {}\n", others.size(),
-                        Printable(WordsOf(plan, "others")));
+    text +=
+        fmt::format("Not in the file, and {}: {}\n", others.size() == 1 ? "it stays" : "they stay",
+                    Printable(WordsOf(plan, "others")));
   }
   return text;
 }
 
-// Each fault with its place in the file. `answer` is the server's.
+// Each fault with its place in the file. `answer` is the server's: what it misses for want of a setting
+// that was at fault already is told by that.
 void AddFaults(const Json& answer, FleetFile& file) {
+  const bool others = !file.faults.empty();
   for (const Json& fault : ListOf(answer, "faults")) {
+    if (others && TextOf(fault, "type") == "/problems/missing-field") continue;
     int place = -1;
     if (fault.contains("camera")) place = static_cast<int>(NumberOf(fault, "camera"));
     if (fault.contains("group")) place = FleetFile::PlaceOfGroup(NumberOf(fault, "group"));
     file.faults.push_back(
         {file.PositionOf(place, TextOf(fault, "field")), TextOf(fault, "detail")});
   }
+  std::stable_sort(file.faults.begin(), file.faults.end(),
+                   [](const FleetFault& a, const FleetFault& b) { return a.at < b.at; });
 }
 
 // Exit code 2, or the fault of a file that cannot be read.
@@ -95,7 +104,11 @@ Result<std::optional<Json>> Send(Client& client, bool dry_run, FleetFile& file) 
 
 Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
   LB_TRY_ASSIGN(file, ReadFleetFile(files, asked.file));
-  if (!file.faults.empty()) return Refuse(asked, file);
+  if (!file.faults.empty()) {
+    // What the server finds wrong in the rest is told with it, if there is a server to ask.
+    if (file.whole) (void)Send(client, /*dry_run=*/true, file);
+    return Refuse(asked, file);
+  }
   if (asked.remove_others) file.body["remove_others"] = true;
   LB_TRY_ASSIGN(plan, Send(client, /*dry_run=*/true, file));
   if (!plan) return Refuse(asked, file);
@@ -108,8 +121,8 @@ Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
       PrintText(text);
     }
     if (nothing) {
-      PrintText(fmt::format("Nothing to change: {} cameras are as the file says.\n",
-                            NumberOf(*plan, "unchanged")));
+      PrintText(fmt::format("Nothing to change: {} as the file says.\n",
+                            CountOf(*plan, "unchanged", "camera")));
     }
   }
   if (nothing || asked.dry_run) {
@@ -124,7 +137,7 @@ Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
   if (client.json()) {
     PrintJson(*done);
   } else {
-    PrintText(fmt::format("{} changes are made.\n", ListOf(*done, "changes").size()));
+    PrintText("Done: " + Count(ListOf(*done, "changes").size(), "change") + ".\n");
   }
   return kExitOk;
 }

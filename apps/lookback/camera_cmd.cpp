@@ -185,9 +185,10 @@ Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem&
   if (body.empty()) {
     return Fail(Code::kInvalid, "nothing is to be set; --help lists what can be");
   }
-  if (change.group && !change.yes) {
-    LB_TRY_ASSIGN(agreed,
-                  AgreedToDeletion(client, {{"camera", change.id}, {"group", *change.group}}));
+  if (change.group) {
+    LB_TRY_ASSIGN(
+        agreed,
+        AgreedToDeletion(client, {{"camera", change.id}, {"group", *change.group}}, change.yes));
     if (!agreed) return kExitNegative;
   }
   LB_TRY_ASSIGN(changed, client.api().Call("PATCH", CameraPath(change.id), body));

@@ -20,9 +20,11 @@ Result<std::string> PreviewText(Client& client, const Json& preview) {
   LB_TRY_ASSIGN(zone, client.Zone());
   std::string text = Printable(TextOf(preview, "sentence"));
   if (!text.empty()) text += "\n";
-  text +=
-      fmt::format("The next round would delete {} segments, {}, {}", NumberOf(preview, "segments"),
-                  ScreenDuration(NumberOf(preview, "duration_us")), BytesOf(preview));
+  text += fmt::format(
+      "{} would delete {}, {}, {}",
+      FlagOf(preview, "frozen") ? "Once that is over, the next round" : "The next round",
+      CountOf(preview, "segments", "segment"), ScreenDuration(NumberOf(preview, "duration_us")),
+      BytesOf(preview));
   const Json anyway = AnywayOf(preview);
   const int64_t more = NumberOf(preview, "segments") - NumberOf(anyway, "segments");
   if (more > 0 && NumberOf(anyway, "segments") > 0) {
@@ -45,12 +47,17 @@ bool DeletesMore(const Json& preview) {
          NumberOf(preview, "segments") > NumberOf(AnywayOf(preview), "segments");
 }
 
-Result<bool> AgreedToDeletion(Client& client, const Json& change) {
-  LB_TRY_ASSIGN(preview, client.api().Call("POST", "/api/v1/retention/preview", change));
-  if (!DeletesMore(preview)) return true;
-  LB_TRY_ASSIGN(text, PreviewText(client, preview));
+Result<bool> AgreedToDeletion(Client& client, const Json& change, bool yes) {
+  const auto preview = client.api().Call("POST", "/api/v1/retention/preview", change);
+  if (!preview && yes && preview.code() == Code::kUnavailable) {
+    Complain("what this deletes cannot be told: " + preview.message());
+    return true;
+  }
+  if (!preview) return Pass(preview.error());
+  if (!DeletesMore(*preview)) return true;
+  LB_TRY_ASSIGN(text, PreviewText(client, *preview));
   std::cerr << text;
-  return Confirmed(/*yes=*/false);
+  return Confirmed(yes);
 }
 
 }  // namespace lookback::app

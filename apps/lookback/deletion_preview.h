@@ -16,8 +16,9 @@ Result<std::string> PreviewText(Client& client, const Json& preview);
 // Whether more goes than would without the change.
 bool DeletesMore(const Json& preview);
 
-// Asks the server what `change` deletes, shows it, and asks. Where nothing more goes there is no
-// question; where there is no terminal the answer is kInvalid, which says what to do.
-Result<bool> AgreedToDeletion(Client& client, const Json& change);
+// Asks the server what `change` deletes, shows it on standard error, and asks, unless `yes`. Where
+// nothing more goes there is no question; where there is no terminal the answer is kInvalid, which
+// says what to do.
+Result<bool> AgreedToDeletion(Client& client, const Json& change, bool yes);
 
 }  // namespace lookback::app

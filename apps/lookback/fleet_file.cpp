@@ -45,6 +45,7 @@ class Reader {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
       Fault(At(parsed.error().source()), std::string(parsed.error().description()));
+      file_.whole = false;
       return std::move(file_);
     }
     for (const auto& [key, value] : parsed.table()) {

@@ -35,6 +35,7 @@ struct FleetFault {
 struct FleetFile {
   Json body = {{"cameras", Json::array()}};
   std::vector<FleetFault> faults;
+  bool whole = true;  // It was read to its end, and the rest of it is in `body`.
 
   // Of a setting, or, where that is not said, of its table. `place`: of a camera, from 0; of a group
   // by PlaceOfGroup(); -1 is the default policy.

@@ -40,9 +40,9 @@ std::string ForecastText(const Json& forecast, const TimeZone& zone) {
   for (const Json& camera : ListOf(forecast, "cameras")) {
     const int64_t promised = NumberOf(camera, "promised_days");
     cameras.Add({TextOf(camera, "camera"), TextOf(camera, "volume"),
-                 promised == 0 ? "-" : fmt::format("{} days", promised), Days(camera, "kept_days"),
-                 Days(camera, "forecast_days"), Bytes(camera, "bytes_per_day"),
-                 Day(camera, "breaks", zone)});
+                 promised == 0 ? "-" : CountOf(camera, "promised_days", "day"),
+                 Days(camera, "kept_days"), Days(camera, "forecast_days"),
+                 Bytes(camera, "bytes_per_day"), Day(camera, "breaks", zone)});
   }
   return text + volumes.Text() + "\n" + (cameras.empty() ? "" : cameras.Text());
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {
@@ -131,8 +132,9 @@ std::string Sentence(const Json& import, const TimeZone& zone) {
   if (const std::string left = TextOf(import, "left_out"); !left.empty()) {
     text += "  left out: " + Printable(left) + "\n";
   }
-  if (const int64_t samples = NumberOf(import, "left_out_samples"); samples > 0) {
-    text += fmt::format("  left out: {} samples that no decoder could start at\n", samples);
+  if (NumberOf(import, "left_out_samples") > 0) {
+    text += fmt::format("  left out: {} that no decoder could start at\n",
+                        CountOf(import, "left_out_samples", "sample"));
   }
   if (const int64_t stretches = NumberOf(import, "stretches"); stretches > 1) {
     text += fmt::format("  it is {} stretches, with gaps between them\n", stretches);
@@ -161,7 +163,7 @@ Result<int> Import(Client& client, const ImportOptions& options, FileSystem& fil
     auto import = Upload(client, source, files).Run(options, source.start_us.value_or(next_us));
     if (!import) {
       const std::string kept =
-          imports.empty() ? "" : fmt::format(" ({} files before it are kept)", imports.size());
+          imports.empty() ? "" : " (kept: " + Count(imports.size(), "file") + " before it)";
       return Pass(
           {import.error().code, import.error().message + kept, import.error().system_error});
     }

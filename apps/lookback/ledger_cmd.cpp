@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 #include "storage/ledger_format.h"
 #include "storage/merkle_tree.h"
 
@@ -50,7 +51,7 @@ Result<int> Show(Client& client) {
     copies.Add({TextOf(copy, "directory"), TextOf(copy, "state"),
                 std::to_string(SizeOf(copy, "records")), TextOf(copy, "trouble")});
   }
-  PrintText(fmt::format("{} records, {}\nroot {}\n", SizeOf(ledger, "tree_size"),
+  PrintText(fmt::format("{}, {}\nroot {}\n", Count(SizeOf(ledger, "tree_size"), "record"),
                         FormatBytes(SizeOf(ledger, "bytes")),
                         trouble.empty() ? Printable(TextOf(ledger, "root_hash"))
                                         : "cannot be told: " + Printable(trouble)) +
@@ -81,8 +82,8 @@ Result<int> Prove(Client& client, uint64_t number) {
     answer["verified"] = holds;
     PrintJson(answer);
   } else if (holds) {
-    PrintText(fmt::format("record {} is on the ledger of {} records with root {}\n", number, size,
-                          HexEncode(root)));
+    PrintText(fmt::format("record {} is on the ledger of {} with root {}\n", number,
+                          Count(size, "record"), HexEncode(root)));
   } else {
     PrintText(
         fmt::format("record {}: the proof does not lead to root {}\n", number, HexEncode(root)));
@@ -125,9 +126,8 @@ Result<int> Verify(Client& client, FileSystem& files, const std::string& path) {
   const uint64_t have = SizeOf(now, "tree_size");
   if (have < kept.size) {
     return Tell(client, false, kept, have,
-                fmt::format("SHORTENED: the ledger has {} records, and the root that was kept is "
-                            "of {}",
-                            have, kept.size));
+                fmt::format("SHORTENED: the ledger has {}, and the root that was kept is of {}",
+                            Count(have, "record"), kept.size));
   }
   LB_TRY_ASSIGN(answer,
                 client.api().Get(fmt::format("/api/v1/ledger/consistency?from={}", kept.size)));
@@ -136,14 +136,15 @@ Result<int> Verify(Client& client, FileSystem& files, const std::string& path) {
   const uint64_t size = SizeOf(answer, "second");
   if (!storage::VerifyConsistency(kept.size, kept.root, size, root, proof)) {
     return Tell(client, false, kept, size,
-                fmt::format("ALTERED: of the {} records that the root in {} is of, at least one is "
+                fmt::format("ALTERED: of the {} that the root in {} is of, at least one is "
                             "another now",
-                            kept.size, path));
+                            Count(kept.size, "record"), path));
   }
-  return Tell(client, true, kept, size,
-              fmt::format("unaltered: all {} records of the root that was kept are there as they "
-                          "were, and {} more; root now {}",
-                          kept.size, size - kept.size, HexEncode(root)));
+  return Tell(
+      client, true, kept, size,
+      fmt::format("unaltered: all of the root that was kept is there as it was, {}, and {} more; "
+                  "root now {}",
+                  Count(kept.size, "record"), size - kept.size, HexEncode(root)));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/words.h"
+
 namespace lookback::app {
 namespace {
 
@@ -197,6 +199,11 @@ std::string TextOf(const Json& json, const char* name) {
 int64_t NumberOf(const Json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
   return found != json.end() && found->is_number() ? found->get<int64_t>() : 0;
+}
+
+std::string CountOf(const Json& json, const char* name, std::string_view noun,
+                    std::string_view plural) {
+  return Count(static_cast<uint64_t>(std::max<int64_t>(0, NumberOf(json, name))), noun, plural);
 }
 
 bool FlagOf(const Json& json, const char* name) {

@@ -4,6 +4,7 @@
 
 #include "apps/lookback/camera_clock.h"
 #include "apps/lookback/command.h"
+#include "base/words.h"
 #include "recorder/probe.h"
 
 namespace lookback::app {
@@ -73,9 +74,9 @@ std::string ReportText(const ProbeReport& report) {
   const recorder::ProbedVideo& video = report.video;
   Table table({"camera", report.url + " over " + report.transport});
   table.Add({"video", VideoText(video)});
-  table.Add({"GOP", fmt::format("up to {:.2f} s, {} pictures",
+  table.Add({"GOP", fmt::format("up to {:.2f} s, {}",
                                 static_cast<double>(video.longest_gop_us) / kUsPerSecond,
-                                video.longest_gop_pictures)});
+                                Count(video.longest_gop_pictures, "picture"))});
   table.Add({"sound", report.audio ? fmt::format("{} {} Hz, {} channel{}, {:.0f} kbit/s",
                                                  report.audio->codec, report.audio->sample_rate,
                                                  report.audio->channels,

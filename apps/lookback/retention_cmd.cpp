@@ -49,7 +49,7 @@ Json BodyOf(const PolicyOptions& options) {
 
 std::string Days(const Json& policy, const char* name) {
   const int64_t days = NumberOf(policy, name);
-  return days == 0 ? "none" : fmt::format("{} days", days);
+  return days == 0 ? "none" : CountOf(policy, name, "day");
 }
 
 void AddRow(Table& table, const Json& policy) {
@@ -100,10 +100,8 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
                 "--at-floor");
   }
   LB_TRY_ASSIGN(change, ChangeOf(options));
-  if (!options.yes) {
-    LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, change));
-    if (!agreed) return kExitNegative;
-  }
+  LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, change, options.yes));
+  if (!agreed) return kExitNegative;
   const std::string path = "/api/v1/retention/policies/" + PercentEncode(options.scope);
   LB_TRY_ASSIGN(policy, client.api().Call("PUT", path, BodyOf(options)));
   if (client.json()) {
@@ -117,10 +115,8 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
 }
 
 Result<int> Clear(Client& client, const std::string& scope, bool yes) {
-  if (!yes) {
-    LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, {{"scope", scope}, {"remove", true}}));
-    if (!agreed) return kExitNegative;
-  }
+  LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, {{"scope", scope}, {"remove", true}}, yes));
+  if (!agreed) return kExitNegative;
   LB_TRY_ASSIGN(answer,
                 client.api().Call("DELETE", "/api/v1/retention/policies/" + PercentEncode(scope)));
   if (client.json()) {

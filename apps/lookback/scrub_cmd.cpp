@@ -29,8 +29,8 @@ std::string DoneOf(const Json& pass) {
   const auto bytes = [&](const char* name) {
     return FormatBytes(static_cast<uint64_t>(NumberOf(pass, name)));
   };
-  return fmt::format("{} of {} segments, {} of {}", NumberOf(pass, "segments"),
-                     NumberOf(pass, "of_segments"), bytes("bytes"), bytes("of_bytes"));
+  return fmt::format("{} of {}, {} of {}", NumberOf(pass, "segments"),
+                     CountOf(pass, "of_segments", "segment"), bytes("bytes"), bytes("of_bytes"));
 }
 
 // At the budget; recording and other readers come first.
@@ -43,11 +43,10 @@ std::string LeftOf(const Json& pass, int64_t bytes_per_second) {
 std::string LastText(const Json& volume, const TimeZone& zone) {
   const auto last = volume.find("last");
   if (last == volume.end() || !last->is_object()) return "it was never checked whole";
-  return fmt::format("checked whole from {} to {}: {} segments, {}, {} findings",
-                     LocalTimeOf(*last, "began", zone), LocalTimeOf(*last, "ended", zone),
-                     NumberOf(*last, "segments"),
+  return fmt::format("checked whole from {} to {}: {}, {}, {}", LocalTimeOf(*last, "began", zone),
+                     LocalTimeOf(*last, "ended", zone), CountOf(*last, "segments", "segment"),
                      FormatBytes(static_cast<uint64_t>(NumberOf(*last, "bytes"))),
-                     NumberOf(*last, "findings"));
+                     CountOf(*last, "findings", "finding"));
 }
 
 std::string VolumeText(const Json& scrub, const Json& volume, const TimeZone& zone) {

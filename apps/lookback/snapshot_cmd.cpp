@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {
@@ -35,9 +36,11 @@ std::string ToText(const Json& snapshot, const TimeZone& zone) {
   if (newest == snapshot.end() || !newest->is_object()) {
     text = "There is no snapshot yet.\n";
   } else {
-    text = fmt::format("{}, of {}: a rebuild reads it, and the {} ledger records after it.\n",
+    text = fmt::format("{}, of {}: a rebuild reads it, and {} after it.\n",
                        Printable(TextOf(*newest, "path")), LocalTimeOf(*newest, "time", zone),
-                       NumberOf(snapshot, "ledger_records") - NumberOf(*newest, "ledger_records"));
+                       Count(static_cast<uint64_t>(NumberOf(snapshot, "ledger_records") -
+                                                   NumberOf(*newest, "ledger_records")),
+                             "ledger record"));
   }
   if (Runs(snapshot)) text += "A new one is being written.\n";
   if (const std::string trouble = TextOf(snapshot, "trouble"); !trouble.empty()) {

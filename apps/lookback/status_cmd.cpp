@@ -28,7 +28,7 @@ std::string ServerText(const Json& status, const std::string& server, const Time
 std::string HeldText(const Json& status) {
   const auto held = status.find("held_copies");
   if (held == status.end() || !held->is_object() || NumberOf(*held, "segments") == 0) return {};
-  std::string text = fmt::format("held: {} segments", NumberOf(*held, "segments"));
+  std::string text = "held: " + CountOf(*held, "segments", "segment");
   if (NumberOf(*held, "lacking") == 0) return text + ", each on two volumes\n";
   text += fmt::format(", {} of them without a copy on a second volume", NumberOf(*held, "lacking"));
   const std::pair<const char*, const char*> why[] = {{"waiting", "wait for their turn"},

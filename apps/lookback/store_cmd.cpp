@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 #include "storage/check.h"
 #include "storage/data_directory.h"
 
@@ -94,10 +95,9 @@ std::string ToText(const storage::FsckReport& report) {
          what});
   }
   return (table.empty() ? "" : table.Text()) +
-         fmt::format("{} segments and {} ledger records checked: {}\n", report.segments,
-                     report.ledger_records,
-                     faults == 0 ? "disk, ledger and catalog agree"
-                                 : fmt::format("{} fault{}", faults, faults == 1 ? "" : "s"));
+         fmt::format("{} and {} checked: {}\n", Count(report.segments, "segment"),
+                     Count(report.ledger_records, "ledger record"),
+                     faults == 0 ? "disk, ledger and catalog agree" : Count(faults, "fault"));
 }
 
 std::string Lines(const std::vector<std::string>& sentences) {
@@ -163,20 +163,22 @@ Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& f
 std::string ToText(const storage::RebuildReport& report) {
   std::string text = Lines(report.notes);
   if (report.snapshot.empty()) {
-    text += fmt::format("The catalog is made anew from {} ledger records: {} segments.\n",
-                        report.records, report.segments);
+    text += fmt::format("The catalog is made anew from {}: {}.\n",
+                        Count(report.records, "ledger record"), Count(report.segments, "segment"));
   } else {
     text += fmt::format(
-        "The catalog is made anew from the snapshot {}, which has the ledger's first {} records, "
-        "and {} after it: {} segments.\n",
-        report.snapshot, report.snapshot_records, report.records, report.segments);
+        "The catalog is made anew from the snapshot {}, which has the ledger's first {}, and {} "
+        "after it: {}.\n",
+        report.snapshot, Count(report.snapshot_records, "record"), report.records,
+        Count(report.segments, "segment"));
   }
   text += "Nothing is deleted until `lookback retention confirm`.\n";
   if (report.lost_records == 0) return text;
   return text + fmt::format(
-                    "{} records of the ledger are damaged, and what they said is lost: `lookback "
-                    "fsck` names them. Look at holds and policies before you confirm.\n",
-                    report.lost_records);
+                    "{} of the ledger {} damaged, and what {} said is lost: `lookback fsck` "
+                    "tells more. Look at holds and policies before you confirm.\n",
+                    Count(report.lost_records, "record"), report.lost_records == 1 ? "is" : "are",
+                    report.lost_records == 1 ? "it" : "they");
 }
 
 // What the files do not say, for whoever has to answer for the footage.
@@ -189,36 +191,35 @@ std::string LostText(const storage::FromFilesReport& report) {
            "held is not marked as held any more: place holds again before you confirm.\n";
   }
   return fmt::format(
-      "People's settings, {} holds, markers, notes and gaps are those of the snapshot {}, of {}. "
+      "People's settings, {}, markers, notes and gaps are those of the snapshot {}, of {}. "
       "Lost is what was changed after that, holds for one, and: alarms; who saw and exported "
       "what.\nLook at holds and policies before you confirm.\n",
-      report.holds, report.snapshot, FormatTime(report.snapshot_us));
+      Count(report.holds, "hold"), report.snapshot, FormatSecond(report.snapshot_us));
 }
 
 std::string ToText(const storage::FromFilesReport& report) {
   std::string text = Lines(report.notes);
-  text += fmt::format("A new ledger and the catalog are made from {} segment files, {}.\n",
-                      report.segments, FormatBytes(report.bytes));
+  text += fmt::format("A new ledger and the catalog are made from {}, {}.\n",
+                      Count(report.segments, "segment file"), FormatBytes(report.bytes));
   if (report.damaged > 0) {
-    text += fmt::format("{} of them are damaged; what is good of them can be given out.\n",
-                        report.damaged);
+    text +=
+        fmt::format("Damaged of these: {}; what is good of it can be given out.\n", report.damaged);
   }
   if (report.unfinished > 0) {
     text += fmt::format(
-        "{} files have no good end; the next start mends them and puts them on "
-        "record.\n",
-        report.unfinished);
+        "Besides, {} without a good end: the next start mends that and puts it on record.\n",
+        Count(report.unfinished, "file"));
   }
   if (report.copies > 0) {
-    text += fmt::format("{} files are second copies of them.\n", report.copies);
+    text += "There are " + Count(report.copies, "second copy", "second copies") + " of them.\n";
   }
-  if (report.left > 0) text += fmt::format("{} files were left out.\n", report.left);
+  if (report.left > 0) text += "Left out: " + Count(report.left, "file") + ".\n";
   for (const std::string& path : report.set_apart) text += "Kept under a new name: " + path + "\n";
   if (report.cameras > 0) {
     text += fmt::format(
-        "{} cameras have nothing but their footage: they are switched off, and "
-        "`lookback camera set ID --url URL --enable` lets them record again.\n",
-        report.cameras);
+        "Switched off, since nothing but footage is known: {}; `lookback camera set ID --url URL "
+        "--enable` lets one record again.\n",
+        Count(report.cameras, "camera"));
   }
   return text + LostText(report) +
          "A file that a policy had deleted, and whose disk had kept it, is on record again.\n"

@@ -78,6 +78,15 @@ Result<int> AddVolume(Client& client, const VolumeOptions& options) {
 
 Result<int> SetDraining(Client& client, const VolumeOptions& options, bool draining) {
   LB_TRY_ASSIGN(volume, FindVolume(client, options.volume));
+  if (FlagOf(volume, "draining") == draining) {
+    if (client.json()) {
+      PrintJson(volume);
+    } else {
+      PrintText(fmt::format("{} is {}, as it was\n", Printable(TextOf(volume, "root")),
+                            draining ? "being drained" : "not being drained"));
+    }
+    return kExitOk;
+  }
   LB_TRY_ASSIGN(changed, client.api().Call(
                              "POST", PathOf(volume, draining ? "/drain" : "/undrain", options)));
   if (client.json()) {
@@ -97,9 +106,8 @@ Result<int> RemoveVolume(Client& client, const VolumeOptions& options) {
   if (options.lost) {
     Complain(
         fmt::format("everything on {} is put on record as missing, what is held too where no other "
-                    "volume has a copy of it: {} in {} segments when they were last counted, {} of "
-                    "them held",
-                    root, Size(volume, "bytes"), NumberOf(volume, "segments"),
+                    "volume has a copy of it: {} in {} when that was last counted, {} of them held",
+                    root, Size(volume, "bytes"), CountOf(volume, "segments", "segment"),
                     NumberOf(volume, "held_segments")));
     LB_TRY_ASSIGN(agreed, Confirmed(options.yes));
     if (!agreed) return kExitNegative;

@@ -194,16 +194,16 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(site.cli("camera", "list")["cameras"], [])
             apply(ok=(2,))  # Nobody can be asked.
             _, out, err = apply("--yes")
-            self.assertIn("3 changes are made", out)
+            self.assertIn("Done: 3 changes.", out)
             self.assertNotIn("top-secret", out + err)
             for options in (("--yes",), ("--dry-run",)):
                 _, out, _ = apply(*options)
-                self.assertIn("Nothing to change: 2 cameras are as the file says", out)
+                self.assertIn("Nothing to change: 2 cameras as the file says", out)
 
             write(gate.replace("9/gate", "9/other") + "[policy]\nmax_days = 30\n")
             _, out, _ = apply("--dry-run", ok=(1,))
             self.assertIn("~ gate: url rtsp://127.0.0.1:9/gate -> rtsp://127.0.0.1:9/other", out)
-            self.assertIn("1 cameras are not in the file and stay: yard", out)
+            self.assertIn("Not in the file, and it stays: yard", out)
             done = json.loads(apply("--yes", "--remove-others", "--json")[1])
             self.assertEqual([c["action"] for c in done["changes"]], ["change", "remove"])
 
@@ -214,7 +214,7 @@ class CommandLine(unittest.TestCase):
 
             write("".join(camera % ("cam%d" % i, i) + 'password = "p%d"\n' % i
                           for i in range(500)))
-            self.assertIn("500 changes are made", apply("--yes")[1])
+            self.assertIn("Done: 500 changes.", apply("--yes")[1])
             # None waits for ever for its first try.
             wait_for("first tries", lambda: all(
                 c["status"]["reconnects"] > 0 for c in

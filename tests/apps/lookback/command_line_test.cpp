@@ -101,6 +101,11 @@ class CommandLineTest : public testing::Test {
            "oldest": "2026-05-04T22:00:00Z", "newest": "2026-05-04T22:03:00Z",
            "reason": "older than 1 days"}]})");
     }
+    if (request.path == "/api/v1/fleet") {
+      return Answer(400, R"({"type": "/problems/bad-fleet", "detail": "2 at fault", "faults": [
+          {"camera": 0, "field": "url", "type": "/problems/bad-camera-url", "detail": "no such scheme"},
+          {"camera": 2, "field": "url", "type": "/problems/missing-field", "detail": "url is needed"}]})");
+    }
     if (request.path == "/api/v1/snapshot") {
       // One that was asked for is being written at first, and stands when it is looked at again.
       const bool asked = request.method == "POST";
@@ -136,9 +141,13 @@ TEST_F(CommandLineTest, AVolumeIsNamedByItsPathOrItsId) {
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"root": "/data/v1"})"));
   EXPECT_THAT(added.err, HasSubstr("is its disk mounted?"));
   for (const char* const name : {"/data/v0", "a"}) {
-    EXPECT_EQ(Ask({"volume", "drain", name}).exit_code, 0);
-    EXPECT_EQ(asked_.path, "/api/v1/volumes/a/drain");
+    EXPECT_EQ(Ask({"volume", "undrain", name}).exit_code, 0);
+    EXPECT_EQ(asked_.path, "/api/v1/volumes/a/undrain");
   }
+  const Said again = Ask({"volume", "drain", "a"});
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_EQ(again.out, "/data/v0 is being drained, as it was\n");
+  EXPECT_EQ(asked_.method, "GET");
   const Said held = Ask({"volume", "remove", "/data/v0"});
   EXPECT_EQ(held.exit_code, 4);
   EXPECT_THAT(held.err, HasSubstr("it still holds footage"));
@@ -168,7 +177,9 @@ TEST_F(CommandLineTest, WhatDeletesIsShownBeforeAndNotDoneWhereNobodyCanBeAsked)
     EXPECT_THAT(said.err, HasSubstr("1 of them, 10 B, without this change too"));
   }
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"camera": "gate", "group": "lane"})"));
-  EXPECT_EQ(Ask({"camera", "set", "gate", "--group", "", "--yes"}).exit_code, 0);
+  const Said sure = Ask({"camera", "set", "gate", "--group", "", "--yes"});
+  EXPECT_EQ(sure.exit_code, 0);
+  EXPECT_THAT(sure.err, HasSubstr("would delete 3 segments"));
   EXPECT_EQ(asked_.method, "PATCH");
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"group": ""})"));
 }
@@ -184,6 +195,51 @@ TEST_F(CommandLineTest, AMistypedWordIsToldWithWhatItWasMeantToBe) {
   EXPECT_THAT(err({"clip", "gate", "--gasp=keep"}), HasSubstr("did you mean --gaps?"));
   EXPECT_THAT(err({"elephant"}), testing::Not(HasSubstr("did you mean")));
   EXPECT_THAT(err({"clip", "--gaps", "keep"}), testing::Not(HasSubstr("did you mean")));
+}
+
+TEST_F(CommandLineTest, WhatIsWrongWithALineIsASentence) {
+  const std::pair<std::vector<const char*>, const char*> lines[] = {
+      {{"volume"}, "`lookback volume` needs a command: list, add, drain, undrain, remove\n"},
+      {{"volume", "elephant"},
+       "`lookback volume` has no command \"elephant\"; it has list, add, drain, undrain, remove\n"},
+      {{"camera", "add"}, "`lookback camera add` needs ID; `lookback camera add --help` says"},
+      {{"timeline", "gate"}, "`lookback timeline` needs --start;"},
+      {{"events", "--limit", "x"}, "--limit is a number from 1 to 1000, and not \"x\"; `lookback"},
+      {{"fsck", "now"}, "`lookback fsck` does not take \"now\";"},
+      {{"fsck", "--zebra"}, "`lookback fsck` has no option --zebra;"},
+      {{"timeline", "gate", "--start"}, "--start needs a value;"},
+      {{"timeline", "gate", "--stream", "third", "--start", "1", "--end", "2"},
+       "--stream is one of main, sub, and not \"third\";"},
+      {{"retention", "set", "--class", "9"}, "--class is a number from 0 to 3, and not \"9\";"},
+      {{"retention", "set", "--min-days", "x"}, "--min-days is a whole number, and \"x\" is none;"},
+      {{"retention", "set", "--quota", "12XB"}, "--quota takes bytes, as 500GB or 2TB"},
+      {{"scrub", "--wait=maybe"}, "--wait takes no value;"},
+      {{"apply", "f", "--yes", "--dry-run"}, "--yes and --dry-run do not go together;"},
+      {{"rebuild", "--set-ledger-apart"}, "--set-ledger-apart goes only with --from-files;"}};
+  for (const auto& [line, sentence] : lines) {
+    const Said said = RunLine(line);
+    EXPECT_EQ(said.exit_code, 2) << sentence;
+    EXPECT_THAT(said.err, HasSubstr("lookback: " + std::string(sentence)));
+  }
+}
+
+TEST_F(CommandLineTest, AllFaultsOfAFleetAreToldAtOnceByLine) {
+  const std::string file = directory_.Path("fleet.toml");
+  std::ofstream(file) << "[[camera]]\n"
+                         "id = \"gate\"\n"
+                         "url = \"ftp://x/\"\n"
+                         "[[camera]]\n"
+                         "id = \"yard\"\n"
+                         "url = \"rtsp://x/\"\n"
+                         "colour = \"red\"\n"
+                         "[[camera]]\n"
+                         "id = \"hall\"\n";
+  const Said said = Ask({"apply", file.c_str(), "--yes"});
+  EXPECT_EQ(said.exit_code, 2);
+  EXPECT_EQ(said.err, "lookback: " + file + ":3:7: no such scheme\n" +  //
+                          "lookback: " + file + ":7:1: \"colour\" is no setting of this\n" +
+                          "lookback: " + file + ":8:1: the camera has no url\n");
+  EXPECT_EQ(*asked_.Query("dry_run"), "1");
 }
 
 TEST_F(CommandLineTest, JsonIsOneDocumentAndNothingElse) {
