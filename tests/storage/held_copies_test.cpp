@@ -476,8 +476,10 @@ TEST_F(HeldCopiesTest, TheLossOfOneDiskLosesNothingThatIsHeld) {
 
 TEST_F(HeldCopiesTest, OfAVolumeThatIsGivenUpTheCopiesTakeThePlace) {
   HoldAndCopy();
-  const index::Seal alone = Record(test::MakeStream("yard"), kUsPerHour);
   const Uuid lost = IdOf(first_);
+  ASSERT_OK(store_->SetDraining(IdOf(second_), true));
+  const index::Seal alone = Record(test::MakeStream("yard"), kUsPerHour);
+  ASSERT_OK(store_->SetDraining(IdOf(second_), false));
   ASSERT_EQ(alone.volume, lost);
   const auto numbers = AllNumbers();
   Close();
