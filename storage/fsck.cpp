@@ -12,6 +12,7 @@
 #include "storage/ledger.h"
 #include "storage/ledger_copy_check.h"
 #include "storage/local_volume.h"
+#include "storage/recorded_footage.h"
 #include "storage/segment_reader.h"
 #include "storage/volume_file.h"
 
@@ -20,32 +21,6 @@ namespace {
 
 // How often progress is told, in things looked at.
 constexpr uint64_t kProgressStep = 1'000;
-
-enum class Standing : uint8_t { kSealed, kDeleted, kMissing };
-
-// What ledger and catalog say of one segment. Small, since a store has millions.
-struct Entry {
-  TimeUs end_us = 0;
-  uint64_t bytes = 0;
-  TimeUs row_end_us = 0;  // By the catalog.
-  uint64_t row_bytes = 0;
-  Uuid volume;
-  Sha256Digest sha256{};  // Of the seal.
-  Standing standing = Standing::kSealed;
-  bool on_ledger = false;
-  bool in_catalog = false;
-  bool file_seen = false;
-  uint64_t number = 0;  // Of the ledger record that gave the standing.
-};
-
-// A segment's second file, on that volume.
-using CopyKey = std::pair<index::SegmentKey, Uuid>;
-struct CopyEntry {
-  bool on_ledger = false;
-  bool in_catalog = false;
-  bool file_seen = false;
-  uint64_t number = 0;  // Of the ledger record that spoke of it last.
-};
 
 class Checker {
  public:
@@ -64,8 +39,8 @@ class Checker {
     LB_TRY(ReadLedger());
     files_since_ = report_.ledger_records;
     CompareRows();
-    Tell("files", 0, entries_.size());
-    for (const auto& [key, entry] : entries_) by_path_.emplace(SegmentPath(key), key);
+    Tell("files", 0, said_.entries.size());
+    for (const auto& [key, entry] : said_.entries) by_path_.emplace(SegmentPath(key), key);
     for (const StoreFile::KnownVolume& known : store.volumes) roots_[known.id] = known.root;
     for (const StoreFile::KnownVolume& known : store.volumes) {
       LB_TRY(CheckVolume(known));
@@ -73,7 +48,7 @@ class Checker {
     if (running_) LB_TRY(ReadLedger());  // What retention took while the files were walked.
     NameMissing();
     report_.segments = static_cast<uint64_t>(
-        std::count_if(entries_.begin(), entries_.end(), [](const auto& entry) {
+        std::count_if(said_.entries.begin(), said_.entries.end(), [](const auto& entry) {
           return entry.second.on_ledger && entry.second.standing == Standing::kSealed;
         }));
     return std::move(report_);
@@ -114,11 +89,11 @@ class Checker {
     const auto add = [&](const Uuid& other) {
       if (other != volume) text += (text.empty() ? "; it is also on " : ", ") + RootOf(other);
     };
-    const auto entry = entries_.find(key);
-    if (entry != entries_.end() && entry->second.standing == Standing::kSealed) {
+    const auto entry = said_.entries.find(key);
+    if (entry != said_.entries.end() && entry->second.standing == Standing::kSealed) {
       add(entry->second.volume);
     }
-    for (auto it = copies_.lower_bound({key, Uuid()}); it != copies_.end(); ++it) {
+    for (auto it = said_.copies.lower_bound({key, Uuid()}); it != said_.copies.end(); ++it) {
       if (it->first.first != key) break;
       if (it->second.on_ledger) add(it->first.second);
     }
@@ -139,12 +114,12 @@ class Checker {
     }
     catalog_position_ = (*catalog)->position();
     LB_TRY((*catalog)->VisitAllCopies([&](const index::Copy& copy) {
-      copies_[{copy.segment, copy.volume}].in_catalog = true;
+      said_.copies[{copy.segment, copy.volume}].in_catalog = true;
       return true;
     }));
     uint64_t rows = 0;
     return (*catalog)->VisitAllSegments([&](const index::Seal& seal) {
-      Entry& entry = entries_[index::KeyOf(seal)];
+      RecordedSegment& entry = said_.entries[index::KeyOf(seal)];
       entry.in_catalog = true;
       entry.end_us = entry.row_end_us = seal.end_us;
       entry.bytes = entry.row_bytes = seal.bytes;
@@ -152,54 +127,6 @@ class Checker {
       Tell("catalog", ++rows, 0);
       return true;
     });
-  }
-
-  void Apply(const index::NumberedRecord& numbered) {
-    if (const auto* seal = std::get_if<index::Seal>(&numbered.record)) {
-      Entry& entry = entries_[index::KeyOf(*seal)];
-      entry.on_ledger = true;
-      entry.standing = Standing::kSealed;
-      entry.end_us = seal->end_us;
-      entry.bytes = seal->bytes;
-      entry.volume = seal->volume;
-      entry.sha256 = seal->sha256;
-      entry.number = numbered.number;
-      LoseCopies(KeyOf(*seal), &seal->volume, numbered.number);
-    } else if (const auto* copy = std::get_if<index::Copy>(&numbered.record)) {
-      ApplyCopy(*copy, numbered.number);
-    } else if (const auto* gone = std::get_if<index::Delete>(&numbered.record)) {
-      SetStanding(gone->segment, Standing::kDeleted, numbered.number);
-    } else if (const auto* missing = std::get_if<index::Missing>(&numbered.record)) {
-      SetStanding(missing->segment, Standing::kMissing, numbered.number);
-    }
-  }
-
-  void ApplyCopy(const index::Copy& copy, uint64_t number) {
-    const auto segment = entries_.find(copy.segment);
-    const bool stands = !copy.gone && segment != entries_.end() && segment->second.on_ledger &&
-                        segment->second.standing == Standing::kSealed &&
-                        segment->second.volume != copy.volume;
-    CopyEntry& entry = copies_[{copy.segment, copy.volume}];
-    entry.on_ledger = stands;
-    entry.number = number;
-  }
-
-  // On that volume, or on all.
-  void LoseCopies(const index::SegmentKey& key, const Uuid* volume, uint64_t number) {
-    for (auto it = copies_.lower_bound({key, Uuid()}); it != copies_.end(); ++it) {
-      if (it->first.first != key) break;
-      if (volume != nullptr && it->first.second != *volume) continue;
-      it->second.on_ledger = false;
-      it->second.number = number;
-    }
-  }
-
-  void SetStanding(const index::SegmentKey& key, Standing standing, uint64_t number) {
-    Entry& entry = entries_[key];
-    entry.on_ledger = true;
-    entry.standing = standing;
-    entry.number = number;
-    LoseCopies(key, nullptr, number);
   }
 
   Status ReadLedger() {
@@ -213,7 +140,7 @@ class Checker {
     const uint64_t total = (*ledger)->size();
     const auto lost =
         (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {
-          Apply(numbered);
+          said_.Apply(numbered);
           Tell("ledger", numbered.number + 1, total);
           return true;
         });
@@ -241,7 +168,7 @@ class Checker {
 
   void CompareRows() {
     if (!catalog_readable_) return;
-    for (const auto& [key, entry] : entries_) {
+    for (const auto& [key, entry] : said_.entries) {
       const bool expected = entry.on_ledger && entry.standing == Standing::kSealed;
       if (entry.number >= catalog_position_ && entry.on_ledger) continue;  // Not applied yet.
       if (expected && !entry.in_catalog) {
@@ -261,11 +188,11 @@ class Checker {
             "the catalog has a row of it, but on the ledger it is not a sealed segment");
       }
     }
-    for (const auto& [key, copy] : copies_) {
+    for (const auto& [key, copy] : said_.copies) {
       if (copy.on_ledger == copy.in_catalog || copy.number >= catalog_position_) continue;
       if (!copy.on_ledger && !ledger_whole_) continue;
       const auto kind = copy.on_ledger ? FindingKind::kMissingRow : FindingKind::kForeignRow;
-      Add(kind, key.first, entries_[key.first].end_us,
+      Add(kind, key.first, said_.entries[key.first].end_us,
           copy.on_ledger ? "the catalog does not know of its copy; lookback rebuild mends that"
                          : "the catalog has a copy of it that the ledger does not tell of");
     }
@@ -290,7 +217,7 @@ class Checker {
     LocalVolume volume(known.root, store_, known.id, files_);
     uint64_t seen = 0;
     return volume.VisitFiles([&](const Volume::Found& found) {
-      Tell("files", ++seen, entries_.size());
+      Tell("files", ++seen, said_.entries.size());
       CheckFile(volume, found);
       return true;
     });
@@ -324,7 +251,7 @@ class Checker {
       return;
     }
     const auto known = by_path_.find(found.path);
-    Entry* entry = known == by_path_.end() ? nullptr : &entries_[known->second];
+    RecordedSegment* entry = known == by_path_.end() ? nullptr : &said_.entries[known->second];
     if (!entry || (!entry->on_ledger && !entry->in_catalog)) {
       Finding& finding =
           Add(FindingKind::kUnsealedFile, found.key, found.key.start_us,
@@ -333,8 +260,8 @@ class Checker {
       finding.path = path;
       return;
     }
-    const auto copy = copies_.find({known->second, volume.id()});
-    const bool is_copy = copy != copies_.end() && (copy->second.on_ledger || !ledger_whole_);
+    const auto copy = said_.copies.find({known->second, volume.id()});
+    const bool is_copy = copy != said_.copies.end() && (copy->second.on_ledger || !ledger_whole_);
     if (entry->volume == volume.id()) {
       entry->file_seen = true;
     } else if (is_copy) {
@@ -356,7 +283,7 @@ class Checker {
     CheckBytes(volume, known->second, *entry, path);
   }
 
-  void CheckBytes(Volume& volume, const index::SegmentKey& key, const Entry& entry,
+  void CheckBytes(Volume& volume, const index::SegmentKey& key, const RecordedSegment& entry,
                   const std::string& path) {
     auto file = volume.Open(key);
     if (!file) return;  // Gone between listing and opening; NameMissing decides.
@@ -381,7 +308,7 @@ class Checker {
   }
 
   // Names the first fragment that is not what was written, by the time from which on it lasts.
-  void CheckDigests(const File& file, const index::SegmentKey& key, const Entry& entry,
+  void CheckDigests(const File& file, const index::SegmentKey& key, const RecordedSegment& entry,
                     const std::string& path, const Uuid& volume) {
     const auto scan = ScanSegment(file);
     std::string problem;
@@ -403,7 +330,7 @@ class Checker {
   }
 
   void NameMissing() {
-    for (const auto& [key, entry] : entries_) {
+    for (const auto& [key, entry] : said_.entries) {
       if (!entry.on_ledger || entry.file_seen || entry.standing == Standing::kDeleted) continue;
       // Sealed while the files were walked: it may have been met before that.
       if (entry.standing == Standing::kSealed && entry.number >= files_since_) continue;
@@ -418,11 +345,11 @@ class Checker {
       finding.fault = !recorded;
       finding.path = JoinPath(root, SegmentPath(key));
     }
-    for (const auto& [key, copy] : copies_) {
+    for (const auto& [key, copy] : said_.copies) {
       if (!copy.on_ledger || copy.file_seen || copy.number >= files_since_) continue;
       if (std::find(offline_.begin(), offline_.end(), key.second) != offline_.end()) continue;
       const std::string root = RootOf(key.second);
-      Add(FindingKind::kMissingFile, key.first, entries_[key.first].end_us,
+      Add(FindingKind::kMissingFile, key.first, said_.entries[key.first].end_us,
           "its copy is gone from " + root + Elsewhere(key.first, key.second))
           .path = JoinPath(root, SegmentPath(key.first));
     }
@@ -440,8 +367,7 @@ class Checker {
   bool ledger_good_ = true;   // and each is the one that its leaf tells of.
   uint64_t catalog_position_ = 0;
   uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
-  std::map<index::SegmentKey, Entry> entries_;
-  std::map<CopyKey, CopyEntry> copies_;
+  RecordedFootage said_;
   std::unordered_map<std::string, index::SegmentKey> by_path_;
   std::map<Uuid, std::string> roots_;  // Of the volumes.
   std::vector<Uuid> offline_;
