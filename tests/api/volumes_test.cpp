@@ -82,7 +82,7 @@ TEST_F(VolumesTest, WhatIsNoPlaceForAVolumeIsToldByWhatItIs) {
   std::ofstream(dir_.Path("file")) << "x";
   EXPECT_EQ(detail(dir_.Path("file")),
             dir_.Path("file") + " is a file, and a volume is a directory");
-  for (const std::string root : {data, dir_.Path("link-to-data")}) {
+  for (const std::string& root : {data, dir_.Path("link-to-data")}) {
     std::filesystem::create_directory_symlink(data, dir_.Path("link-to-data"));
     EXPECT_EQ(detail(root).find(root + " is the data directory of a store"), 0u) << detail(root);
     std::filesystem::remove(dir_.Path("link-to-data"));

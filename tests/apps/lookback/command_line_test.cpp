@@ -271,7 +271,7 @@ TEST_F(CommandLineTest, ASnapshotThatIsAskedForIsWaitedFor) {
   EXPECT_EQ(said.exit_code, 0) << said.err;
   EXPECT_EQ(asked_.method, "GET");
   EXPECT_THAT(said.out, HasSubstr("/data/snapshots/0a.lks, of 2026-05-05T06:00:00"));
-  EXPECT_THAT(said.out, HasSubstr("the 2 ledger records after it"));
+  EXPECT_THAT(said.out, HasSubstr("and 2 ledger records after it"));
 }
 
 TEST_F(CommandLineTest, AHostileNameIsPrintedTame) {

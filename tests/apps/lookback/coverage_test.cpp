@@ -48,12 +48,12 @@ TEST(CoverageTest, WhatIsOnAVolumeThatIsAwayIsNoCommonFootage) {
                          {"away", {Piece(20, 40, {{"cause", "volume away"}, {"detail", "/b"}})}}};
   const TimeRange range{kStart, kStart + 60 * kUsPerSecond};
   EXPECT_EQ(CoverageText(timeline, range, *TimeZone::Find("UTC")),
-            "covered 60.000 s (100.00 %), missing 0.000 s\n"
+            "covered 1 min 00.000 s (100.00 %), missing 0.000 s\n"
             "recorded, but not to be read now, since its volume is away: 20.000 s\n"
             "[####################????????????????????####################]\n"
             "# covered, + in part, . missing, ? not to be read now\n");
   const std::string table = TimelineTable(timeline, *TimeZone::Find("UTC")).Text();
-  EXPECT_NE(table.find("20.000 s  NOT TO BE READ NOW: volume away: /b\n"), std::string::npos)
+  EXPECT_NE(table.find("20.000 s        NOT TO BE READ NOW: volume away: /b\n"), std::string::npos)
       << table;
 }
 
