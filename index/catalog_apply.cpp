@@ -27,9 +27,11 @@ class Applier {
     return Ok();
   }
 
-  rocksdb::Status Write(uint64_t position) {
+  rocksdb::Status Write(uint64_t position, bool sync) {
     Put(Family::kDefault, kPositionKey, schema::U64(position));
-    return database_.db->Write(rocksdb::WriteOptions(), batch_.GetWriteBatch());
+    rocksdb::WriteOptions options;
+    options.sync = sync;
+    return database_.db->Write(options, batch_.GetWriteBatch());
   }
 
  private:
@@ -272,7 +274,8 @@ Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
     next = record.number + 1;
     LB_TRY(applier.Apply(record));
   }
-  const auto status = applier.Write(next);
+  // The first is synced: a catalog that has nothing after a power cut counts as lost, and freezes deletion.
+  const auto status = applier.Write(next, state_->position == 0);
   if (!status.ok()) {
     // RocksDB may take no more writes until it is opened again, even when space is freed.
     state_->failed = Translate(status, "write the catalog");
