@@ -273,6 +273,8 @@ Status LocalVolume::Sync() {
 
 Status LocalVolume::Probe() {
   LB_TRY(CheckIdentity());
+  // A disk that was pulled and plugged in is another mount, of which the old descriptor syncs nothing.
+  if (state_ == VolumeState::kFailed) LB_TRY(Attach());
   LB_TRY(ProbeByWriting());
   const std::lock_guard lock(mutex_);
   if (state_ == VolumeState::kFailed) state_ = VolumeState::kOnline;

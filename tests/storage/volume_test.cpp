@@ -190,5 +190,25 @@ TEST_F(VolumeTest, AFailedVolumeIsOnlineAgainAfterAProbe) {
   EXPECT_EQ((*volume)->state(), VolumeState::kOnline);
 }
 
+TEST_F(VolumeTest, ADiskThatWasPluggedInAgainIsSyncedByItsNewMount) {
+  files_->SetMount(root_ + "/a");
+  const auto volume = OpenVolume("a");
+  ASSERT_OK(volume);
+  (*volume)->SetFailed("cable");
+  files_->SetMount("");
+  ASSERT_OK((*volume)->Probe());
+  const uint64_t before = files_->calls(Op::kSyncAll);
+  ASSERT_OK(WriteSegment(**volume, key_, "x"));
+  ASSERT_OK((*volume)->Sync());
+  EXPECT_EQ(files_->calls(Op::kSyncAll), before) << "through what is no mount any more";
+
+  (*volume)->SetFailed("cable");
+  files_->SetMount(root_ + "/a");
+  ASSERT_OK((*volume)->Probe());
+  ASSERT_OK(WriteSegment(**volume, {MakeStream("yard"), kEvening, 1, 0}, "x"));
+  ASSERT_OK((*volume)->Sync());
+  EXPECT_GT(files_->calls(Op::kSyncAll), before);
+}
+
 }  // namespace
 }  // namespace lookback::storage
