@@ -173,7 +173,10 @@ bool SealGroup::Repair(Entry& entry) {
   };
   auto repaired = RepairOrRescue(entry);
   if (!repaired) {
-    const bool later = repaired.code() == Code::kDiskFull || repaired.code() == Code::kUnavailable;
+    // Of a disk that was pulled nothing can be read until it is back.
+    const bool later = repaired.code() == Code::kDiskFull ||
+                       repaired.code() == Code::kUnavailable ||
+                       volume_.state() == VolumeState::kFailed;
     if (later || ++entry.tries < kMaxRepairTries) return false;
     LogError("volume", SegmentPath(key) + " is left to the next start: " + repaired.message());
     entry.run->stream->DropSegment(entry.segment);

@@ -101,12 +101,49 @@ TEST_F(VolumeFailure, WhatWasNotSyncedIsWrittenAgainWhenAVolumeIsPulled) {
   (void)archive().Drain();
 
   // The volume is back, with all that it had: what is there twice is told by run and number.
-  files_->StopFailing();
   Close();
+  files_->StopFailing();
   ASSERT_OK(Open());
   EXPECT_EQ(Distinct(), UpTo(30));
   EXPECT_EQ(NumbersOff(pulled), FromTo(11, 30));
   EXPECT_EQ(NumbersOn(pulled), UpTo(18));
+  EXPECT_TRUE(Gaps(gate_).empty());
+}
+
+TEST_F(VolumeFailure, WhatWasSyncedOnAPulledVolumeIsSeenAgainOnceItIsBack) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_OK(archive().Drain());
+  const std::string pulled = VolumeInUse();
+  files_->FailBelow(pulled, Code::kDiskFailed);
+  AppendAll(recording, run.Until(20 * kSecond));
+  ASSERT_TRUE(AwaitDurable(20 * kSecond));
+  for (int i = 0; i <= kMaxRepairTries; ++i) (void)archive().Drain();
+  files_->StopFailing();
+  recordings_.clear();
+  EXPECT_TRUE(test::Await([&] {
+    clock_.Advance(kUsPerSecond);
+    (void)archive().Drain();
+    return NumbersOff(pulled) == UpTo(20);
+  })) << "without a start";
+  EXPECT_TRUE(Gaps(gate_).empty());
+}
+
+TEST_F(VolumeFailure, ACopyStandsThoughTheOldFileCannotBeMovedAway) {
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  AppendAll(recording, run.Until(10 * kSecond));
+  ASSERT_OK(archive().Drain());
+  const std::string failed = VolumeInUse();
+  AppendAll(recording, run.Until(15 * kSecond));
+  ASSERT_TRUE(AwaitRecorded(15 * kSecond));
+  files_->FailNth(Op::kRename, 1, Code::kDiskFailed, /*and_all_later=*/true);
+  files_->FailNextBelow(Op::kSync, failed + "/v1/gate/", Code::kDiskFailed);
+  ASSERT_TRUE(AwaitDurable(15 * kSecond));
+  recordings_.clear();
+  for (int i = 0; i <= kMaxRepairTries; ++i) (void)archive().Drain();
+  EXPECT_EQ(NumbersOff(failed), UpTo(15));
   EXPECT_TRUE(Gaps(gate_).empty());
 }
 
