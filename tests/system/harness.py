@@ -100,13 +100,13 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
-    def await_line(self, pattern):
+    def await_line(self, pattern, limit_s=READY_S):
         def probe():
             if not self.running():
                 raise AssertionError(f"{self.name} ended with {self.popen.returncode}:\n"
                                      + self.errors()[-4000:])
             return re.search(pattern, self.output())
-        return wait_for(f"{self.name} says {pattern}", probe)
+        return wait_for(f"{self.name} says {pattern}", probe, limit_s)
 
     def signal(self, number):
         if self.running():
@@ -168,12 +168,12 @@ class Site:
             if line.startswith(("rtsp://", "rtsps://")):
                 self.urls[line.rsplit("/", 1)[1]] = line
 
-    def start_recorder(self, *options):
+    def start_recorder(self, *options, limit_s=READY_S):
         self.recorder = Process(
             "lookback",
             [program("lookback"), "serve", "--data", self.data, "--listen", "127.0.0.1:0",
              "--token-file", self.token_file, *options], self.directory)
-        self.server = self.recorder.await_line(r"listening on (http://\S+)").group(1)
+        self.server = self.recorder.await_line(r"listening on (http://\S+)", limit_s).group(1)
 
     def stop_recorder(self):
         code = self.recorder.stop()
@@ -204,8 +204,8 @@ class Site:
         except ValueError:
             raise AssertionError(f"not one JSON document: {out[:500]!r} {err}") from None
 
-    def fsck(self, ok=(0,)):
-        _, out, _ = self.run("fsck", "--data", self.data, "--json", ok=ok)
+    def fsck(self, *options, ok=(0,)):
+        _, out, _ = self.run("fsck", "--data", self.data, "--json", *options, ok=ok)
         return json.loads(out)
 
     def add_cameras(self, *options):
