@@ -175,7 +175,6 @@ Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const
     repaired.note += ", and stays where it is: " + moved.error().message;
   }
   return repaired;
-  return repaired;
 }
 
 }  // namespace lookback::storage
