@@ -136,8 +136,10 @@ void SealGroup::RepairSome(bool all) {
   std::vector<Entry> suspects;
   {
     const std::lock_guard lock(mutex_);
-    const auto first = std::stable_partition(entries_.begin(), entries_.end(), [](const Entry& e) {
-      return e.stage != Stage::kSuspect;
+    // Of a disk that was pulled nothing can be read until it is back, and a sick one is not read to pieces.
+    const bool failed = volume_.state() == VolumeState::kFailed;
+    const auto first = std::stable_partition(entries_.begin(), entries_.end(), [&](const Entry& e) {
+      return e.stage != Stage::kSuspect || (failed && e.tries >= kMaxRepairTries);
     });
     size_t count = static_cast<size_t>(entries_.end() - first);
     if (!all) count = std::min(count, kRepairsPerGroup);
@@ -145,6 +147,7 @@ void SealGroup::RepairSome(bool all) {
     suspects.assign(first, first + static_cast<ptrdiff_t>(count));
   }
   for (Entry& entry : suspects) {
+    if (entry.tries >= kMaxRepairTries) entry.tries = 0;  // It is back.
     const bool done = Repair(entry);
     const std::lock_guard lock(mutex_);
     Entry* kept = Find(entry.segment);
@@ -173,11 +176,9 @@ bool SealGroup::Repair(Entry& entry) {
   };
   auto repaired = RepairOrRescue(entry);
   if (!repaired) {
-    // Of a disk that was pulled nothing can be read until it is back.
-    const bool later = repaired.code() == Code::kDiskFull ||
-                       repaired.code() == Code::kUnavailable ||
-                       volume_.state() == VolumeState::kFailed;
+    const bool later = repaired.code() == Code::kDiskFull || repaired.code() == Code::kUnavailable;
     if (later || ++entry.tries < kMaxRepairTries) return false;
+    if (volume_.state() == VolumeState::kFailed) return false;
     LogError("volume", SegmentPath(key) + " is left to the next start: " + repaired.message());
     entry.run->stream->DropSegment(entry.segment);
     return true;

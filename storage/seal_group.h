@@ -9,8 +9,8 @@
 // Threads:   Begin, Keep, Forget, Close and LeaveToRepair on the volume's writer; Sync and RepairSome on any, one at a
 //            time; GiveUp and TakeUnsynced on any, while a Sync hangs too.
 // Errors:    Sync returns the volume's. A repair that fails is tried again with the next group;
-//            after kMaxRepairTries (those with the disk full or the volume failed do not count) the
-//            file is left to the next start.
+//            after kMaxRepairTries (unless the disk is full) the file is left to the next start; of a
+//            volume that failed it waits until that is back.
 #pragma once
 
 #include <deque>

@@ -68,9 +68,9 @@ class Drive:
             "nbdkit", "-f", "-U", self.socket, "--filter=error", "--filter=cache", "file", self.image,
             "error-pwrite=EIO", "error-pwrite-rate=100%", f"error-pwrite-file={self.refuses}",
             "cache=writeback"], self.directory)
-        wait_for("nbdkit", lambda: os.path.exists(self.socket))
+        wait_for("nbdkit", lambda: os.path.exists(self.socket), LIMIT_S)
         self.fuse = Process(f"{self.name}.nbdfuse", ["nbdfuse", self.path, "--unix", self.socket], self.directory)
-        wait_for("nbdfuse", lambda: mounted(self.path))
+        wait_for("nbdfuse", lambda: mounted(self.path), LIMIT_S)
 
     def refuse(self):
         with open(self.refuses, "wb"):
@@ -179,7 +179,7 @@ class Disk:
             command("xfs_io", "-x", "-F", "-c", "shutdown", self.mount_point)
 
     def turn_read_only(self):
-        command("mount", "-o", "remount,ro,abort", self.mount_point)
+        command("mount", "-o", "remount,abort", self.mount_point)
 
     def ballast(self):
         return os.path.join(self.mount_point, "ballast")

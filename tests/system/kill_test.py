@@ -30,6 +30,8 @@ class Kill(unittest.TestCase):
         def work(fleet, log, index, kills, halt):
             stores = []
             for store_at in range(0, kills, KILLS_OF_STORE):
+                if halt.is_set():
+                    break
                 with own_site(fleet, index) as site:
                     store = CrashedStore(site, log, f"{SEED}{index}{store_at}", "recorded_until", lambda: kill(site))
                     stores.append(store)

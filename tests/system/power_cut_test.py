@@ -45,6 +45,8 @@ class PowerCut(unittest.TestCase):
             stores = []
             drive = index % 2 == 1 and not self.why_no_drive
             for disk_at in range(0, cuts, CUTS_OF_DISK):
+                if halt.is_set():
+                    break
                 with own_site(fleet, index) as site, Disk(site.directory, kind=kind, drive=drive) as disk:
                     site.data = os.path.join(disk.mount_point, "data")
 

@@ -168,6 +168,8 @@ class VolumeFault(unittest.TestCase):
             # Some come later: what is placed anew goes to the volume that is well again.
             spare = [f"cam{CAMERAS + 1 + index}" for index in range(len(order))]
             site.start()
+            # A disk that is full shall cost room, not earlier footage.
+            site.run("retention", "set", "default", "--min-days", "1", "--at-floor", "stop", "--yes")
             began_us = {}
             for number in range(1, CAMERAS + 1):
                 site.run("camera", "add", f"cam{number}", site.urls[f"cam{number}"])
