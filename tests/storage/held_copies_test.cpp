@@ -16,6 +16,7 @@
 #include "tests/storage/store_fixture.h"
 #include "tests/support/await.h"
 #include "tests/support/forwarding_file.h"
+#include "tests/support/listed_disk.h"
 
 namespace lookback::storage {
 namespace {
@@ -26,9 +27,9 @@ using test::SyntheticRun;
 
 // A disk that writes another byte than it was given, below one path; that does not give back one file;
 // and that tells when a directory is listed.
-class FlippingDisk : public test::FaultFileSystem {
+class FlippingDisk : public test::ListedDisk {
  public:
-  using FaultFileSystem::FaultFileSystem;
+  using ListedDisk::ListedDisk;
 
   class FlippingFile : public test::ForwardingFile {
    public:
@@ -52,12 +53,8 @@ class FlippingDisk : public test::FaultFileSystem {
     }
   };
 
-  Result<std::vector<DirEntry>> List(const std::string& path) override {
-    if (on_list) on_list(path);
-    return FaultFileSystem::List(path);
-  }
   Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
-    LB_TRY_ASSIGN(file, FaultFileSystem::Open(path, mode));
+    LB_TRY_ASSIGN(file, ListedDisk::Open(path, mode));
     if (path == unreadable) return std::unique_ptr<File>(new UnreadableFile(std::move(file)));
     if (flipping_below.empty() || !path.starts_with(flipping_below) || !path.ends_with(".mp4")) {
       return file;
@@ -66,7 +63,6 @@ class FlippingDisk : public test::FaultFileSystem {
   }
 
   std::string flipping_below, unreadable;
-  std::function<void(const std::string&)> on_list;
 };
 
 class HeldCopiesTest : public StoreFixture {
@@ -595,16 +591,16 @@ TEST_F(HeldCopiesTest, WhatACopyHasTakenThePlaceOfIsNotMissing) {
   fs::remove(PathOn(first_, rows_[0]));
   const std::string day = fs::path(PathOn(first_, rows_[0])).parent_path().string();
   bool moved = false;
-  disk_->on_list = [&](const std::string& path) {
+  disk_->OnList([&](const std::string& path) {
     if (path != day || std::exchange(moved, true)) return;
     Volume* const first = store_->volumes().front();
     auto loss = LossOf(*first, rows_[0], store_->volumes(), store_->catalog());
     ASSERT_OK(loss);
     ASSERT_OK(store_->journal().Commit(std::move(loss->records)));
-  };
+  });
   store_->LookForVolumes();
   store_->WaitForRecovery();
-  disk_->on_list = nullptr;
+  disk_->OnList(nullptr);
   ASSERT_TRUE(moved);
   const auto row = store_->catalog().FindSegment(index::KeyOf(rows_[0])).value();
   ASSERT_TRUE(row.has_value());

@@ -11,6 +11,7 @@
 #include "storage/volume_file.h"
 #include "tests/storage/store_fixture.h"
 #include "tests/support/await.h"
+#include "tests/support/listed_disk.h"
 
 namespace lookback::storage {
 namespace {
@@ -487,21 +488,10 @@ bool VolumesAreLookedAt() {
   return false;
 }
 
-// Tells when a directory is listed.
-class ListedDisk : public test::FaultFileSystem {
- public:
-  using FaultFileSystem::FaultFileSystem;
-  Result<std::vector<DirEntry>> List(const std::string& path) override {
-    if (on_list) on_list(path);
-    return FaultFileSystem::List(path);
-  }
-  std::function<void(const std::string&)> on_list;
-};
-
 TEST_F(VolumeSetTest, AStopInTheMiddleOfALookAtItsFilesRemovesNoVolume) {
   files_.reset();
-  auto disk = std::make_unique<ListedDisk>(*posix_, root_);
-  ListedDisk& listed = *disk;
+  auto disk = std::make_unique<test::ListedDisk>(*posix_, root_);
+  test::ListedDisk& listed = *disk;
   files_ = std::move(disk);
   files_->SetFreeBytes(uint64_t{1} << 40);
   ASSERT_OK(Open());
@@ -510,14 +500,14 @@ TEST_F(VolumeSetTest, AStopInTheMiddleOfALookAtItsFilesRemovesNoVolume) {
   ASSERT_OK(store_->SetDraining(id, true));
   DeleteAllOn(id);
   std::thread closes;
-  listed.on_list = [&](const std::string& path) {
+  listed.OnList([&](const std::string& path) {
     if (!path.starts_with(second_() + "/v1") || closes.joinable()) return;
     closes = std::thread([this] { store_->Close(); });
     EXPECT_TRUE(Await([] { return !VolumesAreLookedAt(); }));
-  };
+  });
   EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kUnavailable);
   closes.join();
-  listed.on_list = nullptr;
+  listed.OnList(nullptr);
   Close();
   ASSERT_OK(Open());
   EXPECT_NE(At(second_()), nullptr);
