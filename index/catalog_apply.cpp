@@ -49,6 +49,7 @@ class Applier {
       case RecordKind::kRun:
       case RecordKind::kSeal:
       case RecordKind::kGap:
+      case RecordKind::kThin:
       case RecordKind::kCopy:
       case RecordKind::kDelete:
       case RecordKind::kMissing:
@@ -97,6 +98,23 @@ class Applier {
     LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(*row)));
     if (seal.volume != copy.volume) Put(Family::kCopies, key, AsText(EncodeRecord(copy)));
     return Ok();
+  }
+
+  // One of a segment that is not on record says nothing.
+  Status One(const Thin& thin) {
+    const std::string key = schema::SegmentKeyBytes(thin.segment);
+    LB_TRY_ASSIGN(row, Get(Family::kSegments, key));
+    if (!row) return Ok();
+    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(*row)));
+    LB_TRY(Count(seal.stream, *row, -1));
+    seal.thinned = true;
+    seal.bytes = thin.bytes;
+    seal.fragments = thin.fragments;
+    seal.sha256 = thin.sha256;
+    const Bytes payload = EncodeRecord(seal);
+    Put(Family::kSegments, key, AsText(payload));
+    LB_TRY(EraseCopies(key));
+    return Count(seal.stream, AsText(payload), 1);
   }
 
   Status EraseCopies(std::string_view segment) {

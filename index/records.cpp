@@ -48,6 +48,8 @@ void Fields(A& field, S& s) {
   field.Optional(17, 18, s.camera_offset_us);
   field(19, s.sha256);
   field(20, s.imported);
+  field(21, s.thinned);
+  field(22, s.sync_bytes);
 }
 
 template <typename A, Of<Gap> S>
@@ -77,6 +79,19 @@ void Fields(A& field, S& s) {
   field(7, s.bytes);
   field(8, s.policy);
   field(9, s.reason);
+}
+
+template <typename A, Of<Thin> S>
+void Fields(A& field, S& s) {
+  KeyFields(field, s.segment);
+  field(6, s.end_us);
+  field(7, s.old_bytes);
+  field(8, s.old_sha256);
+  field(9, s.bytes);
+  field(10, s.fragments);
+  field(11, s.sha256);
+  field(12, s.policy);
+  field(13, s.reason);
 }
 
 template <typename A, Of<Copy> S>
@@ -122,6 +137,7 @@ void Fields(A& field, S& s) {
   field(8, s.target_days);
   field(9, s.keep_class);
   field(10, s.quota_bytes);
+  field(11, s.thin_days);
 }
 
 template <typename A, Of<Marker> S>
@@ -385,6 +401,7 @@ bool Whole(const Gap& g) {
   return !g.stream.camera.empty() && GoodRange(g.range.start_us, g.range.end_us);
 }
 bool Whole(const Delete& d) { return GoodKey(d.segment, d.end_us); }
+bool Whole(const Thin& t) { return GoodKey(t.segment, t.end_us); }
 bool Whole(const Copy& c) { return GoodKey(c.segment, c.segment.start_us) && !c.volume.zero(); }
 bool Whole(const Missing& m) { return GoodKey(m.segment, m.end_us); }
 bool Whole(const Camera& c) { return !c.id.empty(); }
@@ -413,6 +430,7 @@ bool Whole(const AlarmAcknowledged& a) { return !a.alarm.zero() && GoodTime(a.at
 constexpr RecordKind KindFor(const Run*) { return RecordKind::kRun; }
 constexpr RecordKind KindFor(const Seal*) { return RecordKind::kSeal; }
 constexpr RecordKind KindFor(const Gap*) { return RecordKind::kGap; }
+constexpr RecordKind KindFor(const Thin*) { return RecordKind::kThin; }
 constexpr RecordKind KindFor(const Copy*) { return RecordKind::kCopy; }
 constexpr RecordKind KindFor(const Delete*) { return RecordKind::kDelete; }
 constexpr RecordKind KindFor(const Missing*) { return RecordKind::kMissing; }
@@ -491,6 +509,8 @@ std::string_view RecordKindName(RecordKind kind) {
       return "SEAL";
     case RecordKind::kGap:
       return "GAP";
+    case RecordKind::kThin:
+      return "THIN";
     case RecordKind::kCopy:
       return "COPY";
     case RecordKind::kDelete:
@@ -549,7 +569,7 @@ std::optional<Transport> TransportOf(std::string_view name) {
 }
 
 SegmentKey KeyOf(const Seal& seal) {
-  return {seal.stream, seal.start_us, seal.epoch, seal.sequence};
+  return {seal.stream, seal.start_us, seal.epoch, seal.sequence, seal.thinned};
 }
 
 RecordKind KindOf(const Record& record) {

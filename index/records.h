@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -38,7 +39,7 @@ enum class GapCause : uint8_t {
   kDiskFailed = 7,
   kClockStep = 8,      // The wall clock was set; the hour shown twice or never.
   kRetention = 9,      // Deleted under a policy.
-  kThinned = 10,       // Only sync samples are kept.
+  kThinned = 10,       // Only sync samples are kept. Not of gaps: such footage is shown as footage.
   kStreamChange = 11,  // The camera changed its parameters or its timestamps jumped.
   kCorrupt = 12,       // Stored, but damaged since.
   kMissing = 13,       // Stored, but the file is gone.
@@ -75,6 +76,9 @@ struct Seal {
   std::optional<int64_t> camera_offset_us;
   Sha256Digest sha256{};
   bool imported = false;  // Not recorded here: an Import says where from.
+  bool thinned = false;   // Its file is the one with the sync samples alone.
+  // Of the sync samples of its video. 0: not known, or it does not begin with one.
+  uint64_t sync_bytes = 0;
 
   TimeRange range() const { return {start_us, end_us}; }
 };
@@ -92,8 +96,13 @@ struct SegmentKey {
   TimeUs start_us = 0;
   uint32_t epoch = 0;
   uint32_t sequence = 0;
+  bool thinned = false;  // Which file it has: no part of the name.
 
-  friend auto operator<=>(const SegmentKey&, const SegmentKey&) = default;
+  auto Name() const { return std::tie(stream, start_us, epoch, sequence); }
+  friend bool operator==(const SegmentKey& a, const SegmentKey& b) { return a.Name() == b.Name(); }
+  friend auto operator<=>(const SegmentKey& a, const SegmentKey& b) {
+    return a.Name() <=> b.Name();
+  }
 };
 SegmentKey KeyOf(const Seal& seal);
 
@@ -103,6 +112,20 @@ struct Delete {
   uint64_t bytes = 0;
   std::string policy;  // Its scope and version: "default/3".
   std::string reason;  // "older than 30 days", "disk pressure"
+};
+
+// Of a segment's samples only the sync samples of its video are left, in a file of their own that has
+// taken the place of the one before. Its copies went with that one.
+struct Thin {
+  SegmentKey segment;
+  TimeUs end_us = 0;
+  uint64_t old_bytes = 0;
+  Sha256Digest old_sha256{};
+  uint64_t bytes = 0;  // Of the new file,
+  uint32_t fragments = 0;
+  Sha256Digest sha256{};
+  std::string policy;  // As of a Delete.
+  std::string reason;
 };
 
 // A second file of a segment, byte for byte that of its seal, on another volume: made while a hold
@@ -159,6 +182,7 @@ struct Policy {
   uint32_t target_days = 0;  // What is promised beyond the floor, while there is room; 0: no more.
   uint8_t keep_class = 0;    // 0 to 3: under pressure the lowest class gives first.
   uint64_t quota_bytes = 0;  // Of a camera's footage on all volumes; 0: none.
+  uint32_t thin_days = 0;    // Older footage keeps its sync samples alone; 0: never.
 };
 
 // A marker; a hold is the same with `hold` set, and forbids deletion of what it touches.
@@ -292,6 +316,7 @@ enum class RecordKind : uint8_t {
   kRun = 1,
   kSeal = 2,
   kGap = 3,
+  kThin = 4,
   kCopy = 5,
   kDelete = 6,
   kMissing = 8,
@@ -312,7 +337,7 @@ enum class RecordKind : uint8_t {
 std::string_view RecordKindName(RecordKind kind);
 bool IsKnownKind(RecordKind kind);  // False: of a later version.
 
-using Record = std::variant<Run, Seal, Gap, Copy, Delete, Missing, Camera, Policy, Marker,
+using Record = std::variant<Run, Seal, Gap, Thin, Copy, Delete, Missing, Camera, Policy, Marker,
                             MarkerRemoved, Person, Act, Rebuilt, PoliciesConfirmed, Upkeep,
                             ClockCheck, Import, Alarm, AlarmAcknowledged>;
 

@@ -46,6 +46,8 @@ struct ClipReport {
   int64_t duration_us = 0;          // Of the file, as players show it.
   int64_t missing_us = 0;           // Of the asked range.
   std::vector<index::Gap> missing;  // Where and why.
+  // Where of the pictures the sync samples are left; each is shown until the next.
+  std::vector<TimeRange> thinned;
   // The camera's clock less ours where it begins, by sender reports; nothing when there were none.
   std::optional<int64_t> camera_offset_us;
 };

@@ -147,6 +147,9 @@ class Planner {
     report.duration_us = Rescale(lead.edit_duration, lead.timescale, kUsPerSecond);
     report.missing = ExplainMissing(request_, timeline_, loaded_.unreadable, shown);
     for (const index::Gap& gap : report.missing) report.missing_us += gap.range.duration_us();
+    for (const Span& span : timeline_.spans) {
+      if (span.thinned) report.thinned.push_back(span.range);
+    }
   }
 
   // Of the segment that `piece` is in; a camera's first reports come after its first segment began, and
@@ -173,6 +176,7 @@ class Planner {
       out.I64(key.start_us);
       out.U32(key.epoch);
       out.U32(key.sequence);
+      if (key.thinned) out.U8(1);
     }
     for (const SourceFragment& fragment : parts_.fragments) {
       out.U32(fragment.file);

@@ -84,7 +84,7 @@ Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& seg
   damage.everywhere = !footage.HasFileAway(damage.segment);
   LB_TRY_ASSIGN(now, footage.Segments(row.stream, row.range()));
   const bool stands = std::any_of(now.begin(), now.end(), [&row](const FootageSegment& other) {
-    return index::KeyOf(other.row) == index::KeyOf(row);
+    return index::KeyOf(other.row) == index::KeyOf(row) && other.row.thinned == row.thinned;
   });
   if (stands) footage.damage().Add(damage);
   return index::Gap{row.stream, row.range(), stands ? cause : GapCause::kRetention, damage.what};
@@ -106,14 +106,18 @@ Result<LoadedSegment> LoadSegment(storage::Footage& footage, const FootageSegmen
   return LoadedSegment{segment, std::move(index), std::move(tracks)};
 }
 
-// Whether `next` goes on where `previous` ended.
-bool Follows(const FragmentInfo& previous, const FragmentInfo& next) {
-  if (next.number != previous.number + 1) return false;
+// Whether `next` goes on where `previous` ended. Thinning leaves numbers out, and no hole; whole footage
+// behind it cannot be decoded with it.
+bool Follows(const FragmentInfo& previous, bool previous_thinned, const FragmentInfo& next,
+             bool next_thinned) {
+  if (previous_thinned && !next_thinned) return false;
+  const bool left_out = next.number != previous.number + 1;
+  if (left_out && !(previous_thinned && next_thinned)) return false;
   for (const FragmentTrack& track : next.tracks) {
     const FragmentTrack* before = previous.Track(track.kind);
     if (track.kind != TrackKind::kVideo || before == nullptr) continue;
     const int64_t hole = track.base_decode_time - before->base_decode_time - before->duration();
-    if (hole < 0 || hole > kMaxFragmentTicks) return false;
+    if (hole < 0 || hole > (left_out ? 0 : kMaxFragmentTicks)) return false;
   }
   return true;
 }
@@ -150,9 +154,13 @@ std::vector<Stretch> Chain(const std::vector<LoadedSegment>& segments,
       const auto known = last_of_run.find(run);
       Stretch* stretch = known == last_of_run.end() ? nullptr : &stretches[known->second];
       if (stretch != nullptr) {
-        const FragmentInfo& last = stretch->pieces.back().fragment->info;
+        const Stretch::Piece& back = stretch->pieces.back();
+        const FragmentInfo& last = back.fragment->info;
         if (fragment.info.number <= last.number) continue;
-        if (!Follows(last, fragment.info)) stretch = nullptr;
+        if (!Follows(last, segments[back.segment].index->header.thinned, fragment.info,
+                     segments[i].index->header.thinned)) {
+          stretch = nullptr;
+        }
       }
       if (stretch == nullptr) {
         last_of_run[run] = stretches.size();

@@ -30,11 +30,13 @@ std::vector<Span> ChainSegments(const std::vector<FootageSegment>& segments) {
     if (row.range().empty()) continue;
     const auto known = last_of_run.find(row.run);
     Span* span = known == last_of_run.end() ? nullptr : &spans[known->second];
-    if (span == nullptr || row.start_us >= span->range.end_us + kSmallestGapUs) {
+    if (span == nullptr || row.start_us >= span->range.end_us + kSmallestGapUs ||
+        row.thinned != span->thinned) {
       last_of_run[row.run] = spans.size();
       span = &spans.emplace_back();
       span->range = row.range();
       span->run = row.run;
+      span->thinned = row.thinned;
     }
     span->range.end_us = std::max(span->range.end_us, row.end_us);
     span->segments += 1;

@@ -25,7 +25,7 @@ inline constexpr int64_t kSmallestGapUs = kUsPerMs;
 // How long after the end of what is on record the next fragment may still be on its way to a file.
 inline constexpr int64_t kAssemblyUs = 5 * kUsPerSecond;
 
-// Footage of one run without a hole, cut to the asked range.
+// Footage of one run without a hole, all of it whole or all of it thinned, cut to the asked range.
 struct Span {
   TimeRange range;
   Uuid run;
@@ -33,6 +33,7 @@ struct Span {
   bool open = false;  // Its last segment is still being written.
   bool clock_unsynchronised = false;
   bool imported = false;      // From a file.
+  bool thinned = false;       // Of its pictures the sync samples are left, each until the next.
   uint64_t lost_packets = 0;  // In its segments, whole.
   // The camera's clock less ours, as its sender reports told at the start of each of its segments.
   struct CameraOffset {

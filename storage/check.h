@@ -30,7 +30,7 @@ enum class FindingKind : uint8_t {
   kLedgerCopyDamage,  // A volume's copy has damaged records, or others than the ledger.
   kLedgerCopyBehind,  // It lacks the newest; no fault.
   kVolumeOffline,
-  kReappearedFile,  // Deleted on the ledger, but its file is there.
+  kReappearedFile,  // Deleted or thinned on the ledger, but its file of before is there.
 };
 std::string_view FindingKindName(FindingKind kind);  // "truncated-file"
 

@@ -22,6 +22,12 @@ namespace {
 // How often progress is told, in things looked at.
 constexpr uint64_t kProgressStep = 1'000;
 
+// The same for both files of a segment.
+std::string WholePath(index::SegmentKey key) {
+  key.thinned = false;
+  return SegmentPath(key);
+}
+
 class Checker {
  public:
   Checker(std::string data, FileSystem& files, const OnProgress& progress, FsckDepth depth)
@@ -40,7 +46,7 @@ class Checker {
     files_since_ = report_.ledger_records;
     CompareRows();
     Tell("files", 0, said_.entries.size());
-    for (const auto& [key, entry] : said_.entries) by_path_.emplace(SegmentPath(key), key);
+    for (const auto& [key, entry] : said_.entries) by_path_.emplace(WholePath(key), key);
     for (const StoreFile::KnownVolume& known : store.volumes) roots_[known.id] = known.root;
     for (const StoreFile::KnownVolume& known : store.volumes) {
       LB_TRY(CheckVolume(known));
@@ -123,6 +129,7 @@ class Checker {
       entry.in_catalog = true;
       entry.end_us = entry.row_end_us = seal.end_us;
       entry.bytes = entry.row_bytes = seal.bytes;
+      entry.thinned = entry.row_thinned = seal.thinned;
       entry.volume = seal.volume;
       Tell("catalog", ++rows, 0);
       return true;
@@ -177,7 +184,8 @@ class Checker {
             "that");
       }
       if (expected && entry.in_catalog &&
-          (entry.row_bytes != entry.bytes || entry.row_end_us != entry.end_us)) {
+          (entry.row_bytes != entry.bytes || entry.row_end_us != entry.end_us ||
+           entry.row_thinned != entry.thinned)) {
         Add(FindingKind::kForeignRow, key, entry.end_us,
             "its catalog row says otherwise than its seal on the ledger");
       }
@@ -250,7 +258,7 @@ class Checker {
       Add(FindingKind::kStrayFile, path + " is no segment of this store").path = path;
       return;
     }
-    const auto known = by_path_.find(found.path);
+    const auto known = by_path_.find(WholePath(found.key));
     RecordedSegment* entry = known == by_path_.end() ? nullptr : &said_.entries[known->second];
     if (!entry || (!entry->on_ledger && !entry->in_catalog)) {
       Finding& finding =
@@ -259,6 +267,9 @@ class Checker {
       finding.fault = false;
       finding.path = path;
       return;
+    }
+    if (entry->standing != Standing::kDeleted && entry->thinned != found.key.thinned) {
+      return TellThinning(found, *entry, path);
     }
     const auto copy = said_.copies.find({known->second, volume.id()});
     const bool is_copy = copy != said_.copies.end() && (copy->second.on_ledger || !ledger_whole_);
@@ -283,8 +294,22 @@ class Checker {
     CheckBytes(volume, known->second, *entry, path);
   }
 
-  void CheckBytes(Volume& volume, const index::SegmentKey& key, const RecordedSegment& entry,
+  void TellThinning(const Volume::Found& found, const RecordedSegment& entry, const std::string& path) {
+    const char* what = "it was thinned, but its whole file is there; the next start removes it";
+    if (found.key.thinned) {
+      what = running_ ? "it is being thinned"
+                      : "its thinning was not finished; the next start sees to it";
+    }
+    Finding& finding =
+        Add(found.key.thinned ? FindingKind::kUnsealedFile : FindingKind::kReappearedFile,
+            found.key, entry.end_us, what);
+    finding.fault = !found.key.thinned && !running_;
+    finding.path = path;
+  }
+
+  void CheckBytes(Volume& volume, index::SegmentKey key, const RecordedSegment& entry,
                   const std::string& path) {
+    key.thinned = entry.thinned;
     auto file = volume.Open(key);
     if (!file) return;  // Gone between listing and opening; NameMissing decides.
     const auto size = (*file)->Size();

@@ -9,6 +9,7 @@ namespace lookback::storage {
 namespace {
 
 constexpr std::string_view kExtension = ".mp4";
+constexpr std::string_view kThinned = "_thin";
 
 template <typename T>
 bool ParseNumber(std::string_view text, T& value) {
@@ -42,6 +43,7 @@ std::string SegmentPath(const index::SegmentKey& key) {
   path.append("/").append(std::to_string(key.start_us / kUsPerMs));
   path.append("_").append(std::to_string(key.epoch));
   path.append("_").append(std::to_string(key.sequence));
+  if (key.thinned) path.append(kThinned);
   return path.append(kExtension);
 }
 
@@ -56,10 +58,13 @@ Result<index::SegmentKey> ParseSegmentPath(std::string_view path) {
   if (!name.ends_with(kExtension)) return refuse();
   name.remove_suffix(kExtension.size());
 
+  index::SegmentKey key;
+  key.thinned = name.ends_with(kThinned);
+  if (key.thinned) name.remove_suffix(kThinned.size());
+
   const auto camera = CameraId::Parse(folders[1]);
   const auto stream = ParseStream(folders[2]);
   std::array<std::string_view, 3> numbers;
-  index::SegmentKey key;
   int64_t start_ms = 0;
   if (!camera || !stream || !Split(name, '_', numbers) || !ParseNumber(numbers[0], start_ms) ||
       !ParseNumber(numbers[1], key.epoch) || !ParseNumber(numbers[2], key.sequence)) {

@@ -2,7 +2,7 @@
 //
 //   <volume>/volume.json
 //   <volume>/v1/ledger/                     a copy of the ledger (storage/ledger_copy.h)
-//   <volume>/v1/<camera>/<stream>/<YYYYMMDD>/<start UTC ms>_<epoch>_<sequence>.mp4
+//   <volume>/v1/<camera>/<stream>/<YYYYMMDD>/<start UTC ms>_<epoch>_<sequence>[_thin].mp4
 //
 // Invariant: the path is a function of the key, and the key (to the millisecond) of the path.
 // Threads:   values.

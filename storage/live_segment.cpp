@@ -21,6 +21,26 @@ int64_t To90k(int64_t ticks, int64_t timescale) {
   return ticks / timescale * kMediaTimescale + ticks % timescale * kMediaTimescale / timescale;
 }
 
+// What thinning would keep (storage/segment_thin.h). Nothing, where GOPs are open: decoders reckon the
+// order of pictures that are no IDR pictures from those before them. Nor where a fragment has sync
+// samples behind others, as none of ours has.
+uint64_t SyncBytesOf(const SegmentIndex& segment) {
+  uint64_t bytes = 0;
+  for (const SegmentFragment& fragment : segment.fragments) {
+    const media::FragmentTrack* const video = fragment.info.Track(media::TrackKind::kVideo);
+    if (video == nullptr) return 0;
+    bool leading = true;
+    for (const media::SampleInfo& sample : video->samples) {
+      const bool sync = sample.sync != media::Sync::kNone;
+      if (sample.sync == media::Sync::kOpen || (sync && !leading)) return 0;
+      leading = sync;
+      if (sync) bytes += sample.size;
+    }
+    if (bytes == 0) return 0;  // It begins inside a GOP.
+  }
+  return bytes;
+}
+
 }  // namespace
 
 index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
@@ -41,6 +61,8 @@ index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
   row.clock_unsynchronised = header.clock == ClockState::kUnsynchronised;
   row.recovered = segment.recovered;
   row.imported = header.imported;
+  row.thinned = header.thinned;
+  row.sync_bytes = SyncBytesOf(segment);
   if (header.has_camera_offset) row.camera_offset_us = header.camera_offset_us;
   row.sha256 = sha256;
   if (!segment.fragments.empty() && !segment.fragments.front().info.tracks.empty() &&
@@ -55,8 +77,7 @@ index::Seal SealOf(const SegmentIndex& segment, const Sha256Digest& sha256) {
 }
 
 LiveSegment::LiveSegment(SegmentHeader header, Bytes init)
-    : key_{header.stream, header.start_us, header.epoch, header.sequence},
-      end_us_(header.start_us) {
+    : key_(storage::KeyOf(header)), end_us_(header.start_us) {
   index_.header = std::move(header);
   index_.init = std::move(init);
 }

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/worker_pool.h"
+#include "storage/pace.h"
 #include "storage/retention.h"
 #include "storage/retention_rows.h"
 
@@ -54,6 +55,7 @@ class PurgerThread : public Purger {
       : store_(store),
         clock_(clock),
         on_round_(std::move(on_round)),
+        thinner_(store),
         judge_(clock, NewestRecordBefore(store)),
         thread_([this] { Work(); }) {}
 
@@ -71,20 +73,25 @@ class PurgerThread : public Purger {
     LB_TRY_ASSIGN(planned, Plan({}, Budget::kDaily));
     RetentionRound round{std::move(planned)};
     RetentionPlan& plan = round.plan;
+    for (const RetentionPlan::Stream& stream : plan.streams) {
+      thin_from_[stream.id] = stream.thin_from_us;
+    }
     std::map<Uuid, bool> takes;  // Volumes on which something can be removed.
     for (const Victim& victim : plan.victims) {
       if (Stopping()) break;  // The rest is planned again.
       LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
       if (!segment) continue;  // Gone since.
-      const auto [volume, first] = takes.try_emplace(segment->volume, true);
-      if (first) volume->second = CanRemove(segment->volume);
-      if (volume->second && Delete(round, victim, *segment, volume->second)) continue;
+      if (Takes(takes, segment->volume) &&
+          Delete(round, victim, *segment, takes[segment->volume])) {
+        continue;
+      }
       if (victim.cause != DeleteCause::kCeiling) continue;
       const uint32_t max_days = plan.streams[victim.stream].policy.max_days;
       plan.overdue_us =
           std::max(plan.overdue_us, clock_.NowUs() - victim.row.end_us - max_days * kUsPerDay);
     }
     Report(round);
+    Thin(plan, takes);
     return round;
   }
 
@@ -97,6 +104,8 @@ class PurgerThread : public Purger {
     then.sentence = std::move(plan.sentence);
     return then;
   }
+
+  ThinTotals Thinned() const override { return thinner_.totals(); }
 
  private:
   enum class Budget { kDaily, kNone, kUnfrozen };
@@ -124,6 +133,74 @@ class PurgerThread : public Purger {
       spent_.emplace_back(clock_.MonotonicUs(), segment.bytes);
     }
     return true;
+  }
+
+  bool Takes(std::map<Uuid, bool>& takes, const Uuid& volume) {
+    const auto [found, first] = takes.try_emplace(volume, true);
+    if (first) found->second = CanRemove(volume);
+    return found->second;
+  }
+
+  // What is not done is planned again. However long recording needs the disks for itself, the next round
+  // comes.
+  void Thin(const RetentionPlan& plan, std::map<Uuid, bool>& takes) {
+    // A start's recovery takes files without a record for what was cut off.
+    if (plan.thinnings.empty() || !store_.recovery().finished) return;
+    const int64_t end_us = clock_.MonotonicUs() + 2 * kThinRoundUs;
+    const auto over = [&] { return Stopping() || clock_.MonotonicUs() >= end_us; };
+    Pace pace(clock_, store_.archive(), thin_read_bytes_ / (kThinRoundUs / kUsPerSecond),
+              [&](int64_t us) {
+                std::unique_lock lock(mutex_);
+                wake_.wait_for(lock, std::chrono::microseconds(us), [this] { return stopping_; });
+                lock.unlock();
+                return !over();
+              });
+    const OnRead on_read = [&pace](uint64_t bytes) { return pace.Take(bytes); };
+    for (const Thinning& thinning : plan.thinnings) {
+      if (over()) return;
+      const auto row = store_.catalog().FindSegment(plan.KeyOf(thinning.stream, thinning.row));
+      if (!row || !*row || (*row)->thinned || !Takes(takes, (*row)->volume)) continue;
+      const auto freed =
+          thinner_.Thin(**row, plan.PolicyOf(thinning.stream), plan.ReasonOf(thinning), on_read);
+      if (freed) {
+        spent_.emplace_back(clock_.MonotonicUs(), *freed);
+        continue;
+      }
+      if (over()) return;
+      LogWarning("retention", freed.message());
+      const bool alone =
+          freed.code() == Code::kDenied || thinner_.refused().contains(index::KeyOf(**row));
+      takes[(*row)->volume] = alone;
+    }
+  }
+
+  // Where thinning goes on, unless something changed that it depends on.
+  void ContinueThinning(RetentionInput& input, const std::vector<Uuid>& volumes) {
+    Bytes basis;
+    const auto add = [&basis](const index::Record& record) {
+      const Bytes bytes = index::EncodeRecord(record);
+      basis.insert(basis.end(), bytes.begin(), bytes.end());
+    };
+    for (const index::Policy& policy : input.policies) add(policy);
+    for (const index::Marker& hold : input.holds) {
+      if (hold.expires_us == 0 || hold.expires_us > input.now_us) add(hold);
+    }
+    for (const Uuid& id : volumes) basis.insert(basis.end(), id.bytes.begin(), id.bytes.end());
+    for (const RetentionStream& stream : input.streams) {
+      basis.insert(basis.end(), stream.group.begin(), stream.group.end());
+      basis.push_back(0);
+    }
+    const int64_t now_us = clock_.MonotonicUs();
+    if (basis != thin_basis_ || now_us - thin_looked_us_ >= kThinLookUs) {
+      thin_basis_ = std::move(basis);
+      thin_looked_us_ = now_us;
+      thin_from_.clear();
+      thinner_.Forget();
+    }
+    for (RetentionStream& stream : input.streams) {
+      const auto from = thin_from_.find(stream.id);
+      if (from != thin_from_.end()) stream.thin_from_us = from->second;
+    }
   }
 
   void Work() {
@@ -195,7 +272,10 @@ class PurgerThread : public Purger {
       streams.push_back(stream.stream);
     }
     LB_TRY_ASSIGN(ids, AddVolumes(input, budget));
-    const CatalogRows rows(store_.catalog(), std::move(streams), std::move(ids));
+    if (budget == Budget::kDaily) ContinueThinning(input, ids);
+    CatalogRows rows(store_.catalog(), std::move(streams), std::move(ids));
+    const auto refused = thinner_.refused();
+    rows.LeaveWhole(&refused);
     RetentionPlan plan = PlanRetention(input, rows);
     LB_TRY(rows.status());
     return plan;
@@ -219,6 +299,10 @@ class PurgerThread : public Purger {
       ids.push_back(volume->id());
     }
     input.budget_bytes = budget == Budget::kDaily ? BudgetLeft(all_hour_bytes) : UINT64_MAX;
+    if (budget == Budget::kDaily) {
+      thin_read_bytes_ = std::max(all_hour_bytes / (kUsPerHour / kThinIngestUs), kThinMinBytes);
+      input.thin_read_bytes = thin_read_bytes_;
+    }
     return ids;
   }
 
@@ -239,9 +323,14 @@ class PurgerThread : public Purger {
   Store& store_;
   Clock& clock_;
   const OnRound on_round_;
-  std::mutex round_;                                // One round at a time: of the next two, too.
+  std::mutex round_;                                // One round at a time. Of what follows, too.
   std::deque<std::pair<int64_t, uint64_t>> spent_;  // What the budget gave: monotonic time, bytes.
+  std::map<StreamId, TimeUs> thin_from_;  // As of RetentionStream.
+  Bytes thin_basis_;                      // What that depends on,
+  int64_t thin_looked_us_ = 0;            // and when it was begun, monotonic.
+  uint64_t thin_read_bytes_ = kThinMinBytes;
   std::string last_frozen_;
+  Thinner thinner_;  // Has its own lock.
   std::mutex mutex_;  // Of what follows.
   ClockJudge judge_;
   std::condition_variable wake_;

@@ -1,10 +1,12 @@
-// storage/purger.h: deletes what the plan says (storage/retention_plan.h), once a minute.
+// storage/purger.h: deletes and thins what the plan says (storage/retention_plan.h), once a minute.
 //
-// Invariant: nothing is deleted but by Store::DeleteSegment, which refuses what is held by then.
+// Invariant: nothing is deleted but by Store::DeleteSegment, nor thinned but by Store::ThinSegment,
+//            which refuse what is held by then.
 // Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time; a preview waits
 //            for none.
 // Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that
-//            does not tell its free space is left out of a round, and logged.
+//            does not tell its free space is left out of a round, and logged. What cannot be thinned
+//            is left alone, until kThinLookUs later.
 #pragma once
 
 #include <functional>
@@ -15,6 +17,7 @@
 #include "base/clock.h"
 #include "storage/retention_plan.h"
 #include "storage/store.h"
+#include "storage/thinner.h"
 
 namespace lookback::storage {
 
@@ -32,6 +35,15 @@ inline constexpr double kStopShare = 0.002;
 inline constexpr int64_t kBudgetDays = 4;
 // The least of that budget, for stores that hardly record.
 inline constexpr uint64_t kBudgetMinBytes = uint64_t{64} << 30;
+
+// What a round reads to thin, in time of ingest, and at least; and how long that is to take. After twice
+// as long, since recording needs the disks, the rest is left to the next round.
+inline constexpr int64_t kThinIngestUs = 3 * kUsPerMinute;
+inline constexpr uint64_t kThinMinBytes = uint64_t{1} << 30;
+inline constexpr int64_t kThinRoundUs = 30 * kUsPerSecond;
+// So often all rows are looked through for what is to be thinned; also once holds, policies, groups or
+// volumes are others. Else only those behind what has been thinned.
+inline constexpr int64_t kThinLookUs = kUsPerDay;
 
 // What each volume took in the last hour, by what is sealed.
 Result<std::map<Uuid, uint64_t>> LastHourBytes(const index::Catalog& catalog, TimeUs now_us);
@@ -60,11 +72,12 @@ class Purger {
   static std::unique_ptr<Purger> Start(Store& store, Clock& clock, OnRound on_round);
   virtual ~Purger() = default;  // Stops.
 
-  // Plans and deletes once, on the caller's thread.
+  // Plans, deletes and thins once, on the caller's thread.
   virtual Result<RetentionRound> RunOnce() = 0;
-  // What rounds would delete now, were there no daily budget and were `change` on record already; of a
+  // What rounds would delete and thin now, were there no daily budget and were `change` on record already; of a
   // frozen plan what they would once nothing keeps them from it. Deletes nothing.
   virtual Result<RetentionPlan> Preview(const RetentionChange& change) = 0;
+  virtual ThinTotals Thinned() const = 0;
 };
 
 }  // namespace lookback::storage

@@ -150,11 +150,14 @@ class FilesReader {
       return Ok();
     }
     const SegmentHeader& header = index->header;
-    const index::SegmentKey own{header.stream, header.start_us, header.epoch, header.sequence};
+    const index::SegmentKey own = KeyOf(header);
     const std::string other = Contradiction(*index, store_.file.store, own, index->end_us());
     if (!other.empty()) return leave(other);
     if (SegmentPath(own) != found.path) return leave("its head names " + SegmentPath(own));
     if (index->fragments.empty()) return leave("it holds no footage");
+    index::SegmentKey whole = own;
+    whole.thinned = false;
+    if (header.thinned && volume.Open(whole)) return leave("its whole file is beside it");
     if (header.volume == volume.id()) return Seal(path, **file, *index, volume.id());
     // Written on another volume, it is a copy; of what, the other volumes tell.
     copies_.emplace_back(&volume, found);
@@ -176,11 +179,15 @@ class FilesReader {
     const auto index = ReadClosedSegment(**file);
     if (!index) return LeaveOut(path, index.message());
     const SegmentHeader& header = index->header;
-    const index::SegmentKey key{header.stream, header.start_us, header.epoch, header.sequence};
+    const index::SegmentKey key = KeyOf(header);
     LB_TRY_ASSIGN(row, catalog_->FindSegment(key));
     if (!row) {
       LB_TRY(Seal(path, **file, *index, volume.id()));
       return Commit();
+    }
+    if (row->thinned != header.thinned) {
+      return LeaveOut(
+          path, header.thinned ? "its segment is there whole" : "its segment is there thinned");
     }
     const auto scan = ScanSegment(**file);
     if (!scan || !scan->end_valid) {

@@ -13,8 +13,11 @@ void RecordedFootage::Apply(const index::NumberedRecord& numbered) {
     entry.bytes = seal->bytes;
     entry.volume = seal->volume;
     entry.sha256 = seal->sha256;
+    entry.thinned = seal->thinned;
     entry.number = numbered.number;
     LoseCopies(index::KeyOf(*seal), &seal->volume, numbered.number);
+  } else if (const auto* thin = std::get_if<index::Thin>(&numbered.record)) {
+    ApplyThin(*thin, numbered.number);
   } else if (const auto* copy = std::get_if<index::Copy>(&numbered.record)) {
     ApplyCopy(*copy, numbered.number);
   } else if (const auto* gone = std::get_if<index::Delete>(&numbered.record)) {
@@ -22,6 +25,17 @@ void RecordedFootage::Apply(const index::NumberedRecord& numbered) {
   } else if (const auto* missing = std::get_if<index::Missing>(&numbered.record)) {
     SetStanding(missing->segment, Standing::kMissing, numbered.number);
   }
+}
+
+void RecordedFootage::ApplyThin(const index::Thin& thin, uint64_t number) {
+  const auto segment = entries.find(thin.segment);
+  if (segment == entries.end() || segment->second.standing != Standing::kSealed) return;
+  RecordedSegment& entry = segment->second;
+  entry.thinned = true;
+  entry.bytes = thin.bytes;
+  entry.sha256 = thin.sha256;
+  entry.number = number;
+  LoseCopies(thin.segment, nullptr, number);
 }
 
 void RecordedFootage::ApplyCopy(const index::Copy& copy, uint64_t number) {

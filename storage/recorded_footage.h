@@ -22,6 +22,8 @@ struct RecordedSegment {
   Uuid volume;
   Sha256Digest sha256{};  // Of the seal.
   Standing standing = Standing::kSealed;
+  bool thinned = false;
+  bool row_thinned = false;  // By the catalog.
   bool on_ledger = false;
   bool in_catalog = false;
   bool file_seen = false;
@@ -45,6 +47,7 @@ struct RecordedFootage {
   void Apply(const index::NumberedRecord& numbered);
 
  private:
+  void ApplyThin(const index::Thin& thin, uint64_t number);
   void ApplyCopy(const index::Copy& copy, uint64_t number);
   void LoseCopies(const index::SegmentKey& key, const Uuid* volume, uint64_t number);
   void SetStanding(const index::SegmentKey& key, Standing standing, uint64_t number);

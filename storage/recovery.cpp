@@ -38,7 +38,7 @@ PathKey PathKeyOf(const index::SegmentKey& key) {
 struct Candidate {
   Volume* volume = nullptr;
   index::SegmentKey key;
-  std::optional<index::Seal> copy_of;  // The row of that name, which is on another volume.
+  std::optional<index::Seal> row = {};  // Of its segment, which has another file.
 };
 
 class RecoveryImpl : public Recovery {
@@ -95,7 +95,11 @@ class RecoveryImpl : public Recovery {
                                                  const index::SegmentKey& key) const;
   Status DeclareMissing(Volume& volume, const std::vector<index::Seal>& rows);
   Status Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on);
-  Result<std::set<PathKey>> DeletedAmong(const std::vector<Candidate>& candidates) const;
+  struct Gone {
+    std::set<PathKey> deleted, thinned;
+  };
+  Result<Gone> GoneAmong(const std::vector<Candidate>& candidates) const;
+  void SettleFurther(const Candidate& candidate, bool thinned);
   void SettleOne(const Candidate& candidate, const std::function<bool()>& go_on,
                  std::vector<index::Record>& seals);
   std::vector<Volume::Day> NewestDays(Volume& volume) const;
@@ -157,10 +161,9 @@ void RecoveryImpl::RunNewest(int64_t budget_us) {
       if (!go_on()) return;
       if (!CheckDay(*volume, day, unknown, /*find_missing=*/false)) break;  // RunRest reports.
     }
-    // What is older than the mark would need the whole ledger read. Copies can wait.
-    std::erase_if(unknown, [this](const Candidate& c) {
-      return c.copy_of || c.key.epoch < parts_.marked_epoch;
-    });
+    // What is older than the mark would need the whole ledger read. What has a row can wait.
+    std::erase_if(
+        unknown, [this](const Candidate& c) { return c.row || c.key.epoch < parts_.marked_epoch; });
     if (!unknown.empty()) (void)Settle(std::move(unknown), go_on);
   }
 }
@@ -216,10 +219,15 @@ Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
   LB_TRY_ASSIGN(noon, ParseTime(day.name.substr(0, 4) + "-" + day.name.substr(4, 2) + "-" +
                                 day.name.substr(6, 2) + "T12:00:00Z"));
   const TimeRange range{noon - kUsPerDay / 2, noon + kUsPerDay / 2};
-  std::map<PathKey, index::Seal> rows, others;  // Those with a file here, and those elsewhere.
+  struct Row {
+    index::Seal seal;
+    bool here = false;  // On record with a file on this volume.
+    bool seen = false;
+  };
+  std::map<PathKey, Row> rows;
   const auto compare = [&](const index::Seal& row, bool here) {
     if (range.Contains(row.start_us)) {
-      (here ? rows : others).emplace(PathKeyOf(index::KeyOf(row)), row);
+      rows.emplace(PathKeyOf(index::KeyOf(row)), Row{row, here});
     }
     return !stop_;
   };
@@ -233,15 +241,19 @@ Status RecoveryImpl::CheckDay(Volume& volume, const Volume::Day& day,
       }
       continue;
     }
-    const bool known = rows.erase(PathKeyOf(file.key)) > 0;
-    if (known || file.key.epoch >= parts_.epoch) continue;
-    const auto other = others.find(PathKeyOf(file.key));
-    unknown.push_back(
-        {&volume, file.key, other == others.end() ? std::nullopt : std::optional(other->second)});
+    const auto row = rows.find(PathKeyOf(file.key));
+    const bool own =
+        row != rows.end() && row->second.here && row->second.seal.thinned == file.key.thinned;
+    if (own) row->second.seen = true;
+    if (own || file.key.epoch >= parts_.epoch) continue;
+    unknown.push_back({&volume, file.key});
+    if (row != rows.end()) unknown.back().row = row->second.seal;
   }
   if (!find_missing || stop_) return Ok();
   std::vector<index::Seal> missing;
-  for (auto& [key, row] : rows) missing.push_back(std::move(row));
+  for (auto& [key, row] : rows) {
+    if (row.here && !row.seen) missing.push_back(std::move(row.seal));
+  }
   return DeclareMissing(volume, missing);
 }
 
@@ -290,7 +302,7 @@ Result<std::optional<index::Seal>> RecoveryImpl::FindMissing(Volume& volume,
   LB_TRY_ASSIGN(row, parts_.catalog->FindSegment(key));
   if (!row) return std::optional<index::Seal>();
   LB_TRY_ASSIGN(here, parts_.catalog->IsOn(*row, volume.id()));
-  const auto file = volume.Open(key);
+  const auto file = volume.Open(index::KeyOf(*row));
   if (!here || file || file.code() != Code::kNotFound) row.reset();
   return row;
 }
@@ -321,24 +333,26 @@ Status RecoveryImpl::DeclareMissing(Volume& volume, const std::vector<index::Sea
   return Ok();
 }
 
-// Which of them have a DELETE on the ledger.
-Result<std::set<PathKey>> RecoveryImpl::DeletedAmong(
-    const std::vector<Candidate>& candidates) const {
+// Which of them have a DELETE on the ledger, or a THIN.
+Result<RecoveryImpl::Gone> RecoveryImpl::GoneAmong(const std::vector<Candidate>& candidates) const {
   std::set<PathKey> asked;
   uint64_t first = parts_.ledger_mark;
   for (const Candidate& candidate : candidates) {
     asked.insert(PathKeyOf(candidate.key));
     if (candidate.key.epoch < parts_.marked_epoch) first = 0;
   }
-  std::set<PathKey> deleted;
+  Gone gone;
   LB_TRY(parts_.ledger->Read(first, [&](const index::NumberedRecord& numbered) {
     if (const auto* record = std::get_if<index::Delete>(&numbered.record)) {
       const PathKey key = PathKeyOf(record->segment);
-      if (asked.contains(key)) deleted.insert(key);
+      if (asked.contains(key)) gone.deleted.insert(key);
+    } else if (const auto* thin = std::get_if<index::Thin>(&numbered.record)) {
+      const PathKey key = PathKeyOf(thin->segment);
+      if (asked.contains(key)) gone.thinned.insert(key);
     }
     return !stop_;
   }));
-  return deleted;
+  return gone;
 }
 
 Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::function<bool()>& go_on) {
@@ -347,7 +361,7 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
   std::stable_sort(
       candidates.begin(), candidates.end(),
       [](const Candidate& a, const Candidate& b) { return a.key.epoch > b.key.epoch; });
-  LB_TRY_ASSIGN(deleted, DeletedAmong(candidates));
+  LB_TRY_ASSIGN(gone, GoneAmong(candidates));
   std::vector<index::Record> seals;
   Status committed = Ok();
   const auto commit = [&] {
@@ -356,7 +370,7 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
   for (const Candidate& candidate : candidates) {
     if (stop_ || !go_on() || !committed) break;
     const std::string path = PathOn(*candidate.volume, candidate.key);
-    if (deleted.contains(PathKeyOf(candidate.key))) {
+    if (gone.deleted.contains(PathKeyOf(candidate.key))) {
       const Status removed = candidate.volume->Remove(candidate.key);
       Report(LogLevel::kInfo,
              path + " was deleted by record, and is now" +
@@ -364,10 +378,8 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
              [](RecoveryReport&) {});
       continue;
     }
-    if (candidate.copy_of) {
-      const auto settled = SettleCopy(*candidate.volume, *candidate.copy_of, *parts_.journal,
-                                      [this](uint64_t) { return !stop_; });
-      if (!stop_) Report(LogLevel::kWarning, settled ? *settled : settled.message(), [](auto&) {});
+    if (candidate.row) {
+      SettleFurther(candidate, gone.thinned.contains(PathKeyOf(candidate.key)));
       continue;
     }
     SettleOne(candidate, go_on, seals);
@@ -375,6 +387,21 @@ Status RecoveryImpl::Settle(std::vector<Candidate> candidates, const std::functi
   }
   commit();
   return committed;
+}
+
+// A file of a segment that has another one on record.
+void RecoveryImpl::SettleFurther(const Candidate& candidate, bool thinned) {
+  Result<std::string> settled = std::string();
+  if (candidate.row->thinned == candidate.key.thinned) {
+    settled = SettleCopy(*candidate.volume, *candidate.row, *parts_.journal,
+                         [this](uint64_t) { return !stop_; });
+  } else {
+    const std::lock_guard lock(*parts_.delete_mutex);
+    settled = SettleThinning(*candidate.volume, candidate.key, thinned, parts_.volumes(),
+                             *parts_.catalog);
+  }
+  const std::string& note = settled ? *settled : settled.message();
+  if (!stop_ && !note.empty()) Report(LogLevel::kWarning, note, [](auto&) {});
 }
 
 void RecoveryImpl::SettleOne(const Candidate& candidate, const std::function<bool()>& go_on,
@@ -409,31 +436,6 @@ void RecoveryImpl::SettleOne(const Candidate& candidate, const std::function<boo
 
 std::unique_ptr<Recovery> Recovery::Make(Parts parts, RecoveryReport report) {
   return std::make_unique<RecoveryImpl>(std::move(parts), std::move(report));
-}
-
-uint32_t NewestEpoch(const index::Catalog& catalog, const std::vector<Volume*>& volumes) {
-  uint32_t newest = 0;
-  if (const auto totals = catalog.Totals()) {
-    for (const index::StreamTotals& total : *totals) {
-      const auto last = catalog.LastSegment(total.stream);
-      if (last && *last) newest = std::max(newest, (*last)->epoch);
-    }
-  }
-  for (Volume* volume : volumes) {
-    if (volume->state() == VolumeState::kOffline) continue;
-    const auto days = volume->Days();
-    if (!days) continue;
-    std::set<StreamId> seen;
-    for (const Volume::Day& day : *days) {
-      if (!seen.insert(day.stream).second) continue;
-      const auto files = volume->FilesOf(day);
-      if (!files) continue;
-      for (const Volume::Found& file : *files) {
-        if (!file.stray) newest = std::max(newest, file.key.epoch);
-      }
-    }
-  }
-  return newest;
 }
 
 }  // namespace lookback::storage

@@ -24,7 +24,7 @@ std::string Foreign(const SegmentHeader& header, const Volume& volume, const ind
                     const Uuid& store) {
   if (header.store != store) return "it is of store " + header.store.text();
   if (header.volume != volume.id()) return "it is of volume " + header.volume.text();
-  const index::SegmentKey own{header.stream, header.start_us, header.epoch, header.sequence};
+  const index::SegmentKey own = KeyOf(header);
   if (SegmentPath(own) != SegmentPath(key)) return "its head names " + SegmentPath(own);
   return {};
 }

@@ -45,13 +45,38 @@ index::Policy PolicyFor(const std::vector<index::Policy>& policies, const Camera
   return PolicyTable(policies).For(camera, group);
 }
 
+namespace {
+
+// Thinning loses footage, so the floor holds for it too; what goes by then need not be thinned.
+Status CheckThinning(const index::Policy& policy) {
+  if (policy.thin_days == 0) return Ok();
+  if (policy.thin_days < policy.min_days) {
+    return Fail(Code::kInvalid,
+                fmt::format("thin_days ({}) is less than min_days ({}): below the floor footage is "
+                            "kept whole",
+                            policy.thin_days, policy.min_days));
+  }
+  const auto check = [&policy](const char* name, uint32_t days) -> Status {
+    if (days == 0 || policy.thin_days < days) return Ok();
+    return Fail(Code::kInvalid,
+                fmt::format("thin_days ({}) is not less than {} ({}): what is thinned has to be "
+                            "kept for a while after",
+                            policy.thin_days, name, days));
+  };
+  LB_TRY(check("target_days", policy.target_days));
+  return check("max_days", policy.max_days);
+}
+
+}  // namespace
+
 Status CheckPolicy(const index::Policy& policy) {
   if (const auto group = GroupOfScope(policy.scope)) {
     LB_TRY(CheckGroupName(*group));
   } else if (policy.scope != kDefaultScope) {
     LB_TRY(CameraId::Parse(policy.scope));
   }
-  if (std::max({policy.min_days, policy.target_days, policy.max_days}) > kMaxPolicyDays) {
+  if (std::max({policy.min_days, policy.target_days, policy.max_days, policy.thin_days}) >
+      kMaxPolicyDays) {
     return Fail(Code::kInvalid, fmt::format("a policy's days go from 0 to {}", kMaxPolicyDays));
   }
   if (policy.max_days > 0 && policy.min_days > policy.max_days) {
@@ -72,6 +97,7 @@ Status CheckPolicy(const index::Policy& policy) {
                             "be promised",
                             policy.target_days, policy.max_days));
   }
+  LB_TRY(CheckThinning(policy));
   if (policy.keep_class > kMaxKeepClass) {
     return Fail(Code::kInvalid, fmt::format("a policy's class is from 0, which gives first under "
                                             "disk pressure, to {}",

@@ -10,62 +10,25 @@
 #include "base/words.h"
 #include "storage/held_ranges.h"
 #include "storage/retention.h"
+#include "storage/retention_cursor.h"
+#include "storage/thinning_plan.h"
 
 namespace lookback::storage {
 namespace {
-
-constexpr size_t kFirstBatchRows = 8;
-constexpr size_t kMaxBatchRows = 256;
-
-// Walks the rows of one stream that may be deleted at all.
-class Cursor {
- public:
-  Cursor(const RetentionRows& rows, size_t stream, const HeldRanges* held, size_t volumes)
-      : rows_(&rows), stream_(stream), held_(held), volumes_(volumes) {}
-
-  const RetentionRow* head() {
-    for (;; ++at_) {
-      if (at_ == batch_.size() && !Fill()) return nullptr;
-      const RetentionRow& row = batch_[at_];
-      const bool there = row.volume < volumes_;
-      if (there && (held_ == nullptr || !held_->Touch(row.range()))) return &row;
-    }
-  }
-  void Pop() { ++at_; }
-
- private:
-  bool Fill() {
-    if (ended_) return false;
-    batch_.clear();
-    at_ = 0;
-    rows_->Read(stream_, from_us_, batch_rows_, batch_);
-    ended_ = batch_.size() < batch_rows_;
-    batch_rows_ = std::min(batch_rows_ * 2, kMaxBatchRows);
-    if (!batch_.empty()) from_us_ = batch_.back().start_us + 1;
-    return !batch_.empty();
-  }
-
-  const RetentionRows* rows_;
-  size_t stream_;
-  const HeldRanges* held_;
-  size_t volumes_;
-  size_t batch_rows_ = kFirstBatchRows;
-  std::vector<RetentionRow> batch_;
-  size_t at_ = 0;
-  TimeUs from_us_ = kTimeMinUs;
-  bool ended_ = false;
-};
 
 class Planner {
  public:
   // Whether a hold has expired is a matter of age too: with the clock in doubt it has not.
   Planner(const RetentionInput& input, const RetentionRows& rows)
-      : input_(input), held_(input.holds, input.clock_trusted ? input.now_us : kTimeMinUs) {
+      : input_(input),
+        rows_(rows),
+        held_(input.holds, input.clock_trusted ? input.now_us : kTimeMinUs) {
     for (const RetentionVolume& volume : input.volumes) free_.push_back(volume.free_bytes);
     const PolicyTable policies(input.policies);
     for (size_t i = 0; i < input.streams.size(); ++i) {
       const StreamId& id = input.streams[i].id;
-      plan_.streams.push_back({id, policies.For(id.camera, input.streams[i].group)});
+      plan_.streams.push_back(
+          {id, policies.For(id.camera, input.streams[i].group), input.streams[i].thin_from_us});
       cursors_.emplace_back(rows, i, held_.Of(id.camera), input.volumes.size());
       all_.push_back(i);
     }
@@ -85,6 +48,7 @@ class Planner {
       KeepQuotas();
       NoteOverdue();
       if (FindPressure()) Relieve();
+      PlanThinning(input_, rows_, {held_, free_, input_.budget_bytes - spent_}, plan_);
     }
     NoteStop();
     if (plan_.sentence.empty()) plan_.sentence = Summary();
@@ -301,13 +265,20 @@ class Planner {
   }
 
   std::string Summary() const {
-    if (plan_.victims.empty()) return "nothing is to be deleted";
-    return fmt::format("to be deleted: {} with {}{}", Count(plan_.victims.size(), "segment"),
-                       Count(plan_.bytes, "byte"),
-                       plan_.below_floor ? ", some below their floor" : "");
+    std::string sentence = "nothing is to be deleted";
+    if (!plan_.victims.empty()) {
+      sentence = fmt::format("to be deleted: {} with {}{}", Count(plan_.victims.size(), "segment"),
+                             Count(plan_.bytes, "byte"),
+                             plan_.below_floor ? ", some below their floor" : "");
+    }
+    if (plan_.thinnings.empty()) return sentence;
+    return sentence + fmt::format("; to be thinned: {}, which frees about {}",
+                                  Count(plan_.thinnings.size(), "segment"),
+                                  Count(plan_.thin_bytes, "byte"));
   }
 
   const RetentionInput& input_;
+  const RetentionRows& rows_;
   const HeldFootage held_;
   RetentionPlan plan_;
   std::vector<Cursor> cursors_;
@@ -324,12 +295,12 @@ RetentionPlan PlanRetention(const RetentionInput& input, const RetentionRows& ro
   return Planner(input, rows).Plan();
 }
 
-index::SegmentKey RetentionPlan::KeyOf(const Victim& victim) const {
-  return {StreamOf(victim), victim.row.start_us, victim.row.epoch, victim.row.sequence};
+index::SegmentKey RetentionPlan::KeyOf(uint32_t stream, const RetentionRow& row) const {
+  return {streams[stream].id, row.start_us, row.epoch, row.sequence, row.thinned != 0};
 }
 
-std::string RetentionPlan::PolicyOf(const Victim& victim) const {
-  const index::Policy& policy = streams[victim.stream].policy;
+std::string RetentionPlan::PolicyOf(uint32_t stream) const {
+  const index::Policy& policy = streams[stream].policy;
   return fmt::format("{}/{}", policy.scope, policy.version);
 }
 
@@ -345,6 +316,10 @@ std::string RetentionPlan::ReasonOf(const Victim& victim) const {
   }
   if (!victim.below_floor) return "disk pressure";
   return "disk pressure, below the floor of " + Count(policy.min_days, "day");
+}
+
+std::string RetentionPlan::ReasonOf(const Thinning& thinning) const {
+  return fmt::format("older than {}", Count(streams[thinning.stream].policy.thin_days, "day"));
 }
 
 void MemoryRows::Remove(size_t stream, TimeUs start_us) {

@@ -1,9 +1,10 @@
-// storage/retention_plan.h: what is deleted, and why, by a function that the purge, its preview and
-// the forecast share, so that they cannot differ.
+// storage/retention_plan.h: what is deleted or thinned, and why, by a function that the purge, its
+// preview and the forecast share, so that they cannot differ.
 //
 // Invariant: a hold in force beats everything. Nothing younger than its policy's min_days is a
 //            victim, except under disk pressure, with at_floor = shorten, when no other is left.
-//            Nothing is deleted while policies are unconfirmed, nor by age while the clock is in
+//            Thinned is only what is older than thin_days and min_days, once, and what is not to be
+//            deleted. Nothing is deleted while policies are unconfirmed, nor by age while the clock is in
 //            doubt. What is on a volume that is not in the input stays.
 // Threads:   PlanRetention is pure: the same input and rows give the same plan.
 // Errors:    none. Rows that cannot be read end their stream; who reads them drops the plan.
@@ -27,7 +28,9 @@ struct RetentionRow {
   uint64_t bytes = 0;
   uint32_t epoch = 0;
   uint32_t sequence = 0;
-  uint32_t volume = 0;  // Its place in RetentionInput::volumes, or kNoVolume.
+  uint32_t volume = 0;           // Its place in RetentionInput::volumes, or kNoVolume.
+  uint32_t sync_bytes : 31 = 0;  // As of index::Seal.
+  uint32_t thinned : 1 = 0;
 
   TimeRange range() const { return {start_us, end_us}; }
 };
@@ -48,6 +51,8 @@ struct RetentionStream {
   StreamId id;
   uint64_t bytes = 0;      // All that it has, on whatever volume: what a quota limits.
   std::string group = {};  // Of its camera; empty: none.
+  // What starts before needs no look to find what is to be thinned.
+  TimeUs thin_from_us = kTimeMinUs;
 };
 
 struct RetentionVolume {
@@ -67,8 +72,9 @@ struct RetentionInput {
   // Nothing is deleted until the caller says that it may be.
   bool clock_trusted = false;  // False: nothing goes by age, no floor has passed, no hold expired.
   bool confirmed = false;      // False: nothing goes.
-  // What expiry and quotas may take; disk pressure is bounded by its relief.
+  // What expiry and quotas may take, and thinning may free; disk pressure is bounded by its relief.
   uint64_t budget_bytes = 0;
+  uint64_t thin_read_bytes = UINT64_MAX;  // The files that are thinned have no more in all.
 };
 
 enum class DeleteCause : uint8_t { kCeiling, kQuota, kPressure };
@@ -80,24 +86,37 @@ struct Victim {
   RetentionRow row;
 };
 
+struct Thinning {
+  uint32_t stream = 0;  // Its place in RetentionPlan::streams.
+  RetentionRow row;
+
+  uint64_t gain() const { return row.bytes - row.sync_bytes; }  // About so many bytes get free.
+};
+
 struct RetentionPlan {
   struct Stream {
     StreamId id;
-    index::Policy policy;  // That governs it.
+    index::Policy policy;              // That governs it.
+    TimeUs thin_from_us = kTimeMinUs;  // As of RetentionStream, once what is planned is done.
   };
   std::vector<Stream> streams;
   std::vector<Victim> victims;  // In the order of deletion.
   uint64_t bytes = 0;
-  bool below_floor = false;  // Some victims are below a floor, by at_floor = shorten.
-  bool frozen = false;       // Something kept this round from deleting; the sentence says what.
-  bool must_stop = false;    // A disk is nearly full, and nothing more may be deleted there.
-  int64_t overdue_us = 0;    // By how much the oldest that stays is past its ceiling, unheld.
-  std::string sentence;      // What a person should read first.
+  std::vector<Thinning> thinnings;  // In their order, the oldest first; after the deletions.
+  uint64_t thin_bytes = 0;          // What they free.
+  bool below_floor = false;         // Some victims are below a floor, by at_floor = shorten.
+  bool frozen = false;     // Something kept this round from deleting; the sentence says what.
+  bool must_stop = false;  // A disk is nearly full, and nothing more may be deleted there.
+  int64_t overdue_us = 0;  // By how much the oldest that stays is past its ceiling, unheld.
+  std::string sentence;    // What a person should read first.
 
   const StreamId& StreamOf(const Victim& victim) const { return streams[victim.stream].id; }
-  index::SegmentKey KeyOf(const Victim& victim) const;
-  std::string PolicyOf(const Victim& victim) const;  // "default/3"
+  index::SegmentKey KeyOf(const Victim& victim) const { return KeyOf(victim.stream, victim.row); }
+  index::SegmentKey KeyOf(uint32_t stream, const RetentionRow& row) const;
+  std::string PolicyOf(const Victim& victim) const { return PolicyOf(victim.stream); }
+  std::string PolicyOf(uint32_t stream) const;       // "default/3"
   std::string ReasonOf(const Victim& victim) const;  // "older than 30 days", "disk pressure"
+  std::string ReasonOf(const Thinning& thinning) const;
 };
 
 RetentionPlan PlanRetention(const RetentionInput& input, const RetentionRows& rows);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "storage/segment_format.h"
+
 namespace lookback::storage {
 
 CatalogRows::CatalogRows(const index::Catalog& catalog, std::vector<StreamId> streams,
@@ -27,6 +29,9 @@ RetentionRow CatalogRows::RowOf(const index::Seal& segment) const {
   row.bytes = segment.bytes;
   row.epoch = segment.epoch;
   row.sequence = segment.sequence;
+  row.thinned =
+      segment.thinned || (whole_ != nullptr && whole_->contains(index::KeyOf(segment))) ? 1 : 0;
+  row.sync_bytes = std::min(segment.sync_bytes, kMaxSegmentBytes) & 0x7fff'ffff;
   const auto volume = std::find(volumes_.begin(), volumes_.end(), segment.volume);
   row.volume =
       volume == volumes_.end() ? kNoVolume : static_cast<uint32_t>(volume - volumes_.begin());

@@ -5,6 +5,7 @@
 // Errors:    the first that the catalog gives is kept in status(), and all streams end there.
 #pragma once
 
+#include <set>
 #include <vector>
 
 #include "index/catalog.h"
@@ -17,6 +18,8 @@ class CatalogRows : public RetentionRows {
   // `catalog` must outlive it.
   CatalogRows(const index::Catalog& catalog, std::vector<StreamId> streams,
               std::vector<Uuid> volumes);
+  // Segments that are not to be thinned, as if they were already. It must outlive the rows.
+  void LeaveWhole(const std::set<index::SegmentKey>* whole) { whole_ = whole; }
 
   void Read(size_t stream, TimeUs from_us, size_t max,
             std::vector<RetentionRow>& rows) const override;
@@ -27,6 +30,7 @@ class CatalogRows : public RetentionRows {
   const index::Catalog& catalog_;
   const std::vector<StreamId> streams_;
   const std::vector<Uuid> volumes_;
+  const std::set<index::SegmentKey>* whole_ = nullptr;
   mutable Status status_ = Ok();
 };
 

@@ -300,8 +300,8 @@ class ScrubberImpl : public Scrubber {
     LB_TRY_ASSIGN(found, Look(*slot.volume, seal, pace));
     if (!found.empty()) LB_TRY(CheckAttached(*slot.volume));
     LB_TRY_ASSIGN(row, store_.catalog().FindSegment(key));
-    const bool stands = row && row->volume == seal.volume;
-    if (!stands) found.clear();  // Retention took it meanwhile, or a copy its place.
+    const bool stands = row && row->volume == seal.volume && row->thinned == seal.thinned;
+    if (!stands) found.clear();  // Retention took it meanwhile, or another file its place.
     const uint64_t count = found.size();
     Tell(slot, found);
     if (seal.volume == slot.volume->id()) {

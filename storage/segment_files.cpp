@@ -13,8 +13,7 @@ namespace {
 Result<SegmentIndex> ReadIndex(const File& file, const index::Seal& row) {
   LB_TRY_ASSIGN(index, ReadClosedSegment(file));
   const SegmentHeader& header = index.header;
-  if (header.stream != row.stream || header.start_us != row.start_us || header.epoch != row.epoch ||
-      header.sequence != row.sequence) {
+  if (storage::KeyOf(header) != index::KeyOf(row) || header.thinned != row.thinned) {
     return Fail(Code::kCorrupt, SegmentPath(index::KeyOf(row)) + " holds another segment, of " +
                                     header.stream.text());
   }
@@ -38,6 +37,9 @@ Result<std::unique_ptr<File>> SegmentFiles::Open(const index::Seal& row, size_t 
   LB_TRY_ASSIGN(others, catalog_.CopiesOf(key));
   // Since the row was read a copy may have taken the place of a file that is gone.
   LB_TRY_ASSIGN(now, catalog_.FindSegment(key));
+  if (!own && now && now->thinned != row.thinned) {
+    return Fail(Code::kNotFound, SegmentPath(key) + " was thinned meanwhile");
+  }
   const bool moved = now && now->volume != row.volume;
   if (moved) others.insert(others.begin(), now->volume);
   for (const Uuid& volume : others) {

@@ -12,6 +12,8 @@ constexpr size_t kDigestBytes = 8;
 constexpr size_t kUuidHeadBytes = 24;  // Size, `uuid`, extended type.
 constexpr uint8_t kCameraOffsetKnown = 1;
 constexpr uint8_t kImported = 2;
+constexpr uint8_t kThinned = 4;
+constexpr uint8_t kKnownFlags = kCameraOffsetKnown | kImported | kThinned;
 constexpr uint32_t kTrailerVersion = 1;
 
 auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, what); }
@@ -59,6 +61,10 @@ uint64_t SegmentIndex::lost_packets() const {
   return sum;
 }
 
+index::SegmentKey KeyOf(const SegmentHeader& header) {
+  return {header.stream, header.start_us, header.epoch, header.sequence, header.thinned};
+}
+
 Bytes EncodeSegmentHeader(const SegmentHeader& header) {
   constexpr size_t kFixedBytes = 88;
   const std::string& camera = header.stream.camera.text();
@@ -75,7 +81,7 @@ Bytes EncodeSegmentHeader(const SegmentHeader& header) {
   out.I64(header.start_monotonic_us);
   out.U8(static_cast<uint8_t>(header.clock));
   out.U8(static_cast<uint8_t>((header.has_camera_offset ? kCameraOffsetKnown : 0) |
-                              (header.imported ? kImported : 0)));
+                              (header.imported ? kImported : 0) | (header.thinned ? kThinned : 0)));
   out.U8(static_cast<uint8_t>(header.stream.stream));
   out.U8(static_cast<uint8_t>(camera.size()));
   out.I64(header.has_camera_offset ? header.camera_offset_us : 0);
@@ -107,13 +113,14 @@ Result<SegmentHeader> ParseSegmentHeader(ByteSpan box) {
   header.camera_offset_us = in.I64();
   const ByteSpan camera = in.Take(camera_bytes);
   if (!in.ok() || in.remaining() != 0) return Corrupt("LKSG of a wrong length");
-  if (header.format_version == 0 || clock > 1 || flags > (kCameraOffsetKnown | kImported) ||
-      stream > 1 || !IsInstant(header.start_us)) {
+  if (header.format_version == 0 || clock > 1 || flags > kKnownFlags || stream > 1 ||
+      !IsInstant(header.start_us)) {
     return Corrupt("LKSG with a field out of range");
   }
   header.clock = static_cast<ClockState>(clock);
   header.has_camera_offset = (flags & kCameraOffsetKnown) != 0;
   header.imported = (flags & kImported) != 0;
+  header.thinned = (flags & kThinned) != 0;
   header.stream.stream = static_cast<Stream>(stream);
   Result<CameraId> id = CameraId::Parse(AsText(camera));
   if (!id) return Corrupt("LKSG: " + id.message());

@@ -62,9 +62,12 @@ struct SegmentHeader {
   bool has_camera_offset = false;
   int64_t camera_offset_us = 0;  // Camera's clock minus ours, by its sender reports.
   bool imported = false;         // From a file, not from a camera.
+  bool thinned = false;          // Holds sync samples alone (storage/segment_thin.h).
 
   friend bool operator==(const SegmentHeader&, const SegmentHeader&) = default;
 };
+
+index::SegmentKey KeyOf(const SegmentHeader& header);
 
 // A fragment's place in a segment file.
 struct SegmentFragment {

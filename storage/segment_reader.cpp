@@ -275,6 +275,10 @@ std::string Contradiction(const SegmentIndex& index, const Uuid& store,
            std::to_string(head.epoch) + " of " + head.stream.text() + ", starting at " +
            FormatTime(head.start_us);
   }
+  if (head.thinned != key.thinned) {
+    return head.thinned ? "its head says that it is thinned"
+                        : "its head says that it is not thinned";
+  }
   if (index.end_us() == end_us) return "";
   return "its own index ends at " + FormatTime(index.end_us());
 }

@@ -113,10 +113,11 @@ Status SegmentWriter::Append(const media::Fragment& fragment) {
   return Ok();
 }
 
-Status SegmentWriter::Close() {
+Status SegmentWriter::Close(bool recovered) {
   LB_CHECK(!done_ && !empty());
   SegmentIndex index = *live_->View().open;
   index.closed = true;
+  index.recovered = recovered;
   const Bytes end = EncodeSegmentEnd(index, xxh_.Digest());
   const ByteSpan part(end);
   Digest(part);

@@ -22,8 +22,9 @@ class SegmentWriter {
   SegmentWriter(Volume& volume, SegmentHeader header, const Bytes& init, uint64_t expected_bytes);
 
   Status Append(const media::Fragment& fragment);
-  // LKEN, then what was reserved and not used is given back. live() then has its row.
-  Status Close();
+  // LKEN, then what was reserved and not used is given back. live() then has its row. `recovered`: what
+  // the LKEN says of itself.
+  Status Close(bool recovered = false);
 
   const std::shared_ptr<LiveSegment>& live() const { return live_; }
   bool empty() const { return bytes_ == 0; }  // Nothing is in a file yet.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "storage/layout.h"
+#include "storage/segment_thin.h"
 
 namespace lookback::storage {
 Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& journal,
@@ -19,6 +20,25 @@ Result<std::string> SettleCopy(Volume& volume, const index::Seal& row, Journal& 
   return PathOn(volume, key) + " was a copy that was not finished, and is removed";
 }
 
+Result<std::string> SettleThinning(Volume& volume, const index::SegmentKey& key, bool on_ledger,
+                                   const std::vector<Volume*>& volumes,
+                                   const index::Catalog& catalog) {
+  LB_TRY_ASSIGN(row, catalog.FindSegment(key));
+  if (row && row->thinned == key.thinned) return std::string();
+  const std::string path = PathOn(volume, key);
+  const std::string doubt = path + " is left alone: ";
+  if (!row) return doubt + "its segment is not on record any more";
+  if (row->thinned && !on_ledger) return doubt + "no THIN tells that another file took its place";
+  const auto own = std::find_if(volumes.begin(), volumes.end(),
+                                [&](Volume* other) { return other->id() == row->volume; });
+  if (own == volumes.end()) return doubt + "the volume of its segment is not there";
+  const Status whole = CheckCopy(**own, *row, {});
+  if (!whole) return doubt + whole.message();
+  LB_TRY(volume.Remove(key));
+  return path + (key.thinned ? " was a thinning that was not finished, and is removed"
+                             : " was thinned by record, and is now removed");
+}
+
 Result<Loss> LossOf(const Volume& volume, const index::Seal& row,
                     const std::vector<Volume*>& volumes, const index::Catalog& catalog,
                     bool for_good) {
@@ -28,6 +48,14 @@ Result<Loss> LossOf(const Volume& volume, const index::Seal& row,
   if (row.volume != volume.id()) return Loss{{gone}, sentence + "; it was a copy"};
   LB_TRY_ASSIGN(copies, catalog.CopiesOf(key));
   if (copies.empty()) {
+    const auto self = std::find_if(volumes.begin(), volumes.end(),
+                                   [&](Volume* other) { return other->id() == volume.id(); });
+    const auto other = self == volumes.end() ? Result<index::Seal>(Fail(Code::kNotFound, ""))
+                                             : RowOfOther(**self, row);
+    if (other) return Loss{{*other}, sentence + "; what thinning left beside it takes its place"};
+    if (!for_good && other.code() != Code::kNotFound && other.code() != Code::kCorrupt) {
+      return Loss{{}, sentence + "; what thinning left beside it cannot be read now"};
+    }
     return Loss{{index::Missing{key, row.end_us, index::GapCause::kMissing}}, sentence};
   }
   const auto reached = std::find_if(volumes.begin(), volumes.end(), [&](Volume* other) {

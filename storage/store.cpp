@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "storage/data_directory.h"
+#include "storage/hold_gate.h"
 #include "storage/layout.h"
 #include "storage/ledger_restore.h"
 #include "storage/recovery.h"
@@ -59,11 +60,19 @@ class StoreImpl : public Store {
   }
   void LookForVolumes() override { volumes_->Look(); }
 
-  Status PutMarker(index::Marker marker, std::optional<index::Act> act) override;
-  Status AwaitSecondCopy() override;
+  Status PutMarker(index::Marker marker, std::optional<index::Act> act) override {
+    return gate_->PutMarker(std::move(marker), std::move(act));
+  }
+  Status AwaitSecondCopy() override { return gate_->AwaitSecondCopy(); }
   Status DeleteSegment(const index::Seal& segment, const std::string& policy,
-                       const std::string& reason) override;
-  Status RecordCopy(const index::Copy& copy) override;
+                       const std::string& reason) override {
+    return gate_->DeleteSegment(segment, policy, reason);
+  }
+  Status ThinSegment(const index::Seal& thinned, const std::string& policy,
+                     const std::string& reason) override {
+    return gate_->ThinSegment(thinned, policy, reason);
+  }
+  Status RecordCopy(const index::Copy& copy) override { return gate_->RecordCopy(copy); }
   void Close() override;
 
  private:
@@ -73,11 +82,6 @@ class StoreImpl : public Store {
   void StartCopies();
   Status PassNewestEpoch();
   Status CommitRebuilt(bool ledger_lost);
-  Status CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way);
-  Status CopyAllowsDeletion(const Volume& volume, int64_t wait_us);
-  Result<std::vector<Volume*>> VolumesOf(const index::Seal& row);
-  Status Unsettled(const std::string& what) const;
-  Result<bool> WhollyDeleted(const index::Marker& marker) const;
 
   const StoreOptions options_;
   Clock& clock_;
@@ -92,12 +96,9 @@ class StoreImpl : public Store {
   std::unique_ptr<LedgerCopies> copies_;  // nullptr: none are kept.
   std::unique_ptr<Archive> archive_;
   std::unique_ptr<Recovery> recovery_;
-  // Holds and deletions take turns, from the look at the one to the record of the other.
+  // Holds and what loses footage take turns, from the look at the one to the record of the other.
   std::mutex hold_mutex_;
-  // Those that nobody waits for any more, and that may come on record yet.
-  std::atomic<int> holds_under_way_{0}, deletes_under_way_{0};
-  // What a volume's copy has to hold before anything is deleted there: every hold is before it.
-  std::atomic<uint64_t> holds_end_{0};
+  std::unique_ptr<HoldGate> gate_;
 };
 
 Status StoreImpl::Start() {
@@ -155,6 +156,9 @@ Status StoreImpl::Start() {
   LB_TRY_ASSIGN(archive, Archive::Start(archiving, volumes(), *journal_, *catalog_, clock_));
   archive_ = std::move(archive);
   StartCopies();
+  gate_ = std::make_unique<HoldGate>(HoldGate::Parts{*ledger_, *catalog_, *journal_, *archive_,
+                                                     copies_.get(), [this] { return volumes(); },
+                                                     clock_, hold_mutex_});
   recovery_->StartRest();
   volumes_->Start(
       {*archive_, copies_.get(), *recovery_, *catalog_, *journal_, *ledger_, hold_mutex_});
@@ -209,7 +213,6 @@ Status StoreImpl::MendWhatIsReplayed(RecoveryReport& report) {
 }
 
 void StoreImpl::StartCopies() {
-  holds_end_ = ledger_->size();
   if (!options_.copy_ledger) return;
   copies_ = LedgerCopies::Start({*ledger_, JoinPath(options_.data, kLedgerFolder), file_.store,
                                  file_.epoch, volumes(), clock_, files_});
@@ -237,152 +240,6 @@ Status StoreImpl::CommitRebuilt(bool ledger_lost) {
   return journal_->Commit({rebuilt});
 }
 
-// Whether nothing of what the marker names is left, and retention took some of it.
-Result<bool> StoreImpl::WhollyDeleted(const index::Marker& marker) const {
-  bool deleted = false;
-  for (const CameraId& camera : marker.cameras) {
-    for (const Stream kind : {Stream::kMain, Stream::kSub}) {
-      const StreamId stream{camera, kind};
-      const auto segments = archive_->Segments(stream, marker.range);
-      if (!segments && segments.code() == Code::kNotFound) continue;
-      if (!segments) return Pass(segments.error());
-      if (!segments->empty()) return false;
-      LB_TRY_ASSIGN(gaps, catalog_->Gaps(stream, marker.range));
-      deleted = deleted || std::any_of(gaps.begin(), gaps.end(), [](const index::Gap& gap) {
-                  return gap.cause == index::GapCause::kRetention;
-                });
-    }
-  }
-  return deleted;
-}
-
-Status StoreImpl::PutMarker(index::Marker marker, std::optional<index::Act> act) {
-  if (marker.range.empty()) return Fail(Code::kInvalid, "a marker must end after it starts");
-  if (marker.cameras.empty()) return Fail(Code::kInvalid, "a marker needs a camera");
-  const std::lock_guard lock(hold_mutex_);
-  if (marker.hold) {
-    if (deletes_under_way_ > 0) return Unsettled("a deletion");
-    LB_TRY_ASSIGN(deleted, WhollyDeleted(marker));
-    if (deleted) {
-      return Fail(Code::kConflict, "the footage from " + FormatTime(marker.range.start_us) +
-                                       " to " + FormatTime(marker.range.end_us) +
-                                       " was deleted already; there is nothing to hold");
-    }
-  }
-  std::vector<index::Record> group;
-  group.emplace_back(std::move(marker));
-  if (act) group.emplace_back(std::move(*act));
-  return CommitCounted(std::move(group), holds_under_way_);
-}
-
-// A commit that was given up waiting for may come on record later; `under_way` counts it until then.
-Status StoreImpl::CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way) {
-  const auto answer = std::make_shared<std::promise<Status>>();
-  ++under_way;
-  const bool hold = &under_way == &holds_under_way_;
-  const Status posted =
-      journal_->Post(std::move(records), [this, hold, &under_way, answer](const Status& s) {
-        if (hold) holds_end_ = ledger_->size();
-        --under_way;
-        answer->set_value(s);
-      });
-  if (posted) return journal_->Await(answer->get_future());
-  --under_way;
-  return posted;
-}
-
-Status StoreImpl::AwaitSecondCopy() {
-  const uint64_t size = ledger_->size();
-  if (!copies_ || copies_->AwaitAny(size, kHoldCopyWaitUs)) return Ok();
-  return Fail(Code::kUnavailable,
-              "it stands on the ledger alone: no volume has written its copy within " +
-                  std::to_string(kHoldCopyWaitUs / kUsPerSecond) + " s");
-}
-
-// A volume whose ledger lacks a hold may be all that is left of the store one day.
-Status StoreImpl::CopyAllowsDeletion(const Volume& volume, int64_t wait_us) {
-  if (!copies_ || copies_->AwaitOn(volume.id(), holds_end_, wait_us)) return Ok();
-  return Fail(Code::kUnavailable, "the copy of the ledger on " + volume.root() +
-                                      " lags and may lack a hold: nothing is deleted there");
-}
-
-Status StoreImpl::Unsettled(const std::string& what) const {
-  return Fail(Code::kUnavailable, what + " waits for the ledger's disk; try again later");
-}
-
-Status StoreImpl::DeleteSegment(const index::Seal& segment, const std::string& policy,
-                                const std::string& reason) {
-  const index::SegmentKey key = index::KeyOf(segment);
-  LB_TRY_ASSIGN(asked, VolumesOf(segment));
-  for (const Volume* volume : asked) LB_TRY(CopyAllowsDeletion(*volume, kDeleteCopyWaitUs));
-  const std::lock_guard lock(hold_mutex_);
-  if (journal_->catalog_behind()) {
-    return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
-  }
-  if (holds_under_way_ > 0) return Unsettled("a hold");
-  LB_TRY_ASSIGN(confirmed, catalog_->PoliciesConfirmed());
-  if (!confirmed) {
-    return Fail(
-        Code::kDenied,
-        "the catalog was rebuilt, or much is missing; nothing is deleted until the retention "
-        "policies are confirmed");
-  }
-  LB_TRY_ASSIGN(held, catalog_->IsHeld(segment.stream.camera, segment.range(), clock_.NowUs()));
-  if (held) {
-    return Fail(Code::kDenied, segment.stream.text() + " from " + FormatTime(segment.start_us) +
-                                   " to " + FormatTime(segment.end_us) + " is held");
-  }
-  LB_TRY_ASSIGN(row, catalog_->FindSegment(key));
-  if (!row) {
-    return Fail(Code::kNotFound,
-                segment.stream.text() + " has no segment at " + FormatTime(segment.start_us));
-  }
-  // Looked at anew: a copy may have been made meanwhile.
-  LB_TRY_ASSIGN(volumes, VolumesOf(*row));
-  for (const Volume* volume : volumes) LB_TRY(CopyAllowsDeletion(*volume, 0));
-  LB_TRY(CommitCounted({index::Delete{key, row->end_us, row->bytes, policy, reason}},
-                       deletes_under_way_));
-  Status removed = Ok();
-  for (Volume* volume : volumes) {
-    const Status gone = volume->Remove(key);
-    if (!gone && gone.code() != Code::kNotFound) removed = gone;
-  }
-  return removed;
-}
-
-// The segment's own volume, without which nothing of it is deleted, and those with copies of it. Of
-// these some may be offline: their file is unlinked when they return.
-Result<std::vector<Volume*>> StoreImpl::VolumesOf(const index::Seal& row) {
-  LB_TRY_ASSIGN(copies, catalog_->CopiesOf(index::KeyOf(row)));
-  std::vector<Volume*> found = volumes();
-  std::erase_if(found, [&](const Volume* volume) {
-    return volume->state() == VolumeState::kOffline ||
-           (volume->id() != row.volume &&
-            std::find(copies.begin(), copies.end(), volume->id()) == copies.end());
-  });
-  if (std::any_of(found.begin(), found.end(),
-                  [&](const Volume* volume) { return volume->id() == row.volume; })) {
-    return found;
-  }
-  return Fail(Code::kUnavailable, "the volume of " + row.stream.text() + " at " +
-                                      FormatTime(row.start_us) + " is offline");
-}
-
-Status StoreImpl::RecordCopy(const index::Copy& copy) {
-  const std::lock_guard lock(hold_mutex_);
-  if (deletes_under_way_ > 0) return Unsettled("a deletion");
-  LB_TRY_ASSIGN(row, catalog_->FindSegment(copy.segment));
-  if (!row) return Fail(Code::kNotFound, "what was copied was deleted meanwhile");
-  if (copy.gone && row->volume == copy.volume) {
-    return Fail(Code::kConflict, "the copy has taken the segment's place meanwhile");
-  }
-  if (!copy.gone) {
-    LB_TRY_ASSIGN(held, catalog_->IsHeld(row->stream.camera, row->range(), clock_.NowUs()));
-    if (!held) return Fail(Code::kDenied, "what was copied is not held any more");
-  }
-  return journal_->Commit({copy});
-}
-
 void StoreImpl::Close() {
   if (volumes_) volumes_->Stop();
   if (recovery_) recovery_->Stop();
@@ -390,6 +247,7 @@ void StoreImpl::Close() {
   recovery_.reset();
   archive_.reset();
   if (journal_) journal_->Stop();
+  gate_.reset();
   copies_.reset();
   journal_.reset();
   if (catalog_) {

@@ -128,6 +128,14 @@ class Store {
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) = 0;
 
+  // Puts the file that WriteThinned() made (storage/segment_thin.h), and whose row this is, in the place
+  // of the segment's own: THIN record, synced, then what there was before goes, copies too. Refused as
+  // DeleteSegment() is, and with kConflict where the segment is another one by now; the new file is
+  // removed then. After any other error it may come on record yet, both files stay, and the next start
+  // removes the one that is not on record.
+  virtual Status ThinSegment(const index::Seal& thinned, const std::string& policy,
+                             const std::string& reason) = 0;
+
   // Puts on record that a copy of a held segment stands on a volume, verified and synced, or that
   // one is gone; who calls makes and removes its file. Shares the lock of holds and deletion.
   // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more; kConflict: what

@@ -66,6 +66,28 @@ TEST_F(CatalogTest, AnOverlapQueryIsHalfOpen) {
   EXPECT_EQ(query(kTimeMinUs, kTimeMaxUs), 3u);
 }
 
+TEST_F(CatalogTest, AThinnedSegmentHasTheSameRowWithAnotherFileAndNoCopies) {
+  const Seal seal = Segment(1);
+  Thin thin{KeyOf(seal), seal.end_us, seal.bytes, {}, 100, 7, {}, "default/1", "age"};
+  thin.sha256.fill(0xcd);
+  const Uuid other = Uuid::Random();
+  Apply({Segment(0), seal, Copy{KeyOf(seal), other}, thin});
+  const Seal row = **catalog_->FindSegment(KeyOf(seal));
+  EXPECT_TRUE(row.thinned);
+  EXPECT_EQ(row.bytes, 100u);
+  EXPECT_EQ(row.fragments, 7u);
+  EXPECT_EQ(row.sha256, thin.sha256);
+  EXPECT_EQ(row.range(), seal.range());
+  EXPECT_EQ(catalog_->Segments(Stream1(), {kTimeMinUs, kTimeMaxUs})->size(), 2u);
+  EXPECT_EQ(catalog_->Totals()->front().bytes, 1'100u);
+  EXPECT_TRUE(catalog_->CopiesOf(KeyOf(seal))->empty());
+  EXPECT_TRUE(catalog_->Gaps(Stream1(), {kTimeMinUs, kTimeMaxUs})->empty());
+  // Of one that was deleted it says nothing; one that is thinned is deleted as any.
+  Apply({Deletion(seal), thin});
+  EXPECT_FALSE(catalog_->FindSegment(KeyOf(seal))->has_value());
+  EXPECT_EQ(catalog_->Totals()->front().bytes, 1'000u);
+}
+
 TEST_F(CatalogTest, GapsAndHoldsAreHalfOpenToo) {
   const TimeRange minute = Segment(1).range();
   const TimeRange deleted = Segment(7).range();

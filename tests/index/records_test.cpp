@@ -30,18 +30,21 @@ std::vector<Record> OneOfEach() {
   seal.camera_offset_us = 0;
   seal.imported = true;
   seal.sha256.fill(0xab);
+  seal.thinned = true;
+  seal.sync_bytes = 3'000'000;
   const SegmentKey key = KeyOf(seal);
   const CameraId camera = Gate().camera;
   return {
       Run{Gate(), seal.run, 5, 7, true, "avc1.4d401f 768x576"},
       seal,
       Gap{Gate(), {10, 20}, GapCause::kNetwork, "connection refused"},
+      Thin{key, 61'000'000, 99, seal.sha256, 9, 3, seal.sha256, "default/3", "older than 30 days"},
       Copy{key, seal.volume, seal.sha256, true},
       Delete{key, 61'000'000, 99, "default/3", "older than 30 days"},
       Missing{key, 61'000'000, GapCause::kCorrupt},
       Camera{camera, "市场路口东", "rtsp://10.0.0.1/1", "viewer", true, false, true,
              Transport::kUdp, "insecure", "rtsp://10.0.0.1/2", true},
-      Policy{"default", 3, 30, 90, AtFloor::kStop, "admin", false, 60, 2, uint64_t{5} << 40},
+      Policy{"default", 3, 30, 90, AtFloor::kStop, "admin", false, 60, 2, uint64_t{5} << 40, 45},
       Marker{Uuid::Random(),
              {camera, *CameraId::Parse("door")},
              {5, 6},

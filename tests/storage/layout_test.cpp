@@ -14,6 +14,16 @@ TEST(Layout, PathIsTheDocumentedOne) {
   EXPECT_EQ(SegmentPath(key), "v1/gate/main/20260504/1777903200000_7_12.mp4");
 }
 
+TEST(Layout, TheTwoFilesOfASegmentDifferInNameAndAreOneSegment) {
+  index::SegmentKey thinned{MakeStream("gate"), 1'777'903'200'000'000, 7, 12};
+  const index::SegmentKey whole = thinned;
+  thinned.thinned = true;
+  EXPECT_EQ(SegmentPath(thinned), "v1/gate/main/20260504/1777903200000_7_12_thin.mp4");
+  EXPECT_EQ(thinned, whole);
+  EXPECT_TRUE(ParseSegmentPath(SegmentPath(thinned))->thinned);
+  EXPECT_FALSE(ParseSegmentPath(SegmentPath(whole))->thinned);
+}
+
 TEST(Layout, KeyComesBackToTheMillisecond) {
   const index::SegmentKey key{MakeStream("gate-2", Stream::kSub), 1'777'903'200'456'789,
                               4'294'967'295, 0};
@@ -35,6 +45,7 @@ TEST(Layout, RefusesWhatWeDidNotMake) {
            "v1/gate/main/20260504/01777903200000_7_12.mp4",
            "v1/gate/main/20260504/1777903200000_7.mp4",
            "v1/gate/main/20260504/1777903200000_7_12_1.mp4",
+           "v1/gate/main/20260504/1777903200000_7_12_thin_thin.mp4",
            "v1/gate/main/20260504/1777903200000_7_12.mp4.new",
            "v1/gate/main/20260504/1777903200000_-7_12.mp4",
            "v1/gate/main/20260504/1777903200000_7_4294967296.mp4",

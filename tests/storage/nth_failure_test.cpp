@@ -1,5 +1,5 @@
 // The Nth call of each kind to the file system fails, for every N, while a store starts, records,
-// purges or has its catalog rebuilt. Whatever that call's caller does, it does not crash or hang and
+// purges, thins or has its catalog rebuilt. Whatever that call's caller does, it does not crash or hang and
 // leaves no descriptor open (what hangs, ctest ends); and once the disk is well again, after a power cut for every second N,
 // a new start keeps every promise that was made (tests/storage/promises.h).
 //
@@ -59,7 +59,8 @@ struct Scene {
   bool empty;  // It begins with an empty disk.
 };
 constexpr Scene kScenes[] = {
-    {"FirstStart", true}, {"Start", false}, {"Record", false}, {"Purge", false}, {"Rebuild", false},
+    {"FirstStart", true}, {"Start", false}, {"Record", false},
+    {"Purge", false},     {"Thin", false},  {"Rebuild", false},
 };
 
 struct Fault {
@@ -115,6 +116,10 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     policy.max_days = 30;
     ASSERT_TRUE(store_->journal().Commit({policy}));
     promises_.Put(policy, kNow);
+    for (const int64_t days : {21, 20}) {
+      SyntheticRun run(yard_, clock_.NowUs() - days * kUsPerDay);
+      Record(run, 4);
+    }
     for (const int64_t days : {41, 40, 39}) {
       SyntheticRun run(gate_, clock_.NowUs() - days * kUsPerDay);
       Record(run, 4);
@@ -202,11 +207,27 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     const auto purger = Purger::Start(*store_, clock_, {});
     const auto preview = purger->Preview({});
     if (!preview) return;
+    for (const Thinning& thinning : preview->thinnings) {
+      const auto row = store_->catalog().FindSegment(preview->KeyOf(thinning.stream, thinning.row));
+      if (row && *row) promises_.Thinning(**row, 0);
+    }
     for (const Victim& victim : preview->victims) {
       const auto row = store_->catalog().FindSegment(preview->KeyOf(victim));
       if (row && *row) promises_.Deleting(**row, 0);
     }
     (void)purger->RunOnce();
+    Remember();
+  }
+
+  // What is to be deleted is gone by then.
+  void AskToThin() {
+    Purge();
+    index::Policy policy;
+    policy.scope = "yard";
+    policy.version = 1;
+    policy.thin_days = 10;
+    ASSERT_TRUE(store_->journal().Commit({policy}));
+    promises_.Put(policy, kNow);
     Remember();
   }
 
@@ -218,13 +239,14 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     fs::create_directories(disk_);
     if (!GetParam().empty) fs::copy(root_ + "/model", disk_, fs::copy_options::recursive);
     files_ = std::make_unique<FaultFileSystem>(*posix_, disk_);
-    if (scene != "Record" && scene != "Purge") return;
+    if (scene != "Record" && scene != "Purge" && scene != "Thin") return;
     ASSERT_TRUE(Open());
+    if (scene == "Thin") AskToThin();
   }
   void Play() {
     const std::string_view scene = GetParam().name;
     if (scene == "Record") return RecordAWhile();
-    if (scene == "Purge") return Purge();
+    if (scene == "Purge" || scene == "Thin") return Purge();
     if (scene == "Rebuild") return (void)Rebuild(Options().data, clock_, *files_, {});
     Start();
   }

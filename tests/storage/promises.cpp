@@ -56,6 +56,12 @@ void Purge(storage::Store& store, const Promises& promises, Step cut, Clock& clo
       out.push_back("a purge took held footage: " + storage::SegmentPath(key));
     }
   }
+  for (const storage::Thinning& thinning : round->plan.thinnings) {
+    const index::SegmentKey key = round->plan.KeyOf(thinning.stream, thinning.row);
+    if (promises.Held(key.stream.camera, {key.start_us, key.start_us + 1}, cut)) {
+      out.push_back("a purge thinned held footage: " + storage::SegmentPath(key));
+    }
+  }
 }
 
 void RecordMore(storage::Store& store, Clock& clock, Problems& out) {
@@ -103,7 +109,13 @@ void Promises::Appending(const storage::RunInfo& run, const media::Fragment& fra
   Xxh128Hasher hasher;
   for (const Bytes& part : fragment.parts) hasher.Update(part);
   fragments_[{run.stream.text(), run.run.text(), fragment.info.number}] = {
-      run.stream, {fragment.info.start_us, fragment.info.end_us}, hasher.Digest(), {}, {}};
+      run.stream,
+      {fragment.info.start_us, fragment.info.end_us},
+      hasher.Digest(),
+      {},
+      {},
+      {},
+      fragment.parts.at(1)};
 }
 
 void Promises::DurableUntil(const StreamId& stream, TimeUs until_us, Step at) {
@@ -120,6 +132,21 @@ void Promises::Deleting(const index::Seal& row, Step at) {
     const bool in_it =
         fragment.stream == row.stream && row.range().Contains(fragment.range.start_us);
     if (in_it && !fragment.deleting) fragment.deleting = at;
+  }
+}
+
+void Promises::Thinning(const index::Seal& row, Step at) {
+  thinnings_.push_back({row, at, {}});
+  for (auto& [name, fragment] : fragments_) {
+    const bool in_it =
+        fragment.stream == row.stream && row.range().Contains(fragment.range.start_us);
+    if (in_it && !fragment.thinning) fragment.thinning = at;
+  }
+}
+
+void Promises::Thinned(const index::SegmentKey& key, Step at) {
+  for (Deletion& thinning : thinnings_) {
+    if (index::KeyOf(thinning.row) == key && !thinning.answered) thinning.answered = at;
   }
 }
 
@@ -160,6 +187,7 @@ Problems Promises::Check(storage::Store& store, const std::vector<Step>& cuts) c
   CheckFootage(store, cuts, out);
   for (const Step cut : cuts) {
     CheckDeletions(store, cut, out);
+    CheckThinnings(store, cut, out);
     CheckRecords(store, cut, out);
   }
   const Status verified = store.ledger().Verify();
@@ -167,6 +195,19 @@ Problems Promises::Check(storage::Store& store, const std::vector<Step>& cuts) c
   std::set<std::string> once;
   std::erase_if(out, [&once](const std::string& problem) { return !once.insert(problem).second; });
   return out;
+}
+
+bool Promises::IsAsGiven(const Fragment& given, bool thinned, const media::FragmentInfo& info,
+                         const Bytes& bytes) {
+  if (!thinned) return Xxh3_128(bytes) == given.digest;
+  if (!given.thinning || info.tracks.size() != 1 || info.tracks[0].samples.size() != 1 ||
+      info.start_us != given.range.start_us || info.end_us != given.range.end_us) {
+    return false;
+  }
+  const media::FragmentTrack& track = info.tracks[0];
+  return track.samples[0].sync == media::Sync::kClosed &&
+         Bytes(bytes.begin() + track.data_offset,
+               bytes.begin() + track.data_offset + track.samples[0].size) == given.sync;
 }
 
 void Promises::CheckFootage(storage::Store& store, const std::vector<Step>& cuts,
@@ -193,7 +234,8 @@ void Promises::CheckFootage(storage::Store& store, const std::vector<Step>& cuts
         const auto known = fragments_.find(key);
         Bytes bytes(one.info.length);
         const auto read = (*file)->ReadAt(one.offset, bytes);
-        if (known == fragments_.end() || !read || Xxh3_128(bytes) != known->second.digest) {
+        if (known == fragments_.end() || !read ||
+            !IsAsGiven(known->second, segment.row.thinned, one.info, bytes)) {
           out.push_back(path + ": fragment " + std::to_string(one.info.number) +
                         " is not as it was given");
         }
@@ -223,6 +265,21 @@ void Promises::CheckDeletions(storage::Store& store, Step cut, Problems& out) co
       if (std::filesystem::exists(JoinPath(volume->root(), path))) {
         out.push_back(path + " was deleted, and its file is there");
       }
+    }
+  }
+}
+
+void Promises::CheckThinnings(storage::Store& store, Step cut, Problems& out) const {
+  for (const Deletion& thinning : thinnings_) {
+    const index::SegmentKey key = index::KeyOf(thinning.row);
+    const std::string path = storage::SegmentPath(key);
+    const auto row = store.catalog().FindSegment(key);
+    if (!row || !*row) continue;  // Its fragments are asked for elsewhere.
+    if ((*row)->thinned && cut < thinning.begun) out.push_back(path + " is thinned, unasked");
+    if (!thinning.answered || cut < *thinning.answered) continue;
+    if (!(*row)->thinned) out.push_back(path + " was thinned, and is whole again");
+    if (std::filesystem::exists(JoinPath(store.volumes().front()->root(), path))) {
+      out.push_back(path + " was thinned, and its whole file is there");
     }
   }
 }

@@ -30,10 +30,12 @@ class Promises {
   // Before the call:
   void Appending(const storage::RunInfo& run, const media::Fragment& fragment);
   void Deleting(const index::Seal& row, Step at);
+  void Thinning(const index::Seal& row, Step at);
   void Releasing(const Uuid& hold, Step at);
   // After its answer:
   void DurableUntil(const StreamId& stream, TimeUs until_us, Step at);
   void Deleted(const index::SegmentKey& key, Step at);
+  void Thinned(const index::SegmentKey& key, Step at);
   void Put(const index::Marker& marker, Step at);
   void Put(const index::Policy& policy, Step at);
   void Opened(storage::Store& store, Step at);  // Its epoch.
@@ -53,6 +55,8 @@ class Promises {
     Xxh128 digest{};
     std::optional<Step> durable;
     std::optional<Step> deleting;
+    std::optional<Step> thinning;
+    Bytes sync;  // Its first picture, which thinning leaves.
   };
   struct Deletion {
     index::Seal row;
@@ -73,11 +77,15 @@ class Promises {
   };
 
   void CheckFootage(storage::Store& store, const std::vector<Step>& cuts, Problems& out) const;
+  // Whether it is as it was given, or what thinning leaves of that.
+  static bool IsAsGiven(const Fragment& given, bool thinned, const media::FragmentInfo& info,
+                        const Bytes& bytes);
   void CheckDeletions(storage::Store& store, Step cut, Problems& out) const;
+  void CheckThinnings(storage::Store& store, Step cut, Problems& out) const;
   void CheckRecords(storage::Store& store, Step cut, Problems& out) const;
 
   std::map<FragmentName, Fragment> fragments_;
-  std::vector<Deletion> deletions_;
+  std::vector<Deletion> deletions_, thinnings_;
   std::vector<PutMarker> markers_;
   std::vector<std::pair<index::Policy, Step>> policies_;
   std::vector<std::pair<uint32_t, Step>> epochs_;

@@ -44,6 +44,27 @@ TEST(Policy, ATargetStandsBetweenFloorAndCeiling) {
   EXPECT_FALSE(CheckPolicy(policy));
 }
 
+TEST(Policy, ThinningIsNeverBelowTheFloorAndBeforeTargetAndCeiling) {
+  index::Policy policy = Policy("default", 30, 90);
+  policy.target_days = 60;
+  EXPECT_EQ(policy.thin_days, 0u);
+  for (const uint32_t days : {30u, 59u}) {
+    policy.thin_days = days;
+    EXPECT_TRUE(CheckPolicy(policy)) << days;
+  }
+  policy.thin_days = 29;
+  EXPECT_NE(CheckPolicy(policy).message().find("min_days"), std::string::npos);
+  policy.thin_days = 60;
+  EXPECT_NE(CheckPolicy(policy).message().find("target_days"), std::string::npos);
+  policy.target_days = 0;
+  EXPECT_TRUE(CheckPolicy(policy));
+  policy.thin_days = 90;
+  EXPECT_NE(CheckPolicy(policy).message().find("max_days"), std::string::npos);
+  policy.max_days = policy.min_days = 0;
+  policy.thin_days = kMaxPolicyDays + 1;
+  EXPECT_FALSE(CheckPolicy(policy));
+}
+
 // What a policy of an earlier version means, which has no target, class or quota.
 TEST(Policy, OneWithoutATargetPromisesItsFloor) {
   EXPECT_EQ(PromisedDays(Policy("default", 30, 90)), 30u);

@@ -75,6 +75,7 @@ TEST(SegmentHeader, ComesBackAndAnyChangedByteIsNoticed) {
     header.clock = ClockState::kUnsynchronised;
     header.stream.stream = Stream::kSub;
     header.imported = true;
+    header.thinned = true;
   }
 }
 

@@ -129,6 +129,7 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
     policy.scope = "default";
     policy.version = version;
     policy.max_days = max_days;
+    policy.thin_days = 10;
     ASSERT_TRUE(store_->journal().Commit({policy}));
     promises_.Put(policy, now());
     Answered();
@@ -160,12 +161,18 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
     ASSERT_TRUE(store_->journal().Commit({index::MarkerRemoved{hold.id, true, "li", "closed"}}));
     Answered();
   }
-  // All that is older than the policy allows, and not held, goes.
-  void Purge(size_t expected) {
+  // All that is older than the policy allows, and not held, goes, or is thinned.
+  void Purge(size_t expected, size_t thinned) {
     const auto purger = Purger::Start(*store_, clock_, {});
     const auto preview = purger->Preview({});
     ASSERT_TRUE(preview);
     ASSERT_EQ(preview->victims.size(), expected);
+    ASSERT_EQ(preview->thinnings.size(), thinned);
+    for (const Thinning& thinning : preview->thinnings) {
+      const auto row = store_->catalog().FindSegment(preview->KeyOf(thinning.stream, thinning.row));
+      ASSERT_TRUE(row && *row);
+      promises_.Thinning(**row, now());
+    }
     for (const Victim& victim : preview->victims) {
       const auto row = store_->catalog().FindSegment(preview->KeyOf(victim));
       ASSERT_TRUE(row && *row);
@@ -176,6 +183,12 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
       const auto row = store_->catalog().FindSegment(preview->KeyOf(victim));
       ASSERT_TRUE(row);
       if (!*row) promises_.Deleted(preview->KeyOf(victim), now());
+    }
+    for (const Thinning& thinning : preview->thinnings) {
+      const index::SegmentKey key = preview->KeyOf(thinning.stream, thinning.row);
+      const auto row = store_->catalog().FindSegment(key);
+      ASSERT_TRUE(row && *row);
+      if ((*row)->thinned) promises_.Thinned(key, now());
     }
     Answered();
   }
@@ -207,15 +220,16 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
     Record(gate_, 40 * kUsPerDay);
     Record(yard_, 40 * kUsPerDay);
     Record(gate_, 39 * kUsPerDay);
+    Record(yard_, 20 * kUsPerDay);
     const index::Marker hold = PutMarker(gate_, 39 * kUsPerDay, true);
     PutMarker(yard_, 40 * kUsPerDay, false);
-    Purge(2);
+    Purge(2, 1);
     RecordLive(3 * kUsPerHour);
     store_.reset();
     Open();
     Record(yard_, kUsPerHour);
     Release(hold);
-    Purge(1);
+    Purge(1, 0);
     RecordLive(kUsPerHour / 2);
     store_.reset();
   }
