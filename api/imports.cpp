@@ -293,14 +293,17 @@ void Imports::CheckSpace(uint64_t bytes) {
   }
 }
 
-// What a policy would delete at once is not taken in, unless a hold keeps it.
+// What a policy would delete or thin at once is not taken in, unless a hold keeps it.
 void Imports::CheckRetention(const StreamId& stream, TimeRange range) {
   const auto policies = OrThrow(store_.catalog().Policies());
   const auto camera = OrThrow(store_.catalog().FindCamera(stream.camera));
   const index::Policy policy =
       storage::PolicyFor(policies, stream.camera, camera ? camera->group : "");
   const TimeUs now_us = clock_.NowUs();
-  if (policy.max_days == 0 || range.start_us >= now_us - policy.max_days * kUsPerDay) return;
+  // Where both are set it is thinned first.
+  const bool thins = policy.thin_days > 0;
+  const uint32_t days = thins ? policy.thin_days : policy.max_days;
+  if (days == 0 || range.start_us >= now_us - days * kUsPerDay) return;
   for (const index::Marker& marker : OrThrow(store_.catalog().Markers(stream.camera, range))) {
     const bool covers =
         marker.range.start_us <= range.start_us && marker.range.end_us >= range.end_us;
@@ -308,10 +311,11 @@ void Imports::CheckRetention(const StreamId& stream, TimeRange range) {
   }
   throw Problem{
       409, "older-than-policy",
-      fmt::format("policy {}/{} deletes footage of {} older than {}, and so this at "
-                  "once; a hold over {} to {} would keep it",
-                  policy.scope, policy.version, stream.camera.text(), Count(policy.max_days, "day"),
-                  FormatTime(range.start_us), FormatTime(range.end_us))};
+      fmt::format(
+          "policy {}/{} {} footage of {} older than {}, and so this at once; a hold over {} "
+          "to {} would keep it",
+          policy.scope, policy.version, thins ? "thins" : "deletes", stream.camera.text(),
+          Count(days, "day"), FormatTime(range.start_us), FormatTime(range.end_us))};
 }
 
 }  // namespace lookback::api

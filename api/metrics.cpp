@@ -245,6 +245,12 @@ void AddStore(Context& context, Page& page) {
   page.Counter("lookback_purged_segments_total", "Segments that retention deleted since the start.",
                context.purged_segments);
   page.Counter("lookback_purged_bytes_total", "Their bytes.", context.purged_bytes);
+  const storage::ThinTotals thinned =
+      context.purger == nullptr ? storage::ThinTotals() : context.purger->Thinned();
+  page.Counter("lookback_thinned_segments_total",
+               "Segments of which retention kept the sync samples alone, since the start.",
+               thinned.segments);
+  page.Counter("lookback_thinned_bytes_total", "Bytes that got free so.", thinned.bytes);
 }
 
 }  // namespace

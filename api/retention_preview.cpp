@@ -7,6 +7,7 @@
 namespace lookback::api {
 namespace {
 
+// What goes, of some segments.
 struct Doomed {
   uint64_t segments = 0;
   uint64_t bytes = 0;
@@ -15,50 +16,72 @@ struct Doomed {
   TimeUs newest_us = kTimeMinUs;
   std::string reason;
 
-  void Add(const storage::RetentionPlan& plan, const storage::Victim& victim) {
+  void Add(const storage::RetentionRow& row, uint64_t row_bytes, const std::string& why) {
     ++segments;
-    bytes += victim.row.bytes;
-    duration_us += victim.row.range().duration_us();
-    oldest_us = std::min(oldest_us, victim.row.start_us);
-    newest_us = std::max(newest_us, victim.row.end_us);
-    if (reason.empty()) reason = plan.ReasonOf(victim);
+    bytes += row_bytes;
+    duration_us += row.range().duration_us();
+    oldest_us = std::min(oldest_us, row.start_us);
+    newest_us = std::max(newest_us, row.end_us);
+    if (reason.empty()) reason = why;
   }
 };
 
-std::set<index::SegmentKey> VictimsOf(const storage::RetentionPlan& plan) {
-  std::set<index::SegmentKey> keys;
-  for (const storage::Victim& victim : plan.victims) keys.insert(plan.KeyOf(victim));
-  return keys;
-}
+// One list of a plan: what is deleted, or what is thinned.
+class DoomedList {
+ public:
+  // `unchanged`: the same list without the change.
+  template <typename List, typename BytesOf>
+  DoomedList(const storage::RetentionPlan& plan, const List& list,
+             const storage::RetentionPlan& unchanged_plan, const List& unchanged,
+             BytesOf bytes_of) {
+    std::set<index::SegmentKey> without_change;
+    for (const auto& one : unchanged) {
+      without_change.insert(unchanged_plan.KeyOf(one.stream, one.row));
+    }
+    for (const auto& one : list) {
+      const std::string reason = plan.ReasonOf(one);
+      const index::SegmentKey key = plan.KeyOf(one.stream, one.row);
+      by_camera_[key.stream.camera.text()].Add(one.row, bytes_of(one), reason);
+      all_.Add(one.row, bytes_of(one), reason);
+      if (without_change.contains(key)) anyway_.Add(one.row, bytes_of(one), reason);
+    }
+  }
+
+  Json ToJson() const {
+    Json cameras = Json::array();
+    for (const auto& [camera, doomed] : by_camera_) {
+      cameras.push_back({{"camera", camera},
+                         {"segments", doomed.segments},
+                         {"bytes", doomed.bytes},
+                         {"duration_us", doomed.duration_us},
+                         {"oldest", FormatTime(doomed.oldest_us)},
+                         {"newest", FormatTime(doomed.newest_us)},
+                         {"reason", doomed.reason}});
+    }
+    return {{"segments", all_.segments},
+            {"bytes", all_.bytes},
+            {"duration_us", all_.duration_us},
+            {"anyway", {{"segments", anyway_.segments}, {"bytes", anyway_.bytes}}},
+            {"cameras", std::move(cameras)}};
+  }
+
+ private:
+  std::map<std::string, Doomed> by_camera_;
+  Doomed all_, anyway_;
+};
 
 Json ToJson(const storage::RetentionPlan& plan, const storage::RetentionPlan& unchanged) {
-  std::map<std::string, Doomed> by_camera;
-  Doomed all, anyway;
-  const std::set<index::SegmentKey> without_change = VictimsOf(unchanged);
-  for (const storage::Victim& victim : plan.victims) {
-    by_camera[plan.StreamOf(victim).camera.text()].Add(plan, victim);
-    all.Add(plan, victim);
-    if (without_change.count(plan.KeyOf(victim)) != 0) anyway.Add(plan, victim);
-  }
-  Json cameras = Json::array();
-  for (const auto& [camera, doomed] : by_camera) {
-    cameras.push_back({{"camera", camera},
-                       {"segments", doomed.segments},
-                       {"bytes", doomed.bytes},
-                       {"duration_us", doomed.duration_us},
-                       {"oldest", FormatTime(doomed.oldest_us)},
-                       {"newest", FormatTime(doomed.newest_us)},
-                       {"reason", doomed.reason}});
-  }
-  return {{"segments", all.segments},
-          {"bytes", all.bytes},
-          {"duration_us", all.duration_us},
-          {"anyway", {{"segments", anyway.segments}, {"bytes", anyway.bytes}}},
-          {"below_floor", plan.below_floor},
-          {"frozen", plan.frozen},
-          {"must_stop", plan.must_stop},
-          {"sentence", plan.sentence},
-          {"cameras", std::move(cameras)}};
+  Json json = DoomedList(plan, plan.victims, unchanged, unchanged.victims,
+                         [](const storage::Victim& victim) { return victim.row.bytes; })
+                  .ToJson();
+  json["thinned"] = DoomedList(plan, plan.thinnings, unchanged, unchanged.thinnings,
+                               [](const storage::Thinning& thinning) { return thinning.gain(); })
+                        .ToJson();
+  json["below_floor"] = plan.below_floor;
+  json["frozen"] = plan.frozen;
+  json["must_stop"] = plan.must_stop;
+  json["sentence"] = plan.sentence;
+  return json;
 }
 
 storage::Purger* PurgerOf(Context& context) {

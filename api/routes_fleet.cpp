@@ -41,9 +41,13 @@ Json Shown(const Camera& camera) {
 }
 
 Json Shown(const Policy& policy) {
-  return {{"min_days", policy.min_days},       {"target_days", policy.target_days},
-          {"max_days", policy.max_days},       {"class", policy.keep_class},
-          {"quota_bytes", policy.quota_bytes}, {"at_floor", AtFloorToJson(policy.at_floor)}};
+  return {{"min_days", policy.min_days},
+          {"target_days", policy.target_days},
+          {"max_days", policy.max_days},
+          {"thin_days", policy.thin_days},
+          {"class", policy.keep_class},
+          {"quota_bytes", policy.quota_bytes},
+          {"at_floor", AtFloorToJson(policy.at_floor)}};
 }
 
 // [{"field", "from", "to"}]; of a new one all that it has.

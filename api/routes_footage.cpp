@@ -59,6 +59,14 @@ Json GapsToJson(const std::vector<index::Gap>& gaps) {
   return list;
 }
 
+Json RangesToJson(const std::vector<TimeRange>& ranges) {
+  Json list = Json::array();
+  for (const TimeRange& range : ranges) {
+    list.push_back({{"start", FormatTime(range.start_us)}, {"end", FormatTime(range.end_us)}});
+  }
+  return list;
+}
+
 Json ToJson(const std::vector<index::Import>& imports) {
   Json list = Json::array();
   for (const index::Import& import : imports) {
@@ -94,6 +102,7 @@ Json ToJson(Context& context, const query::Timeline& timeline) {
                      {"clock_unsynchronised", span.clock_unsynchronised},
                      {"lost_packets", span.lost_packets},
                      {"imported", span.imported},
+                     {"thinned", span.thinned},
                      {"camera_offset_min_us", offset ? Json(offset->min_us) : Json()},
                      {"camera_offset_max_us", offset ? Json(offset->max_us) : Json()}});
   }
@@ -277,6 +286,11 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
       fmt::format("attachment; filename=\"{}\"; filename*=UTF-8''{}", ascii, PercentEncode(utf8)));
   headers.emplace_back("X-Lookback-Missing-Us", std::to_string(report.missing_us));
   headers.emplace_back("X-Lookback-Gap-Count", std::to_string(report.missing.size()));
+  if (!report.thinned.empty()) {
+    int64_t thinned_us = 0;
+    for (const TimeRange& range : report.thinned) thinned_us += range.duration_us();
+    headers.emplace_back("X-Lookback-Thinned-Us", std::to_string(thinned_us));
+  }
   if (!report.missing.empty()) {
     headers.emplace_back("X-Lookback-Gaps", GapsHeader(report.missing));
   }
@@ -355,6 +369,7 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
        {"duration_us", report.duration_us},
        {"missing_us", report.missing_us},
        {"missing", GapsToJson(report.missing)},
+       {"thinned", RangesToJson(report.thinned)},
        {"imports", ToJson(FindImports(context, request.stream, report.shown))},
        {"camera_clock",
         {{"offset_us", report.camera_offset_us ? Json(*report.camera_offset_us) : Json()},

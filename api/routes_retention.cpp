@@ -18,6 +18,7 @@ Json ToJson(const index::Policy& policy) {
           {"min_days", policy.min_days},
           {"target_days", policy.target_days},
           {"max_days", policy.max_days},
+          {"thin_days", policy.thin_days},
           {"class", policy.keep_class},
           {"quota_bytes", policy.quota_bytes},
           {"at_floor", AtFloorToJson(policy.at_floor)},
@@ -104,8 +105,8 @@ net::HttpResponse PutPolicy(Context& context, const Call& call) {
   if (std::none_of(kPolicySettings.begin(), kPolicySettings.end(),
                    [&](std::string_view setting) { return body.Has(setting); })) {
     throw FieldProblem("bad-policy", "min_days",
-                       "say what is to change: min_days, target_days, max_days, class, quota_bytes "
-                       "or at_floor");
+                       "say what is to change: min_days, target_days, max_days, thin_days, class, "
+                       "quota_bytes or at_floor");
   }
   const std::lock_guard lock(context.settings);
   const index::Policy policy = ReadPolicy(context, call, body, call.names[0]);
@@ -130,7 +131,7 @@ net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {
 
 net::HttpResponse PreviewRetention(Context& context, const Call& call) {
   const Query query(call.http, {});
-  const Body body(call.http, {"scope", "min_days", "target_days", "max_days", "class",
+  const Body body(call.http, {"scope", "min_days", "target_days", "max_days", "thin_days", "class",
                               "quota_bytes", "at_floor", "remove", "camera", "group"});
   storage::RetentionChange change;
   if (body.Has("camera")) {

@@ -124,6 +124,7 @@ void ReadPolicySettings(const Body& body, index::Policy& policy) {
   policy.min_days = body.DaysOr("min_days", policy.min_days);
   policy.target_days = body.DaysOr("target_days", policy.target_days);
   policy.max_days = body.DaysOr("max_days", policy.max_days);
+  policy.thin_days = body.DaysOr("thin_days", policy.thin_days);
   if (body.Has("class")) {
     const uint64_t keep_class = body.Number("class");
     if (keep_class > storage::kMaxKeepClass) {

@@ -31,7 +31,7 @@ std::string ReadGroup(const Body& body);
 
 // A policy's settings; what is left out stays. Throws bad-policy for what makes no sense together.
 inline const std::initializer_list<std::string_view> kPolicySettings = {
-    "min_days", "target_days", "max_days", "class", "quota_bytes", "at_floor"};
+    "min_days", "target_days", "max_days", "thin_days", "class", "quota_bytes", "at_floor"};
 void ReadPolicySettings(const Body& body, index::Policy& policy);
 Json AtFloorToJson(index::AtFloor at_floor);
 

@@ -294,7 +294,8 @@ class Checker {
     CheckBytes(volume, known->second, *entry, path);
   }
 
-  void TellThinning(const Volume::Found& found, const RecordedSegment& entry, const std::string& path) {
+  void TellThinning(const Volume::Found& found, const RecordedSegment& entry,
+                    const std::string& path) {
     const char* what = "it was thinned, but its whole file is there; the next start removes it";
     if (found.key.thinned) {
       what = running_ ? "it is being thinned"

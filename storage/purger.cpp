@@ -325,12 +325,12 @@ class PurgerThread : public Purger {
   const OnRound on_round_;
   std::mutex round_;                                // One round at a time. Of what follows, too.
   std::deque<std::pair<int64_t, uint64_t>> spent_;  // What the budget gave: monotonic time, bytes.
-  std::map<StreamId, TimeUs> thin_from_;  // As of RetentionStream.
-  Bytes thin_basis_;                      // What that depends on,
-  int64_t thin_looked_us_ = 0;            // and when it was begun, monotonic.
+  std::map<StreamId, TimeUs> thin_from_;            // As of RetentionStream.
+  Bytes thin_basis_;                                // What that depends on,
+  int64_t thin_looked_us_ = 0;                      // and when it was begun, monotonic.
   uint64_t thin_read_bytes_ = kThinMinBytes;
   std::string last_frozen_;
-  Thinner thinner_;  // Has its own lock.
+  Thinner thinner_;   // Has its own lock.
   std::mutex mutex_;  // Of what follows.
   ClockJudge judge_;
   std::condition_variable wake_;

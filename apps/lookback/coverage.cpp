@@ -17,6 +17,7 @@ TimeRange RangeOf(const Json& json) {
 std::string SpanText(const Json& span) {
   std::string text = "footage, " + CountOf(span, "segments", "segment");
   if (FlagOf(span, "open")) text += ", being written";
+  if (FlagOf(span, "thinned")) text += ", thinned";
   if (FlagOf(span, "clock_unsynchronised"))
     text += ", times by the server's own clock, which no time server sets";
   if (NumberOf(span, "lost_packets") > 0) {

@@ -1,4 +1,5 @@
-// apps/lookback/deletion_preview.h: what a change of settings would delete, shown before it is made.
+// apps/lookback/deletion_preview.h: what a change of settings would delete and thin, shown before it is
+// made.
 //
 // Threads:   one.
 // Errors:    of the server's answers.
@@ -13,7 +14,7 @@ namespace lookback::app {
 // A preview of the server's (docs/api.md, "retention/preview"), in hours and bytes of each camera.
 Result<std::string> PreviewText(Client& client, const Json& preview);
 
-// Whether more goes than would without the change.
+// Whether more goes, or is thinned, than would without the change.
 bool DeletesMore(const Json& preview);
 
 // Asks the server what `change` deletes, shows it on standard error, and asks, unless `yes`. Where

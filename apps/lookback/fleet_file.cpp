@@ -29,9 +29,10 @@ constexpr Setting kCameraSettings[] = {{"id", Kind::kText},        {"name", Kind
                                        {"enabled", Kind::kFlag},   {"group", Kind::kText}};
 constexpr Setting kGroupSettings[] = {{"name", Kind::kText}};
 constexpr std::string_view kPasswordSettings[] = {"password", "password_file", "password_env"};
-constexpr Setting kPolicySettings[] = {{"min_days", Kind::kDays},      {"target_days", Kind::kDays},
-                                       {"max_days", Kind::kDays},      {"class", Kind::kNumber},
-                                       {"quota_bytes", Kind::kNumber}, {"at_floor", Kind::kText}};
+constexpr Setting kPolicySettings[] = {{"min_days", Kind::kDays}, {"target_days", Kind::kDays},
+                                       {"max_days", Kind::kDays}, {"thin_days", Kind::kDays},
+                                       {"class", Kind::kNumber},  {"quota_bytes", Kind::kNumber},
+                                       {"at_floor", Kind::kText}};
 
 FilePosition At(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};

@@ -96,6 +96,16 @@ std::string MissingText(const Json& description, const TimeZone& zone) {
   return table.Text();
 }
 
+// Missing it is not, but it is not all that was recorded.
+std::string ThinnedText(const Json& description, const TimeZone& zone) {
+  std::string text;
+  for (const Json& range : ListOf(description, "thinned")) {
+    text += fmt::format("thinned from {} to {}: each sync sample is shown until the next\n",
+                        LocalTimeOf(range, "start", zone), LocalTimeOf(range, "end", zone));
+  }
+  return text;
+}
+
 int TellIncomplete(const Json& description, TimeRange range, const TimeZone& zone,
                    int64_t missing_us) {
   Complain(fmt::format("{} of {} are missing, so nothing is written (--require-complete)",
@@ -120,6 +130,7 @@ std::string ClipText(const FootageOptions& options, const ClipReceipt& receipt, 
                           : fmt::format("asked  {}\nshows  {}, in whole pictures\n", asked, covers);
   text += fmt::format("SHA-256 {}\n", receipt.sha256);
   text += ClipClockLines(description, zone);
+  text += ThinnedText(description, zone);
   if (missing_us == 0) return text + "nothing is missing\n";
   return text +
          fmt::format("{} of {} are missing:\n", ScreenDuration(missing_us),
@@ -144,6 +155,7 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
           {"complete", missing_us == 0},
           {"missing_us", missing_us},
           {"missing", ListOf(description, "missing")},
+          {"thinned", ListOf(description, "thinned")},
           {"camera_clock", description.value("camera_clock", Json())}};
 }
 

@@ -15,13 +15,14 @@ struct PolicyOptions {
   std::optional<uint32_t> min_days;
   std::optional<uint32_t> target_days;
   std::optional<uint32_t> max_days;
+  std::optional<uint32_t> thin_days;
   std::optional<uint32_t> keep_class;
   std::optional<uint64_t> quota_bytes;
   std::string at_floor;
   bool yes = false;
 
   bool empty() const {
-    return !min_days && !target_days && !max_days && !keep_class && !quota_bytes &&
+    return !min_days && !target_days && !max_days && !thin_days && !keep_class && !quota_bytes &&
            at_floor.empty();
   }
 };
@@ -41,6 +42,7 @@ Json BodyOf(const PolicyOptions& options) {
   if (options.min_days) body["min_days"] = *options.min_days;
   if (options.target_days) body["target_days"] = *options.target_days;
   if (options.max_days) body["max_days"] = *options.max_days;
+  if (options.thin_days) body["thin_days"] = *options.thin_days;
   if (options.keep_class) body["class"] = *options.keep_class;
   if (options.quota_bytes) body["quota_bytes"] = *options.quota_bytes;
   if (!options.at_floor.empty()) body["at_floor"] = options.at_floor;
@@ -56,14 +58,15 @@ void AddRow(Table& table, const Json& policy) {
   const std::string at_floor = TextOf(policy, "at_floor");
   const auto quota = static_cast<uint64_t>(NumberOf(policy, "quota_bytes"));
   table.Add({TextOf(policy, "scope"), Days(policy, "min_days"), Days(policy, "target_days"),
-             Days(policy, "max_days"), std::to_string(NumberOf(policy, "class")),
-             quota == 0 ? "none" : FormatBytes(quota), at_floor.empty() ? "-" : at_floor,
-             std::to_string(NumberOf(policy, "version")), TextOf(policy, "person")});
+             Days(policy, "max_days"), Days(policy, "thin_days"),
+             std::to_string(NumberOf(policy, "class")), quota == 0 ? "none" : FormatBytes(quota),
+             at_floor.empty() ? "-" : at_floor, std::to_string(NumberOf(policy, "version")),
+             TextOf(policy, "person")});
 }
 
 Table PolicyTable() {
-  return Table(
-      {"SCOPE", "AT LEAST", "TARGET", "AT MOST", "CLASS", "QUOTA", "AT FLOOR", "VERSION", "BY"});
+  return Table({"SCOPE", "AT LEAST", "TARGET", "AT MOST", "THINNED AFTER", "CLASS", "QUOTA",
+                "AT FLOOR", "VERSION", "BY"});
 }
 
 Result<int> Show(Client& client) {
@@ -95,9 +98,10 @@ Result<Json> ChangeOf(const PolicyOptions& options) {
 
 Result<int> Set(Client& client, const PolicyOptions& options) {
   if (options.empty()) {
-    return Fail(Code::kInvalid,
-                "say what is to change: --min-days, --target-days, --max-days, --class, --quota or "
-                "--at-floor");
+    return Fail(
+        Code::kInvalid,
+        "say what is to change: --min-days, --target-days, --max-days, --thin-days, --class, "
+        "--quota or --at-floor");
   }
   LB_TRY_ASSIGN(change, ChangeOf(options));
   LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, change, options.yes));
@@ -164,6 +168,8 @@ void AddPolicyOptions(CLI::App* command, PolicyOptions& options) {
   command->add_option("--target-days", options.target_days,
                       "the promise beyond the floor, while there is room (0: none)");
   command->add_option("--max-days", options.max_days, "deleted after so long (0: none)");
+  command->add_option("--thin-days", options.thin_days,
+                      "after so long only sync samples are kept, without sound (0: never)");
   command
       ->add_option("--class", options.keep_class,
                    "under disk pressure the lowest class gives first")
@@ -189,7 +195,7 @@ void AddRetentionCommands(Commands& commands) {
       commands.AddClient(group, "set", "Set a policy; what is not said of it stays as it is.",
                          [options](Client& client) { return Set(client, *options); });
   AddPolicyOptions(set, *options);
-  set->add_flag("--yes", options->yes, "delete what the new policy deletes without asking");
+  set->add_flag("--yes", options->yes, "delete and thin what the new policy does without asking");
   auto scope = std::make_shared<std::string>();
   auto yes = std::make_shared<bool>(false);
   CLI::App* clear = commands.AddClient(
@@ -201,13 +207,14 @@ void AddRetentionCommands(Commands& commands) {
   commands.AddClient(group, "confirm", "Let deletion go on after a rebuild.", &Confirm);
   auto preview = std::make_shared<CLI::App*>(nullptr);
   *preview = commands.AddClient(
-      group, "preview", "What the next round would delete, as if such a policy were in force.",
+      group, "preview",
+      "What the next rounds would delete and thin, as if such a policy were in force.",
       [options, preview](Client& client) {
         const CLI::App& said = **preview;
         const bool change = said.count("scope") + said.count("--min-days") +
                                 said.count("--target-days") + said.count("--max-days") +
-                                said.count("--class") + said.count("--quota") +
-                                said.count("--at-floor") >
+                                said.count("--thin-days") + said.count("--class") +
+                                said.count("--quota") + said.count("--at-floor") >
                             0;
         return Preview(client, *options, change);
       });

@@ -273,6 +273,47 @@ TEST_F(RoutesTest, APreviewSaysWhatAChangeWouldDeleteAndDeletesNothing) {
             10'000'000);
 }
 
+TEST_F(RoutesTest, WhatAChangeWouldThinIsToldApartFromWhatItDeletesAndThenShownAsThinned) {
+  AddCamera("gate");
+  AddFootage("gate", test::kEvening, 10);
+  clock_.Advance(3 * kUsPerDay);
+  const auto purger = storage::Purger::Start(*store_, clock_, {});
+  service_->SetPurger(purger.get());
+  const Json change = {{"thin_days", 2}, {"max_days", 9}};
+  Json asked = change;
+  asked["scope"] = "default";
+  const Json plan = Json::parse(Ask("POST", "/api/v1/retention/preview", asked).body);
+  EXPECT_EQ(plan["segments"], 0);
+  EXPECT_EQ(plan["thinned"]["segments"], 1);
+  EXPECT_EQ(plan["thinned"]["anyway"]["segments"], 0);
+  EXPECT_EQ(plan["thinned"]["duration_us"], 10'000'000);
+  EXPECT_EQ(plan["thinned"]["cameras"][0]["reason"], "older than 2 days");
+  EXPECT_EQ(ProblemIn(Ask("PUT", "/api/v1/retention/policies/default",
+                          {{"thin_days", 9}, {"max_days", 9}})),
+            "bad-policy");
+  const auto put = Ask("PUT", "/api/v1/retention/policies/default", change);
+  ASSERT_EQ(put.status, 200) << put.body;
+  EXPECT_EQ(Json::parse(put.body)["thin_days"], 2);
+  EXPECT_EQ(Get("/api/v1/retention/policies")["policies"][0]["thin_days"], 2);
+  const std::string range = "?start=2026-05-04T22:00:00Z&end=2026-05-04T22:00:10Z";
+  const auto span = [&] {
+    const Json timeline = Get("/api/v1/cameras/gate/timeline" + range);
+    EXPECT_EQ(timeline["covered_us"], 10'000'000);
+    EXPECT_EQ(timeline["gaps"].size(), 0u);
+    return timeline["spans"][0];
+  };
+  EXPECT_EQ(span()["thinned"], false);
+  EXPECT_EQ(Get("/api/v1/cameras/gate/clip.json" + range)["thinned"].size(), 0u);
+  ASSERT_TRUE(purger->RunOnce());
+  EXPECT_EQ(span()["thinned"], true);
+  const Json clip = Get("/api/v1/cameras/gate/clip.json" + range);
+  EXPECT_EQ(clip["thinned"][0]["start"], "2026-05-04T22:00:00Z");
+  EXPECT_EQ(clip["missing_us"], 0);
+  const auto metrics = Ask("GET", "/metrics");
+  EXPECT_NE(metrics.body.find("lookback_thinned_segments_total 1\n"), std::string::npos);
+  service_->SetPurger(nullptr);
+}
+
 TEST_F(RoutesTest, AForecastTellsEachCamerasPromiseAndWhatIfAVolumeBroke) {
   AddCamera("gate");
   AddFootage("gate", test::kEvening, 10);

@@ -174,6 +174,9 @@ class ImportTest(unittest.TestCase):
         site.run("hold", "add", "--camera", "shop", "--start", time_text(old - US), "--end", time_text(old + 60 * US),
                  "--reason", "case 7", "--case", "7")
         self.take(site, good, start=old)
+        site.run("retention", "set", "shop", "--thin-days", "20", "--yes")
+        code, error = self.refusal(site, good, "--start", time_text(harness.now_us() - 25 * 86_400 * US))
+        self.assertIn("thins footage of shop older than 20 days", error)
 
     def test_a_live_camera_is_not_disturbed(self):
         with Site() as site:

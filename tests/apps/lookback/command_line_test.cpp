@@ -99,7 +99,12 @@ class CommandLineTest : public testing::Test {
                              "anyway": {"segments": 1, "bytes": 10}, "cameras": [
           {"camera": "gate", "segments": 3, "bytes": 30, "duration_us": 180000000,
            "oldest": "2026-05-04T22:00:00Z", "newest": "2026-05-04T22:03:00Z",
-           "reason": "older than 1 days"}]})");
+           "reason": "older than 1 days"}],
+          "thinned": {"segments": 5, "bytes": 50, "duration_us": 300000000,
+                      "anyway": {"segments": 0, "bytes": 0}, "cameras": [
+          {"camera": "gate", "segments": 5, "bytes": 50, "duration_us": 300000000,
+           "oldest": "2026-05-04T22:03:00Z", "newest": "2026-05-04T22:08:00Z",
+           "reason": "older than 1 days"}]}})");
     }
     if (request.path == "/api/v1/fleet") {
       return Answer(400, R"({"type": "/problems/bad-fleet", "detail": "2 at fault", "faults": [
@@ -175,6 +180,7 @@ TEST_F(CommandLineTest, WhatDeletesIsShownBeforeAndNotDoneWhereNobodyCanBeAsked)
     EXPECT_EQ(asked_.path, "/api/v1/retention/preview");
     EXPECT_THAT(said.err, HasSubstr("would delete 3 segments"));
     EXPECT_THAT(said.err, HasSubstr("1 of them, 10 B, without this change too"));
+    EXPECT_THAT(said.err, HasSubstr("would thin 5 segments, 5 min 00.000 s"));
   }
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"camera": "gate", "group": "lane"})"));
   const Said sure = Ask({"camera", "set", "gate", "--group", "", "--yes"});
