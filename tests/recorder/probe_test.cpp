@@ -227,7 +227,8 @@ TEST_F(ProbeTest, WithoutAPictureItEndsInTimeAndSaysWhy) {
   ASSERT_FALSE(report);
   EXPECT_EQ(report.code(), Code::kUnavailable);
   EXPECT_THAT(report.message(), Not(IsEmpty()));
-  EXPECT_LE(clock_.MonotonicUs(), ProbeOptions::kMaxSetupUs + kUsPerSecond);
+  // The clock runs ahead of the threads that it wakes, by more on a busy machine.
+  EXPECT_LE(clock_.MonotonicUs(), ProbeOptions::kMaxSetupUs * 3 / 2);
 }
 
 TEST_F(ProbeTest, WrongCredentialsAreDeniedAndThePasswordIsNotSaid) {
