@@ -132,6 +132,7 @@ class CrashedStore:
         self.began_us = now_us()
         self.crashes = []  # When, and when the next start was ready.
         self.first_us = {}  # Camera -> where its footage begins.
+        self.until_us = {}  # Camera -> the promise before the crash before this one.
         self.promised = {camera: set() for camera in site.urls}
         self.worst = {"answers": 0, "recovered": 0, "lost": 0, "footage": 0}
 
@@ -179,6 +180,8 @@ class CrashedStore:
             self.promised[camera] |= wanted
             line = self.get(f"/api/v1/cameras/{camera}/timeline?start={time_text(from_us)}&end={time_text(until_us)}")
             self.check(line["gaps"] == [], camera, "promised until", time_text(until_us), line["gaps"])
+            self.check_hole(camera, from_us)
+            self.until_us[camera] = until_us
             if loss_us:
                 count = max(count, (crashed_us - loss_us - from_us) // PICTURE_US - 1)
                 late = set(range(min(stored), min(stored) + count)) & sent
@@ -187,6 +190,16 @@ class CrashedStore:
             if self.crashes:
                 self.note_worst("footage", (from_us - self.crashes[-1][1]) / US)
         self.crashes.append((crashed_us, ready_us))
+
+    def check_hole(self, camera, from_us):
+        """What the crash before this one left out is one gap, and has its cause."""
+        if camera not in self.until_us:
+            return
+        before_us = self.until_us[camera]
+        gaps = self.get(f"/api/v1/cameras/{camera}/timeline?start={time_text(before_us)}&end={time_text(from_us)}")["gaps"]
+        self.check([gap["cause"] for gap in gaps] == ["recorder down"], camera, "after a crash", gaps)
+        crashed_us = self.crashes[-1][0]
+        self.check(time_us(gaps[0]["start"]) < crashed_us < time_us(gaps[0]["end"]), camera, crashed_us, gaps)
 
     def finish(self):
         """All that was ever promised, read once more from the files; returns how many pictures."""
