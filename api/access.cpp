@@ -53,8 +53,10 @@ Result<std::unique_ptr<Tokens>> Tokens::Open(const std::string& data, FileSystem
       new Tokens(JoinPath(SecretsDirectory(data), "tokens.json"), files));
   if (!Exists(files, tokens->path_)) {
     if (no_persons) return tokens;
-    return Fail(Code::kNotFound,
-                tokens->path_ + " is missing, so nobody could log in: put it back from a backup");
+    return Fail(Code::kNotFound, tokens->path_ +
+                                     " is missing, so nobody could log in: put it back from a "
+                                     "backup, or let `lookback serve "
+                                     "--new-admin-token` make one of admin");
   }
   LB_TRY_ASSIGN(list, ReadSecrets(files, tokens->path_, "tokens"));
   for (const json& entry : list) {
@@ -172,9 +174,9 @@ Status CameraSecrets::Set(const std::map<CameraId, std::string>& passwords) {
 }
 
 Result<bool> EnsureAdmin(storage::Store& store, Clock& clock, FileSystem& files,
-                         const std::string& token_file) {
+                         const std::string& token_file, bool anew) {
   LB_TRY_ASSIGN(persons, store.catalog().Persons());
-  if (!persons.empty()) return false;
+  if (!persons.empty() && !anew) return false;
   // The person comes last: a start that was cut off before is a first start again.
   LB_TRY_ASSIGN(tokens, Tokens::Open(store.data(), files, /*no_persons=*/true));
   const std::string name(kAdminName);

@@ -78,8 +78,9 @@ class CameraSecrets {
 };
 
 // At the first start of a store: makes the person `admin`, and writes a token of theirs to
-// `token_file` (mode 0600). Later it does nothing. True when it was the first start.
+// `token_file` (mode 0600). Later it does nothing, unless `anew`: then `admin` gets a new token, in place
+// of all that they had, also where the tokens are lost. True when it wrote one.
 Result<bool> EnsureAdmin(storage::Store& store, Clock& clock, FileSystem& files,
-                         const std::string& token_file);
+                         const std::string& token_file, bool anew = false);
 
 }  // namespace lookback::api

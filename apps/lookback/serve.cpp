@@ -38,6 +38,7 @@ struct ServeOptions {
   std::vector<std::string> volumes;
   std::string listen = "127.0.0.1:8686";
   std::string token_file;
+  bool new_admin_token = false;
   std::string udp_ports;
   std::string webhook;
   std::string webhook_secret_file;
@@ -295,7 +296,8 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     if (!opened) return StoreFailed(opened.error());
     store = std::move(*opened);
     TellVolumes(*store);
-    LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, options.token_file));
+    LB_TRY_ASSIGN(
+        first, api::EnsureAdmin(*store, clock, files, options.token_file, options.new_admin_token));
     LB_TRY(daemon.Start(*store, recording, ScrubOptionsOf(options), std::move(webhook),
                         options.max_import_gib << 30));
     TellLogin(first, options.token_file);
@@ -329,6 +331,9 @@ void AddServeCommand(Commands& commands) {
       ->capture_default_str();
   serve->add_option("--token-file", options->token_file,
                     "where the first start writes an admin's token (DATA/secrets/admin-token)");
+  serve->add_flag("--new-admin-token", options->new_admin_token,
+                  "write a new token of admin there, in place of those that admin had: where all "
+                  "are lost");
   serve->add_option("--udp-ports", options->udp_ports,
                     "FIRST-LAST: where cameras send RTP over UDP to (any free ones)");
   CLI::Option* webhook =

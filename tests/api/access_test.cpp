@@ -59,6 +59,20 @@ TEST_F(AccessTest, AMissingOrTornTokenFileIsAStartErrorAndNoOpenDoor) {
   EXPECT_EQ(Ask("GET", "/api/v1/cameras").status, 200);
 }
 
+TEST_F(AccessTest, WhereAllTokensAreLostAdminGetsANewOneWhenAsked) {
+  Close();
+  ASSERT_TRUE(posix_->Remove(dir_.Path("data/secrets/tokens.json")));
+  Open();
+  const auto made = EnsureAdmin(*store_, clock_, files_, dir_.Path("token2"), /*anew=*/true);
+  ASSERT_TRUE(made.has_value()) << made.message();
+  EXPECT_TRUE(*made);
+  Serve();
+  std::string fresh = ReadText(dir_.Path("token2"));
+  fresh.pop_back();
+  EXPECT_EQ(Ask("GET", "/api/v1/cameras", {}, {{"authorization", "Bearer " + fresh}}).status, 200);
+  EXPECT_EQ(Ask("GET", "/api/v1/cameras").status, 401) << "the one of before is no more";
+}
+
 TEST_F(AccessTest, AFirstStartThatWasCutOffIsAFirstStartAgain) {
   test::TempDir other;
   test::FaultFileSystem files(*posix_, other.path());
