@@ -86,6 +86,13 @@ class ThinningTest : public StoreFixture {
   std::string PathOf(const index::Seal& row) {
     return JoinPath(VolumeOf(row.volume).root(), SegmentPath(index::KeyOf(row)));
   }
+  void Rot(const index::Seal& segment, uint64_t offset) {
+    const auto file = posix_->Open(PathOf(segment), OpenMode::kReadWrite);
+    ASSERT_OK(file);
+    const Bytes rot(1, 0x5a);
+    const ByteSpan part(rot);
+    ASSERT_OK((*file)->WriteAt(offset, std::span(&part, 1)));
+  }
   RetentionPlan RunOnce() {
     if (!purger_) purger_ = Purger::Start(*store_, clock_, {});
     const auto round = purger_->RunOnce();
@@ -344,18 +351,22 @@ TEST_F(ThinningTest, CopiesOfAHoldThatEndedGoAsAfterADeletion) {
 
 TEST_F(ThinningTest, WhatIsDamagedIsNotThinnedNorTriedAgainAndAgain) {
   const index::Seal old = Record(kAgeUs);
-  {
-    const auto file = posix_->Open(PathOf(old), OpenMode::kReadWrite);
-    ASSERT_OK(file);
-    const Bytes rot(1, 0x5a);
-    const ByteSpan part(rot);
-    ASSERT_OK((*file)->WriteAt(old.bytes / 2, std::span(&part, 1)));
-  }
+  Rot(old, old.bytes / 2);
   Put(10);
   EXPECT_EQ(RunOnce().thinnings.size(), 1u);
   EXPECT_TRUE(RunOnce().thinnings.empty());
   EXPECT_FALSE(Now(old).thinned);
   EXPECT_TRUE(fs::exists(PathOf(old)));
+  EXPECT_TRUE(Thins().empty());
+}
+
+// What no fragment's own checksum covers would look good in the new file.
+TEST_F(ThinningTest, ADamagedHeadIsNotCopied) {
+  const index::Seal old = Record(kAgeUs);
+  Rot(old, 100);
+  Put(10);
+  RunOnce();
+  EXPECT_FALSE(Now(old).thinned);
   EXPECT_TRUE(Thins().empty());
 }
 
