@@ -4,7 +4,6 @@
 
 #include "api/context.h"
 #include "api/events.h"
-#include "base/words.h"
 
 namespace lookback::api {
 namespace {
@@ -44,7 +43,7 @@ Json EventToJson(const index::AlarmEvent& event) {
   Json acknowledged;
   if (event.acknowledged) {
     acknowledged = {{"person", event.acknowledged->person},
-                    {"at", FormatSecond(event.acknowledged->at_us)},
+                    {"at", FormatTime(event.acknowledged->at_us)},
                     {"note", event.acknowledged->note}};
   }
   return {{"id", alarm.id.text()},

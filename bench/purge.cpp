@@ -24,6 +24,7 @@
 
 #include "base/log.h"
 #include "bench/cpu_time.h"
+#include "bench/program.h"
 #include "storage/purger.h"
 #include "tests/support/synthetic_footage.h"
 
@@ -46,19 +47,7 @@ constexpr int64_t kOldDays = 60;
 constexpr uint32_t kMaxDays = 30;
 constexpr int64_t kOldEveryUs = 2 * kUsPerSecond;  // So far apart that none overlap.
 
-template <typename T>
-T Must(Result<T> result) {
-  if (!result.has_value()) {
-    fmt::print(stderr, "bench_purge: {}\n", result.message());
-    std::exit(1);
-  }
-  return std::move(*result);
-}
-void Must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "bench_purge: {}\n", status.error().message);
-  std::exit(1);
-}
+using bench::Must;
 
 StreamId Camera(const std::string& name, int64_t i) {
   return test::MakeStream(name + std::to_string(i));
@@ -194,31 +183,18 @@ class Bench {
 
 int main(int argc, char** argv) {
   lookback::Asked asked;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const size_t equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : argument.substr(equals + 1);
-    int64_t* number = name == "--segments"  ? &asked.segments
-                      : name == "--mib"     ? &asked.mib
-                      : name == "--cameras" ? &asked.cameras
-                      : name == "--seconds" ? &asked.seconds
-                                            : nullptr;
-    if (name == "--directory") {
-      asked.directory = value;
-    } else if (number != nullptr && !value.empty()) {
-      *number = std::max(1LL, std::stoll(value));
-    } else {
-      fmt::print(stderr, "{}: not an option\n", argument);
-      return 2;
-    }
-  }
-  std::string root = asked.directory + "/lookback-bench-purge-XXXXXX";
-  if (mkdtemp(root.data()) == nullptr) return 1;
-  {
-    lookback::Bench bench(asked, root);
-    bench.Run();
-  }
-  std::filesystem::remove_all(root);
+  const auto number = [](int64_t& to) {
+    return [&to](const std::string& value) { to = std::max<int64_t>(1, std::stoll(value)); };
+  };
+  const bool understood = lookback::bench::ParseOptions(
+      argc, argv,
+      {{"--directory", [&](const std::string& value) { asked.directory = value; }},
+       {"--segments", number(asked.segments)},
+       {"--mib", number(asked.mib)},
+       {"--cameras", number(asked.cameras)},
+       {"--seconds", number(asked.seconds)}});
+  if (!understood) return 2;
+  const lookback::bench::WorkDirectory work(asked.directory, "purge");
+  lookback::Bench(asked, work.path()).Run();
   return 0;
 }

@@ -24,6 +24,7 @@
 #include <functional>
 
 #include "bench/cpu_time.h"
+#include "bench/program.h"
 #include "storage/check.h"
 #include "storage/snapshot.h"
 #include "storage/store.h"
@@ -41,19 +42,7 @@ struct Asked {
   int rounds = 5;
 };
 
-template <typename T>
-T Must(Result<T> result) {
-  if (!result) {
-    fmt::print(stderr, "bench_rebuild: {}\n", result.message());
-    std::exit(1);
-  }
-  return std::move(*result);
-}
-void Must(const Status& status) {
-  if (status) return;
-  fmt::print(stderr, "bench_rebuild: {}\n", status.error().message);
-  std::exit(1);
-}
+using bench::Must;
 
 class Archive {
  public:
@@ -169,27 +158,15 @@ void Run(const Asked& asked, const std::string& root) {
 
 int main(int argc, char** argv) {
   lookback::Asked asked;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const size_t equals = argument.find('=');
-    const std::string name = argument.substr(0, equals);
-    const std::string value = equals == std::string::npos ? "" : argument.substr(equals + 1);
-    if (name == "--directory") {
-      asked.directory = value;
-    } else if (name == "--segments") {
-      asked.segments = std::stoull(value);
-    } else if (name == "--files") {
-      asked.files = std::stoull(value);
-    } else if (name == "--rounds") {
-      asked.rounds = std::max(1, std::stoi(value));
-    } else {
-      fmt::print(stderr, "{}: not an option\n", argument);
-      return 2;
-    }
-  }
-  std::string root = asked.directory + "/lookback-bench-rebuild-XXXXXX";
-  if (mkdtemp(root.data()) == nullptr) return 1;
-  lookback::Run(asked, root);
-  std::filesystem::remove_all(root);
+  const bool understood = lookback::bench::ParseOptions(
+      argc, argv,
+      {{"--directory", [&](const std::string& value) { asked.directory = value; }},
+       {"--segments", [&](const std::string& value) { asked.segments = std::stoull(value); }},
+       {"--files", [&](const std::string& value) { asked.files = std::stoull(value); }},
+       {"--rounds",
+        [&](const std::string& value) { asked.rounds = std::max(1, std::stoi(value)); }}});
+  if (!understood) return 2;
+  const lookback::bench::WorkDirectory work(asked.directory, "rebuild");
+  lookback::Run(asked, work.path());
   return 0;
 }

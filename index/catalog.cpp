@@ -211,24 +211,26 @@ Result<bool> Catalog::IsOn(const Seal& row, const Uuid& volume) const {
   return HasCopy(KeyOf(row), volume);
 }
 
-Status Catalog::VisitSegments(const StreamId& stream, TimeRange range, const Uuid& volume,
-                              const VisitOn& visit) const {
-  Status asked = Ok();
-  LB_TRY(VisitSegments(stream, range, [&](const Seal& row) {
+// All three must outlive what is returned.
+std::function<bool(const Seal&)> Catalog::AskingOn(const Uuid& volume, const VisitOn& visit,
+                                                   Status& asked) const {
+  return [&, this](const Seal& row) {
     const auto is_on = IsOn(row, volume);
     if (!is_on.has_value()) asked = Pass(is_on.error());
     return is_on.has_value() && visit(row, *is_on);
-  }));
+  };
+}
+
+Status Catalog::VisitSegments(const StreamId& stream, TimeRange range, const Uuid& volume,
+                              const VisitOn& visit) const {
+  Status asked = Ok();
+  LB_TRY(VisitSegments(stream, range, AskingOn(volume, visit, asked)));
   return asked;
 }
 
 Status Catalog::VisitAllSegments(const Uuid& volume, const VisitOn& visit) const {
   Status asked = Ok();
-  LB_TRY(VisitAllSegments([&](const Seal& row) {
-    const auto is_on = IsOn(row, volume);
-    if (!is_on.has_value()) asked = Pass(is_on.error());
-    return is_on.has_value() && visit(row, *is_on);
-  }));
+  LB_TRY(VisitAllSegments(AskingOn(volume, visit, asked)));
   return asked;
 }
 

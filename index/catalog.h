@@ -131,6 +131,8 @@ class Catalog {
   friend class CatalogView;  // index/catalog_rows.h
   friend class CatalogLoader;
   explicit Catalog(std::unique_ptr<State> state);
+  std::function<bool(const Seal&)> AskingOn(const Uuid& volume, const VisitOn& visit,
+                                            Status& asked) const;
   std::unique_ptr<State> state_;
 };
 

@@ -4,7 +4,6 @@
 #include <map>
 #include <set>
 
-#include "base/log.h"
 #include "storage/retention_forecast.h"
 #include "storage/retention_rows.h"
 
@@ -137,16 +136,9 @@ Result<ForecastInput> ReadForecast(Store& store, const Clock& clock) {
     if (camera.removed || !camera.enabled || camera.imported) idle.insert(camera.id);
   }
   std::vector<Uuid> ids;
-  for (Volume* volume : store.volumes()) {
-    if (volume->state() != VolumeState::kOnline) continue;
-    const auto space = volume->FreeSpace();
-    if (!space) {
-      LogWarning("retention", "the forecast leaves out " + volume->root() +
-                                  ", whose free space is not known: " + space.message());
-      continue;
-    }
+  for (const auto& [volume, space] : VolumesWithSpace(store, "the forecast")) {
     ids.push_back(volume->id());
-    input.volumes.push_back({volume->id(), volume->root(), *space});
+    input.volumes.push_back({volume->id(), volume->root(), space});
   }
   std::vector<StreamId> streams;
   for (const index::StreamTotals& stream : totals) streams.push_back(stream.stream);

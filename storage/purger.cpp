@@ -281,21 +281,14 @@ class PurgerThread : public Purger {
     return plan;
   }
 
-  // One that is not well keeps what it has, and the others from nothing. Tells which there are.
+  // Tells which there are.
   Result<std::vector<Uuid>> AddVolumes(RetentionInput& input, Budget budget) {
     LB_TRY_ASSIGN(hour_bytes, LastHourBytes(store_.catalog(), input.now_us));
     uint64_t all_hour_bytes = 0;
     for (const auto& [volume, bytes] : hour_bytes) all_hour_bytes += bytes;
     std::vector<Uuid> ids;
-    for (Volume* volume : store_.volumes()) {
-      if (volume->state() != VolumeState::kOnline) continue;
-      const auto space = volume->FreeSpace();
-      if (!space) {
-        LogWarning("retention", "nothing is deleted on " + volume->root() +
-                                    ", whose free space is not known: " + space.message());
-        continue;
-      }
-      input.volumes.push_back(VolumeLimits(volume->root(), *space, hour_bytes[volume->id()]));
+    for (const auto& [volume, space] : VolumesWithSpace(store_, "deletion")) {
+      input.volumes.push_back(VolumeLimits(volume->root(), space, hour_bytes[volume->id()]));
       ids.push_back(volume->id());
     }
     input.budget_bytes = budget == Budget::kDaily ? BudgetLeft(all_hour_bytes) : UINT64_MAX;

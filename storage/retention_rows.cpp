@@ -2,9 +2,25 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "storage/segment_format.h"
 
 namespace lookback::storage {
+
+std::vector<SpaceOn> VolumesWithSpace(Store& store, std::string_view who) {
+  std::vector<SpaceOn> found;
+  for (Volume* volume : store.volumes()) {
+    if (volume->state() != VolumeState::kOnline) continue;
+    const auto space = volume->FreeSpace();
+    if (space) {
+      found.push_back({volume, *space});
+    } else {
+      LogWarning("retention", std::string(who) + " leaves out " + volume->root() +
+                                  ", whose free space is not known: " + space.message());
+    }
+  }
+  return found;
+}
 
 CatalogRows::CatalogRows(const index::Catalog& catalog, std::vector<StreamId> streams,
                          std::vector<Uuid> volumes)

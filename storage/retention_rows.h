@@ -6,12 +6,22 @@
 #pragma once
 
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "index/catalog.h"
 #include "storage/retention_plan.h"
+#include "storage/store.h"
 
 namespace lookback::storage {
+
+// The volumes that are online and tell their free space. Of one that does not the log says that `who`
+// leaves it out: it keeps what it has, and the others from nothing.
+struct SpaceOn {
+  Volume* volume = nullptr;
+  Space space;
+};
+std::vector<SpaceOn> VolumesWithSpace(Store& store, std::string_view who);
 
 class CatalogRows : public RetentionRows {
  public:

@@ -25,7 +25,7 @@
 
 namespace lookback::storage {
 
-inline constexpr uint32_t kStoreFormatVersion = 1;
+inline constexpr uint32_t kStoreFormatVersion = 2;  // 2: segments may be thinned.
 // How long Open() may work on torn segments before recording begins; the rest goes on behind it.
 inline constexpr int64_t kRecoveryBudgetUs = 3 * kUsPerSecond;
 // How long who places a hold waits for its second copy, and a deletion for that of its volume.

@@ -70,10 +70,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string FormatBytes(uint64_t bytes);
+std::string FormatBytes(uint64_t bytes);  // "301.0 MB"
 // A number of the answer with what it counts: "1 segment". What is not there is 0.
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
-                    std::string_view plural = {});  // "301.0 MB"
+                    std::string_view plural = {});
 // On a screen durations and times always have milliseconds, so that columns stand. Both are
 // rounded, so that they go together.
 std::string ScreenDuration(int64_t duration_us);                 // "1 h 02 min 03.456 s"

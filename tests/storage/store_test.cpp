@@ -52,7 +52,7 @@ TEST_F(StoreTest, ADirectoryOfOtherThingsIsRefusedAndLeftAlone) {
 
 TEST_F(StoreTest, ANewerStoreIsRefused) {
   std::filesystem::create_directories(options_.data);
-  std::ofstream(options_.data + "/store.json") << R"({"format": 2})";
+  std::ofstream(options_.data + "/store.json") << R"({"format": 3})";
   const Status opened = Open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.code(), Code::kUnsupported);

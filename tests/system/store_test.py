@@ -92,7 +92,7 @@ class Store(unittest.TestCase):
             path = os.path.join(site.data, "store.json")
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            newer = text.replace('"format": 1', '"format": 99')
+            newer = text.replace('"format": 2', '"format": 99')
             self.assertNotEqual(newer, text)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(newer)
