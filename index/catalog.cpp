@@ -191,7 +191,9 @@ Result<std::vector<Uuid>> Catalog::CopiesOf(const SegmentKey& key) const {
   LB_TRY_ASSIGN(database, state_->Use());
   const std::string prefix = schema::SegmentKeyBytes(key);
   std::vector<Uuid> volumes;
-  const auto it = database->Iterate(Family::kCopies);
+  const std::string end = schema::CopiesEnd(prefix);
+  const rocksdb::Slice bound(end);
+  const auto it = database->Iterate(Family::kCopies, &bound);
   for (it->Seek(prefix); it->Valid() && StartsWith(it->key(), prefix); it->Next()) {
     LB_TRY_ASSIGN(record, DecodeRecord(RecordKind::kCopy, AsBytes(AsView(it->value()))));
     volumes.push_back(std::get<Copy>(record).volume);
@@ -207,8 +209,7 @@ Result<bool> Catalog::HasCopy(const SegmentKey& key, const Uuid& volume) const {
 }
 
 Result<bool> Catalog::IsOn(const Seal& row, const Uuid& volume) const {
-  if (row.volume == volume) return true;
-  return HasCopy(KeyOf(row), volume);
+  return row.volume == volume ? Result<bool>(true) : HasCopy(KeyOf(row), volume);
 }
 
 // All three must outlive what is returned.

@@ -118,9 +118,14 @@ class Applier {
   }
 
   Status EraseCopies(std::string_view segment) {
+    // Without a bound a look for what is not there steps over all that was erased behind it.
+    const std::string end = schema::CopiesEnd(segment);
+    const rocksdb::Slice bound(end);
+    rocksdb::ReadOptions options;
+    options.iterate_upper_bound = &bound;
     std::unique_ptr<rocksdb::Iterator> it(batch_.NewIteratorWithBase(
         database_.family(Family::kCopies),
-        database_.db->NewIterator(rocksdb::ReadOptions(), database_.family(Family::kCopies))));
+        database_.db->NewIterator(options, database_.family(Family::kCopies)), &options));
     std::vector<std::string> gone;
     for (it->Seek(AsSlice(segment)); it->Valid() && AsView(it->key()).starts_with(segment);
          it->Next()) {

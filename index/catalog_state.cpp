@@ -70,9 +70,11 @@ Database::~Database() {
   db->Close();
 }
 
-std::unique_ptr<rocksdb::Iterator> Database::Iterate(Family f) const {
+std::unique_ptr<rocksdb::Iterator> Database::Iterate(Family f, const rocksdb::Slice* end) const {
   if (!family(f)) return std::unique_ptr<rocksdb::Iterator>(rocksdb::NewEmptyIterator());
-  return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(rocksdb::ReadOptions(), family(f)));
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = end;
+  return std::unique_ptr<rocksdb::Iterator>(db->NewIterator(options, family(f)));
 }
 
 Result<std::optional<std::string>> Database::Get(Family f, std::string_view key) const {

@@ -59,7 +59,9 @@ struct Database {
   ~Database();
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<size_t>(f)]; }
-  std::unique_ptr<rocksdb::Iterator> Iterate(Family f) const;
+  // `end`, which must outlive the iterator: where it ends, so that a look for what is not there does
+  // not step over everything that was erased behind it.
+  std::unique_ptr<rocksdb::Iterator> Iterate(Family f, const rocksdb::Slice* end = nullptr) const;
   // Nothing when the key, or the family, is absent.
   Result<std::optional<std::string>> Get(Family f, std::string_view key) const;
 

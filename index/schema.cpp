@@ -75,6 +75,10 @@ std::string CopyKey(const SegmentKey& segment, const Uuid& volume) {
   return SegmentKeyBytes(segment) + IdKey(volume);
 }
 
+std::string CopiesEnd(std::string_view segment) {
+  return std::string(segment).append(sizeof(Uuid) + 1, '\xff');
+}
+
 std::string SegmentSeek(const StreamId& stream, TimeUs start_us) {
   return ForStream(stream).Time(start_us).Take();
 }

@@ -68,6 +68,8 @@ bool ParseStreamPrefix(std::string_view key, StreamId& stream);
 std::string SegmentKeyBytes(const SegmentKey& key);
 // The row of a segment's copy on a volume: the segment's own key is before it.
 std::string CopyKey(const SegmentKey& segment, const Uuid& volume);
+// Behind the keys of all copies of the segment that has these key bytes.
+std::string CopiesEnd(std::string_view segment);
 // The first key of a stream whose segment starts at or after `start_us`.
 std::string SegmentSeek(const StreamId& stream, TimeUs start_us);
 
