@@ -2,23 +2,41 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "storage/retention_forecast.h"
 #include "storage/retention_rows.h"
+#include "storage/segment_format.h"
 
 namespace lookback::storage {
 namespace {
 
+constexpr int64_t kShortestRateUs = 10 * kUsPerSecond;  // Less footage tells no rate.
 constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
 
 // Footage of one span of time, by volume.
 struct Span {
-  std::map<uint32_t, uint64_t> bytes;
+  struct Part {
+    uint64_t bytes = 0;
+    uint64_t sync_bytes = 0;  // What thinning would leave of them.
+    bool thinned = true;      // All of it is already.
+  };
+  std::map<uint32_t, Part> parts;
   int64_t covered_us = 0;
   size_t rows = 0;
   bool all = true;  // It has no other rows.
 };
+
+// Of one whose sync samples are not known nothing goes.
+uint64_t LeftByThinning(const RetentionRow& row) {
+  return row.thinned != 0 || row.sync_bytes == 0 ? row.bytes
+                                                 : std::min<uint64_t>(row.sync_bytes, row.bytes);
+}
+
+uint64_t Scaled(uint64_t bytes, double scale) {
+  return static_cast<uint64_t>(std::llround(static_cast<double>(bytes) * scale));
+}
 
 class Reader {
  public:
@@ -52,7 +70,10 @@ class Reader {
       Span span;
       for (const RetentionRow& row : read) {
         if (row.start_us >= at_us + span_us) break;
-        span.bytes[row.volume] += row.bytes;
+        Span::Part& part = span.parts[static_cast<uint32_t>(row.volume)];
+        part.bytes += row.bytes;
+        part.sync_bytes += LeftByThinning(row);
+        part.thinned = part.thinned && row.thinned != 0;
         span.covered_us += row.range().duration_us();
         ++span.rows;
       }
@@ -67,7 +88,8 @@ class Reader {
     // Where footage has gaps, a span has less than its first rows let expect.
     const double scale = sampled > 0 ? static_cast<double>(total_bytes) / sampled : 1;
     for (RetentionRow& row : stream.rows) {
-      row.bytes = static_cast<uint64_t>(std::llround(static_cast<double>(row.bytes) * scale));
+      row.bytes = Scaled(row.bytes, scale);
+      row.sync_bytes = Scaled(row.sync_bytes, scale);
     }
     return Ok();
   }
@@ -79,12 +101,14 @@ class Reader {
             : static_cast<double>(range.duration_us()) / static_cast<double>(span.covered_us);
     double sum = 0;
     TimeUs start_us = range.start_us;
-    for (const auto& [volume, bytes] : span.bytes) {
+    for (const auto& [volume, part] : span.parts) {
       RetentionRow row;
       row.start_us = start_us++;
       row.end_us = range.end_us;
-      row.bytes = static_cast<uint64_t>(static_cast<double>(bytes) * scale);
-      row.volume = volume;
+      row.bytes = Scaled(part.bytes, scale);
+      row.sync_bytes = Scaled(part.sync_bytes, scale);
+      row.thinned = part.thinned ? 1 : 0;
+      row.volume = volume & kNoVolume;
       sum += static_cast<double>(row.bytes);
       stream.rows.push_back(row);
     }
@@ -96,12 +120,20 @@ class Reader {
     const TimeUs from_us = std::max(first_us, now_us_ - kUsPerDay);
     if (from_us >= now_us_) return Ok();
     std::vector<uint64_t> bytes(volumes_);
+    uint64_t sync_bytes = 0;
+    // What is being written is no row yet, and does not count as time without footage.
+    TimeUs until_us = now_us_ - kMaxSegmentUs;
     LB_TRY(catalog_.VisitSegments(stream.id, {from_us, now_us_}, [&](const index::Seal& segment) {
       const RetentionRow row = rows_.RowOf(segment);
-      if (row.volume != kNoVolume && !segment.imported) bytes[row.volume] += row.bytes;
+      if (row.volume == kNoVolume || segment.imported) return true;
+      bytes[row.volume] += row.bytes;
+      sync_bytes += LeftByThinning(row);
+      until_us = std::max(until_us, row.end_us);
       return true;
     }));
-    const double days = static_cast<double>(std::max(now_us_ - from_us, kUsPerMinute)) /
+    const uint64_t sum = std::accumulate(bytes.begin(), bytes.end(), uint64_t{0});
+    if (sum > 0) stream.sync_share = static_cast<double>(sync_bytes) / static_cast<double>(sum);
+    const double days = static_cast<double>(std::max(until_us - from_us, kShortestRateUs)) /
                         static_cast<double>(kUsPerDay);
     for (size_t v = 0; v < volumes_; ++v) {
       stream.day_bytes[v] = static_cast<uint64_t>(static_cast<double>(bytes[v]) / days);

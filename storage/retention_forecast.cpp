@@ -65,6 +65,7 @@ class Model {
           static_cast<int64_t>(question.without == v ? space.total_bytes : space.free_bytes));
     }
     day_bytes_.resize(input_.volumes.size());
+    kept_day_bytes_.resize(input_.volumes.size());
     stops_us_.resize(input_.volumes.size());
     rows_ = MemoryRows(input_.streams.size());
     plan_.policies = input_.policies;
@@ -97,7 +98,16 @@ class Model {
     }
     stream.rows.clear();
     kept_days_.push_back(DaysBack(s, input_.now_us));
-    for (size_t v = 0; v < day_bytes_.size(); ++v) day_bytes_[v] += stream.day_bytes[v];
+    const bool thins = PolicyFor(input_.policies, stream.id.camera, stream.group).thin_days > 0;
+    for (size_t v = 0; v < day_bytes_.size(); ++v) {
+      const auto day_bytes = static_cast<double>(stream.day_bytes[v]);
+      day_bytes_[v] += stream.day_bytes[v];
+      kept_day_bytes_[v] += thins ? day_bytes * SyncShare(s) : day_bytes;
+    }
+  }
+
+  double SyncShare(size_t stream) const {
+    return std::clamp(input_.streams[stream].sync_share, 0.0, 1.0);
   }
 
   // Far enough that every promise is tried and every disk has turned over, in steps that are short
@@ -105,9 +115,9 @@ class Model {
   void ChooseSteps() {
     double days = 1;
     for (size_t v = 0; v < day_bytes_.size(); ++v) {
-      if (day_bytes_[v] == 0) continue;
-      days = std::max(days, 2 * static_cast<double>(input_.volumes[v].space.total_bytes) /
-                                static_cast<double>(day_bytes_[v]));
+      if (kept_day_bytes_[v] < 1) continue;
+      days = std::max(
+          days, 2 * static_cast<double>(input_.volumes[v].space.total_bytes) / kept_day_bytes_[v]);
     }
     uint32_t promised = kDefaultPromiseDays;
     for (const uint32_t one : promised_) promised = std::max(promised, one);
@@ -141,6 +151,10 @@ class Model {
       Remove(victim.stream, victim.row);
       if (victim.cause != DeleteCause::kCeiling) NoteLoss(victim.stream, victim.row, now_us);
     }
+    for (const Thinning& thinning : plan.thinnings) Thin(thinning);
+    for (size_t s = 0; s < plan_.streams.size(); ++s) {
+      plan_.streams[s].thin_from_us = plan.streams[s].thin_from_us;
+    }
     for (size_t v = 0; v < free_.size(); ++v) {
       if (free_[v] >= 0) continue;
       if (stops_us_[v] == 0) stops_us_[v] = now_us;
@@ -156,7 +170,8 @@ class Model {
         row.start_us = now_us + static_cast<int64_t>(v);
         row.end_us = now_us + step_us_;
         row.bytes = InStep(input_.streams[s].day_bytes[v]);
-        row.volume = static_cast<uint32_t>(v);
+        row.volume = static_cast<uint32_t>(v) & kNoVolume;
+        row.sync_bytes = static_cast<uint64_t>(static_cast<double>(row.bytes) * SyncShare(s));
         if (row.bytes == 0) continue;
         rows_.Add(s, row);
         plan_.streams[s].bytes += row.bytes;
@@ -181,6 +196,12 @@ class Model {
     rows_.Remove(stream, row.start_us);
     plan_.streams[stream].bytes -= row.bytes;
     free_[row.volume] += static_cast<int64_t>(row.bytes);
+  }
+
+  void Thin(const Thinning& thinning) {
+    rows_.Thin(thinning.stream, thinning.row.start_us);
+    plan_.streams[thinning.stream].bytes -= thinning.gain();
+    free_[thinning.row.volume] += static_cast<int64_t>(thinning.gain());
   }
 
   void NoteLoss(size_t stream, const RetentionRow& row, TimeUs now_us) {
@@ -211,10 +232,11 @@ class Model {
   const ForecastQuestion question_;
   RetentionInput plan_;
   MemoryRows rows_;
-  std::vector<int64_t> free_;        // By volume; below 0 within a step.
-  std::vector<uint64_t> day_bytes_;  // By volume.
-  std::vector<TimeUs> stops_us_;     // By volume.
-  std::vector<uint32_t> promised_;   // By stream, as the rest.
+  std::vector<int64_t> free_;           // By volume; below 0 within a step.
+  std::vector<uint64_t> day_bytes_;     // By volume.
+  std::vector<double> kept_day_bytes_;  // The same, once it is thinned.
+  std::vector<TimeUs> stops_us_;        // By volume.
+  std::vector<uint32_t> promised_;      // By stream, as the rest.
   std::vector<TimeUs> breaks_us_;
   std::vector<double> kept_days_;
   int64_t step_us_ = 0;

@@ -1,7 +1,8 @@
 // storage/retention_forecast.h: how far back each camera will reach, and when the first promise
 // breaks: the planner of the purge, run forward on a model of the archive.
 //
-// Invariant: what a forecast deletes is what PlanRetention() says; nothing here decides it anew.
+// Invariant: what a forecast deletes and thins is what PlanRetention() says; nothing here decides it
+//            anew.
 // Threads:   ForecastRetention is pure; ReadForecast on any thread.
 // Errors:    of the catalog. A volume that does not tell its free space is left out, and logged.
 //
@@ -37,6 +38,7 @@ struct ForecastInput {
     std::vector<uint64_t> day_bytes;  // Recorded a day, by volume.
     std::vector<RetentionRow> rows;   // By start; those on volumes that are not there are left out.
     std::string group = {};           // Of its camera; empty: none.
+    double sync_share = 1;            // Of what it records: what thinning would leave.
   };
   std::vector<Volume> volumes;
   std::vector<Stream> streams;

@@ -322,13 +322,26 @@ std::string RetentionPlan::ReasonOf(const Thinning& thinning) const {
   return fmt::format("older than {}", Count(streams[thinning.stream].policy.thin_days, "day"));
 }
 
-void MemoryRows::Remove(size_t stream, TimeUs start_us) {
+RetentionRow* MemoryRows::Find(size_t stream, TimeUs start_us) {
   auto& [rows, first] = streams_[stream];
   const auto found =
       std::partition_point(rows.begin() + static_cast<ptrdiff_t>(first), rows.end(),
                            [&](const RetentionRow& r) { return r.start_us < start_us; });
-  if (found == rows.end() || found->start_us != start_us) return;
-  found->bytes = 0;
+  return found == rows.end() || found->start_us != start_us ? nullptr : &*found;
+}
+
+void MemoryRows::Thin(size_t stream, TimeUs start_us) {
+  RetentionRow* const row = Find(stream, start_us);
+  if (row == nullptr || row->bytes == 0) return;
+  row->bytes = row->sync_bytes;
+  row->thinned = 1;
+}
+
+void MemoryRows::Remove(size_t stream, TimeUs start_us) {
+  RetentionRow* const row = Find(stream, start_us);
+  if (row == nullptr) return;
+  row->bytes = 0;
+  auto& [rows, first] = streams_[stream];
   while (first < rows.size() && rows[first].bytes == 0) ++first;
   if (first < rows.size() / 2) return;
   rows.erase(rows.begin(), rows.begin() + static_cast<ptrdiff_t>(first));

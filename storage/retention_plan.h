@@ -28,14 +28,14 @@ struct RetentionRow {
   uint64_t bytes = 0;
   uint32_t epoch = 0;
   uint32_t sequence = 0;
-  uint32_t volume = 0;           // Its place in RetentionInput::volumes, or kNoVolume.
-  uint32_t sync_bytes : 31 = 0;  // As of index::Seal.
-  uint32_t thinned : 1 = 0;
+  uint64_t volume : 16 = 0;      // Its place in RetentionInput::volumes, or kNoVolume.
+  uint64_t sync_bytes : 47 = 0;  // As of index::Seal; a forecast's row is hours of footage.
+  uint64_t thinned : 1 = 0;
 
   TimeRange range() const { return {start_us, end_us}; }
 };
 static_assert(sizeof(RetentionRow) <= 40);
-inline constexpr uint32_t kNoVolume = UINT32_MAX;  // Not there now: its rows stay.
+inline constexpr uint32_t kNoVolume = UINT16_MAX;  // Not there now: its rows stay.
 
 // Where rows come from. Reading again gives the same while a plan is made.
 class RetentionRows {
@@ -129,6 +129,8 @@ class MemoryRows : public RetentionRows {
   // By rising start in each stream, each with some bytes.
   void Add(size_t stream, const RetentionRow& row) { streams_[stream].rows.push_back(row); }
   void Remove(size_t stream, TimeUs start_us);
+  // What is left of it are its sync samples.
+  void Thin(size_t stream, TimeUs start_us);
   void Read(size_t stream, TimeUs from_us, size_t max,
             std::vector<RetentionRow>& rows) const override;
 
@@ -137,6 +139,7 @@ class MemoryRows : public RetentionRows {
     std::vector<RetentionRow> rows;  // Removed ones have no bytes.
     size_t first = 0;                // The ones before are removed.
   };
+  RetentionRow* Find(size_t stream, TimeUs start_us);
   std::vector<Rows> streams_;
 };
 

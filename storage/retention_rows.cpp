@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "storage/archive.h"
 #include "storage/segment_format.h"
 
 namespace lookback::storage {
@@ -47,10 +48,12 @@ RetentionRow CatalogRows::RowOf(const index::Seal& segment) const {
   row.sequence = segment.sequence;
   row.thinned =
       segment.thinned || (whole_ != nullptr && whole_->contains(index::KeyOf(segment))) ? 1 : 0;
-  row.sync_bytes = std::min(segment.sync_bytes, kMaxSegmentBytes) & 0x7fff'ffff;
+  row.sync_bytes = std::min(segment.sync_bytes, kMaxSegmentBytes);
   const auto volume = std::find(volumes_.begin(), volumes_.end(), segment.volume);
-  row.volume =
-      volume == volumes_.end() ? kNoVolume : static_cast<uint32_t>(volume - volumes_.begin());
+  static_assert(kMaxVolumes < kNoVolume);
+  row.volume = volume == volumes_.end()
+                   ? kNoVolume
+                   : static_cast<uint32_t>(volume - volumes_.begin()) & kNoVolume;
   return row;
 }
 

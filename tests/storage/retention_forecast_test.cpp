@@ -27,6 +27,11 @@ index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t targe
   return policy;
 }
 
+index::Policy Thinning(index::Policy policy, uint32_t thin_days) {
+  policy.thin_days = thin_days;
+  return policy;
+}
+
 // Cameras on volumes of equal size, each recording `day_bytes` a day, `days` back.
 ForecastInput Site(const std::vector<uint64_t>& day_bytes, size_t volumes, uint64_t volume_bytes,
                    int64_t days) {
@@ -41,12 +46,14 @@ ForecastInput Site(const std::vector<uint64_t>& day_bytes, size_t volumes, uint6
     stream.id.camera = *CameraId::Parse("cam-" + std::to_string(i));
     stream.day_bytes.resize(volumes);
     stream.day_bytes[i % volumes] = day_bytes[i];
+    stream.sync_share = 0.1;
     for (int64_t hour = days * 24; hour > 0; --hour) {
       RetentionRow row;
       row.start_us = kNow - hour * kUsPerHour;
       row.end_us = row.start_us + kUsPerHour;
       row.bytes = day_bytes[i] / 24;
-      row.volume = static_cast<uint32_t>(i % volumes);
+      row.sync_bytes = row.bytes / 10;
+      row.volume = static_cast<uint16_t>(i % volumes);
       stream.rows.push_back(row);
       input.volumes[i % volumes].space.free_bytes -= row.bytes;
     }
@@ -131,6 +138,24 @@ TEST(RetentionForecast, AddedCamerasRecordAsTheMeanDoes) {
   EXPECT_NEAR(Of(forecast, "added-2").forecast_days, 12.25, 0.7);
 }
 
+TEST(RetentionForecast, WhatIsThinnedLeavesRoomForTheRest) {
+  auto input = Site({10 * kGb}, 1, 100 * kGb, 5);
+  input.policies = {Policy("default", 0, 40)};
+  EXPECT_NEAR(ForecastRetention(input, {}).cameras[0].forecast_days, 9.8, 0.5);
+
+  // Two days as they are, and a tenth of each of the others.
+  input.policies = {Thinning(Policy("default", 0, 40), 2)};
+  const auto forecast = ForecastRetention(input, {});
+  EXPECT_EQ(forecast.cameras[0].breaks_us, 0) << forecast.sentence;
+  EXPECT_EQ(forecast.sentence.find("every promise is kept"), 0u) << forecast.sentence;
+
+  // What is on disk already, and was thinned, gains no room again.
+  for (RetentionRow& row : input.streams[0].rows) row.thinned = 1;
+  input.policies = {Thinning(Policy("default", 0, 90), 2)};
+  const auto later = ForecastRetention(input, {});
+  EXPECT_NEAR(later.cameras[0].forecast_days, 77, 3) << later.sentence;
+}
+
 // The purge, hour by hour, against what was foreseen thirty days before.
 TEST(RetentionForecast, ErrsUnderFivePercentThirtyDaysOn) {
   for (uint64_t seed = 1; seed <= 5; ++seed) {
@@ -140,8 +165,12 @@ TEST(RetentionForecast, ErrsUnderFivePercentThirtyDaysOn) {
     for (int i = 0; i < 40; ++i) rates.push_back(kGb + random() % (9 * kGb));
     const auto days = static_cast<int64_t>(5 + random() % 20);
     auto input = Site(rates, 2, 3'000 * kGb, days);
-    input.policies = {Policy("default", 5, 30), Policy("cam-3", 0, 60), Policy("cam-4", 0, 90, 90),
-                      Policy("cam-5", 0, 0, 12)};
+    input.policies = {Policy("default", 5, 30),
+                      Policy("cam-3", 0, 60),
+                      Policy("cam-4", 0, 90, 90),
+                      Policy("cam-5", 0, 0, 12),
+                      Thinning(Policy("cam-6", 0, 60), 4),
+                      Thinning(Policy("cam-7", 0, 25), 20)};
     ForecastQuestion question;
     question.days = 30;
     const auto forecast = ForecastRetention(input, question);
@@ -162,17 +191,24 @@ TEST(RetentionForecast, ErrsUnderFivePercentThirtyDaysOn) {
     for (int hour = 0; hour < 30 * 24; ++hour) {
       const TimeUs start_us = kNow + hour * kUsPerHour;
       for (size_t i = 0; i < rates.size(); ++i) {
-        const auto volume = static_cast<uint32_t>(i % 2);
-        rows.Add(i, {start_us, start_us + kUsPerHour, rates[i] / 24, 0, 0, volume});
+        const auto volume = static_cast<uint16_t>(i % 2);
+        const uint64_t bytes = rates[i] / 24;
+        rows.Add(i, {start_us, start_us + kUsPerHour, bytes, 0, 0, volume,
+                     static_cast<uint32_t>(bytes / 10)});
         space[volume].free_bytes -= rates[i] / 24;
       }
       plan.now_us = start_us + kUsPerHour;
       plan.volumes.clear();
       for (size_t v = 0; v < 2; ++v)
         plan.volumes.push_back(VolumeLimits("", space[v], hour_bytes[v]));
-      for (const Victim& victim : PlanRetention(plan, rows).victims) {
+      const RetentionPlan planned = PlanRetention(plan, rows);
+      for (const Victim& victim : planned.victims) {
         rows.Remove(victim.stream, victim.row.start_us);
         space[victim.row.volume].free_bytes += victim.row.bytes;
+      }
+      for (const ::lookback::storage::Thinning& thinning : planned.thinnings) {
+        rows.Thin(thinning.stream, thinning.row.start_us);
+        space[thinning.row.volume].free_bytes += thinning.gain();
       }
     }
     for (size_t i = 0; i < rates.size(); ++i) {
@@ -223,12 +259,30 @@ TEST_F(ForecastOfStore, BeginsWithWhatCatalogAndVolumesSay) {
   EXPECT_EQ(forecast.cameras.at(0).camera, gate_.camera);
   EXPECT_NEAR(forecast.cameras[0].kept_days, 50 / 24.0, 0.01);
 
+  uint64_t sync_bytes = 0;
+  for (const FootageSegment& segment : Segments(gate_)) sync_bytes += segment.row.sync_bytes;
+  ASSERT_GT(sync_bytes, 0u);
+  EXPECT_NEAR(stream.sync_share, static_cast<double>(sync_bytes) / static_cast<double>(bytes),
+              0.01);
+
   // A camera that is not to be recorded any more has no rate.
   index::Camera gate;
   gate.id = gate_.camera;
   gate.enabled = false;
   ASSERT_OK(store_->journal().Commit({gate}));
   EXPECT_EQ(ReadForecast(*store_, clock_)->streams[0].day_bytes[0], 0u);
+}
+
+// Its first segment is sealed, the next one is being written.
+TEST_F(ForecastOfStore, TheRateOfAYoungCameraIsThatOfWhatIsSealed) {
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, clock_.NowUs() - 70 * kUsPerSecond);
+  RecordAndSeal(run, 10 * kUsPerSecond);
+  const auto bytes = static_cast<double>(Segments(gate_).at(0).row.bytes);
+  const auto input = ReadForecast(*store_, clock_);
+  ASSERT_OK(input);
+  const auto day_bytes = static_cast<double>(input->streams.at(0).day_bytes.at(0));
+  EXPECT_NEAR(day_bytes, bytes * 8'640, 0.05 * bytes * 8'640);
 }
 
 }  // namespace

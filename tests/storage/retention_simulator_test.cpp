@@ -198,8 +198,8 @@ class Year {
         by_pressure[victim.row.volume] += victim.row.bytes;
         const uint8_t keep_class = cameras_[victim.stream].policy.keep_class;
         if (!victim.below_floor && !Doubted()) {
-          last_share[{victim.row.volume, keep_class}] = Share(victim.stream, victim.row);
-          last_lost_[{victim.row.volume, keep_class}][victim.stream] = {
+          last_share[{size_t{victim.row.volume}, keep_class}] = Share(victim.stream, victim.row);
+          last_lost_[{size_t{victim.row.volume}, keep_class}][victim.stream] = {
               round_, Share(victim.stream, victim.row)};
         }
       } else {
