@@ -19,27 +19,12 @@
 #include "api/events.h"
 #include "api/imports.h"
 #include "api/input.h"
+#include "api/last_round.h"
 #include "api/problem.h"
 #include "api/service.h"
 #include "api/webhook.h"
 
 namespace lookback::api {
-
-// Figures of the last round of retention that outlive the plan.
-struct LastRound {
-  bool frozen = false;
-  bool below_floor = false;
-  bool must_stop = false;
-  int64_t overdue_us = 0;
-  std::string sentence;
-};
-
-// What the last forecast said of the first promise that breaks.
-struct LastForecast {
-  int64_t at_monotonic_us = 0;  // 0: none was made yet.
-  TimeUs breaks_us = 0;         // 0: all are kept.
-  std::string sentence;
-};
 
 struct Context {
   Context(const Service::Parts& parts, std::unique_ptr<Tokens> tokens_read,
@@ -86,6 +71,7 @@ struct Context {
   storage::Purger* purger = nullptr;
   storage::Scrubber* scrubber = nullptr;
   storage::Snapshotter* snapshotter = nullptr;
+  storage::SelfCheck* self_check = nullptr;
   storage::HeldCopies* held_copies = nullptr;
   LastRound last_round;
   LastForecast last_forecast;

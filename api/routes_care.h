@@ -1,4 +1,5 @@
-// api/routes_care.h: the routes of the store's care for itself: volumes, the scrub, and snapshots.
+// api/routes_care.h: the routes of the store's care for itself: volumes, the scrub, its check, and
+// snapshots.
 //
 // Invariant: one that begins or changes something is on record before it does.
 // Threads:   any.
@@ -16,6 +17,8 @@ net::HttpResponse UndrainVolume(Context&, const Call&);
 net::HttpResponse RemoveVolume(Context&, const Call&);
 net::HttpResponse GetScrub(Context&, const Call&);
 net::HttpResponse BeginScrub(Context&, const Call&);
+net::HttpResponse GetCheck(Context&, const Call&);
+net::HttpResponse BeginCheck(Context&, const Call&);
 net::HttpResponse GetSnapshot(Context&, const Call&);
 net::HttpResponse BeginSnapshot(Context&, const Call&);
 

@@ -57,6 +57,8 @@ constexpr std::array kRoutes = {
     Route{"DELETE", "/api/v1/imports/{}", Right::kCameras, CancelImport},
     Route{"GET", "/api/v1/scrub", Right::kSee, GetScrub},
     Route{"POST", "/api/v1/scrub", Right::kUpkeep, BeginScrub},
+    Route{"GET", "/api/v1/check", Right::kSee, GetCheck},
+    Route{"POST", "/api/v1/check", Right::kUpkeep, BeginCheck},
     Route{"GET", "/api/v1/snapshot", Right::kSee, GetSnapshot},
     Route{"POST", "/api/v1/snapshot", Right::kUpkeep, BeginSnapshot},
     Route{"GET", "/api/v1/volumes", Right::kSee, ListVolumes},
@@ -274,6 +276,11 @@ void Service::SetScrubber(storage::Scrubber* scrubber) {
 void Service::SetSnapshotter(storage::Snapshotter* snapshotter) {
   const std::lock_guard lock(state_->context.round_mutex);
   state_->context.snapshotter = snapshotter;
+}
+
+void Service::SetSelfCheck(storage::SelfCheck* self_check) {
+  const std::lock_guard lock(state_->context.round_mutex);
+  state_->context.self_check = self_check;
 }
 
 void Service::SetHeldCopies(storage::HeldCopies* held_copies) {

@@ -21,6 +21,7 @@
 #include "storage/held_copies.h"
 #include "storage/purger.h"
 #include "storage/scrubber.h"
+#include "storage/self_check.h"
 #include "storage/snapshotter.h"
 #include "storage/store.h"
 
@@ -62,6 +63,8 @@ class Service {
   void SetScrubber(storage::Scrubber* scrubber);
   // And for the snapshots of the catalog.
   void SetSnapshotter(storage::Snapshotter* snapshotter);
+  // And for the check of the store by itself.
+  void SetSelfCheck(storage::SelfCheck* self_check);
   // And for the copies of what is held.
   void SetHeldCopies(storage::HeldCopies* held_copies);
   // What the purger's last round did: shown as alarms and metrics.

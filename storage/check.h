@@ -63,8 +63,19 @@ enum class FsckDepth : uint8_t {
   kBytes,    // Every byte of every file, against its own digests and the SHA-256 of its seal.
 };
 
+// What was ever sealed is held in memory, a quarter of a kilobyte each, for a share of all cameras at a
+// time: a larger ledger is read once for each share.
+inline constexpr uint64_t kFsckSegments = 4'000'000;
+
+struct FsckOptions {
+  FsckDepth depth = FsckDepth::kIndexes;
+  uint64_t max_segments = kFsckSegments;  // Of a share, if cameras are alike.
+  bool in_store = false;                  // The caller is the process that has the store open.
+  // Asked before each file, and now and then between; it may wait. An error ends the check with it.
+  std::function<Status()> go_on = [] { return Ok(); };
+};
 Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
-                        FsckDepth depth = FsckDepth::kIndexes);
+                        const FsckOptions& options = {});
 
 // Makes good what Fsck() finds, as far as something whole is there to make it from: the ledger and its
 // copies from one another, the catalog from the ledger, segments without a seal by what a start does.

@@ -13,7 +13,7 @@
 #include "storage/ledger_copy_check.h"
 #include "storage/local_volume.h"
 #include "storage/recorded_footage.h"
-#include "storage/segment_reader.h"
+#include "storage/segment_check.h"
 #include "storage/volume_file.h"
 
 namespace lookback::storage {
@@ -21,6 +21,7 @@ namespace {
 
 // How often progress is told, in things looked at.
 constexpr uint64_t kProgressStep = 1'000;
+constexpr int kCatalogTries = 5;
 
 // The same for both files of a segment.
 std::string WholePath(index::SegmentKey key) {
@@ -30,40 +31,44 @@ std::string WholePath(index::SegmentKey key) {
 
 class Checker {
  public:
-  Checker(std::string data, FileSystem& files, const OnProgress& progress, FsckDepth depth)
-      : data_(std::move(data)), files_(files), progress_(progress), depth_(depth) {}
+  Checker(std::string data, FileSystem& files, const OnProgress& progress,
+          const FsckOptions& options)
+      : data_(std::move(data)), files_(files), progress_(progress), options_(options) {}
 
   Result<FsckReport> Run() {
     LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, kStoreFile)));
     store_ = store.store;
-    auto lock = files_.Lock(JoinPath(data_, kLockFile));
-    if (!lock && lock.code() != Code::kUnavailable) return Pass(lock.error());
-    running_ = !lock;
-    // The catalog first, the ledger after: a running store writes them in the other order, so what
-    // the catalog shows must be on the ledger by then.
-    LB_TRY(ReadCatalog());
-    LB_TRY(ReadLedger());
-    files_since_ = report_.ledger_records;
-    CompareRows();
-    Tell("files", 0, said_.entries.size());
-    for (const auto& [key, entry] : said_.entries) by_path_.emplace(WholePath(key), key);
-    for (const StoreFile::KnownVolume& known : store.volumes) roots_[known.id] = known.root;
-    for (const StoreFile::KnownVolume& known : store.volumes) {
-      LB_TRY(CheckVolume(known));
+    std::unique_ptr<FileLock> held;
+    if (!options_.in_store) {
+      auto lock = files_.Lock(JoinPath(data_, kLockFile));
+      if (!lock && lock.code() != Code::kUnavailable) return Pass(lock.error());
+      if (lock) held = std::move(*lock);
     }
-    if (running_) LB_TRY(ReadLedger());  // What retention took while the files were walked.
-    NameMissing();
-    report_.segments = static_cast<uint64_t>(
-        std::count_if(said_.entries.begin(), said_.entries.end(), [](const auto& entry) {
-          return entry.second.on_ledger && entry.second.standing == Standing::kSealed;
-        }));
+    running_ = held == nullptr;
+    LB_TRY(CheckLedger());
+    for (const StoreFile::KnownVolume& known : store.volumes) LB_TRY(MeetVolume(known));
+    share_.of = 1 + report_.ledger_records / std::max<uint64_t>(options_.max_segments, 1);
+    for (; share_.number < share_.of; ++share_.number) LB_TRY(CheckShare());
+    if (being_written_ > 0) {
+      Add(FindingKind::kUnsealedFile, Count(being_written_, "file") + " being written just now")
+          .fault = false;
+    }
     return std::move(report_);
   }
 
  private:
   void Tell(std::string_view step, uint64_t done, uint64_t total) {
-    const uint64_t step_items = depth_ == FsckDepth::kBytes ? 1 : kProgressStep;
-    if (progress_ && done % step_items == 0) progress_({std::string(step), done, total});
+    const uint64_t step_items = options_.depth == FsckDepth::kBytes ? 1 : kProgressStep;
+    if (!progress_ || done % step_items != 0) return;
+    std::string text(step);
+    if (share_.of > 1) text += fmt::format(" ({} of {})", share_.number + 1, share_.of);
+    progress_({std::move(text), done, total});
+  }
+
+  // Asked now and then; false, and `stopped_` says why, when the check is to end.
+  bool GoesOn(uint64_t done) {
+    if (done % kProgressStep == 0) stopped_ = options_.go_on();
+    return stopped_.has_value();
   }
 
   Finding& Add(FindingKind kind, std::string sentence) {
@@ -106,63 +111,94 @@ class Checker {
     return text;
   }
 
+  // What concerns the cameras of one share.
+  Status CheckShare() {
+    said_ = {};
+    said_.share = share_;
+    by_path_.clear();
+    read_records_ = 0;
+    // The catalog first, the ledger after: a running store writes them in the other order, so what
+    // the catalog shows must be on the ledger by then.
+    LB_TRY(ReadCatalog());
+    LB_TRY(ReadLedger());
+    files_since_ = read_records_;
+    CompareRows();
+    Tell("files", 0, said_.entries.size());
+    for (const auto& [key, entry] : said_.entries) by_path_.emplace(WholePath(key), key);
+    seen_files_ = 0;
+    for (const auto& volume : volumes_) LB_TRY(CheckFiles(*volume));
+    if (running_) LB_TRY(ReadLedger());  // What retention took while the files were walked.
+    NameMissing();
+    report_.segments += static_cast<uint64_t>(
+        std::count_if(said_.entries.begin(), said_.entries.end(), [](const auto& entry) {
+          return entry.second.on_ledger && entry.second.standing == Standing::kSealed;
+        }));
+    return Ok();
+  }
+
   Status ReadCatalog() {
     index::Catalog::Options options;
     options.read_only = true;
     options.create = false;
     const std::string path = JoinPath(data_, "catalog");
     auto catalog = index::Catalog::Open(path, options);
+    // A running store may remove a file of its catalog between the list of them and the look at it.
+    for (int tries = 1; running_ && !catalog && tries < kCatalogTries; ++tries) {
+      catalog = index::Catalog::Open(path, options);
+    }
     if (!catalog) {
-      Add(FindingKind::kMissingRow, "the catalog cannot be read (" + catalog.message() +
-                                        "); lookback rebuild makes it anew from the ledger");
+      if (catalog_readable_) {
+        Add(FindingKind::kMissingRow, "the catalog cannot be read (" + catalog.message() +
+                                          "); lookback rebuild makes it anew from the ledger");
+      }
       catalog_readable_ = false;
       return Ok();
     }
     catalog_position_ = (*catalog)->position();
     LB_TRY((*catalog)->VisitAllCopies([&](const index::Copy& copy) {
-      said_.copies[{copy.segment, copy.volume}].in_catalog = true;
+      if (share_.Has(copy.segment.stream.camera)) {
+        said_.copies[{copy.segment, copy.volume}].in_catalog = true;
+      }
       return true;
     }));
     uint64_t rows = 0;
-    return (*catalog)->VisitAllSegments([&](const index::Seal& seal) {
+    LB_TRY((*catalog)->VisitAllSegments([&](const index::Seal& seal) {
+      Tell("catalog", ++rows, 0);
+      if (!share_.Has(seal.stream.camera)) return GoesOn(rows);
       RecordedSegment& entry = said_.entries[index::KeyOf(seal)];
       entry.in_catalog = true;
       entry.end_us = entry.row_end_us = seal.end_us;
       entry.bytes = entry.row_bytes = seal.bytes;
       entry.thinned = entry.row_thinned = seal.thinned;
       entry.volume = seal.volume;
-      Tell("catalog", ++rows, 0);
-      return true;
-    });
+      return GoesOn(rows);
+    }));
+    return stopped_;
   }
 
-  Status ReadLedger() {
+  // Once, whatever the number of shares: each record against its leaf.
+  Status CheckLedger() {
     auto ledger = Ledger::OpenReadOnly(JoinPath(data_, "ledger"), files_);
     if (!ledger) {
       Add(FindingKind::kLedgerDamage, ledger.message());
-      ledger_whole_ = ledger_good_ = false;
+      ledger_readable_ = ledger_whole_ = ledger_good_ = false;
       return Ok();
     }
-    const bool first = report_.ledger_records == 0;
-    const uint64_t total = (*ledger)->size();
-    const auto lost =
-        (*ledger)->Read(report_.ledger_records, [&](const index::NumberedRecord& numbered) {
-          said_.Apply(numbered);
-          Tell("ledger", numbered.number + 1, total);
-          return true;
-        });
-    report_.ledger_records = std::max(report_.ledger_records, total);
+    report_.ledger_records = (*ledger)->size();
+    uint64_t read = 0;
+    const auto lost = (*ledger)->Read(0, [&](const index::NumberedRecord& numbered) {
+      Tell("ledger", numbered.number + 1, report_.ledger_records);
+      return GoesOn(++read);
+    });
+    LB_TRY(stopped_);
     if (!lost || *lost > 0) ledger_whole_ = ledger_good_ = false;
     if (!lost) {
       Add(FindingKind::kLedgerDamage, lost.message());
-    } else if (first) {
-      const Status verified = (*ledger)->Verify();
-      if (!verified) {
-        ledger_good_ = false;
-        Add(FindingKind::kLedgerDamage,
-            verified.error().message +
-                (*lost > 0 ? " (lost in all: " + Count(*lost, "record") + ")" : std::string()));
-      }
+    } else if (const Status verified = (*ledger)->Verify(); !verified) {
+      ledger_good_ = false;
+      Add(FindingKind::kLedgerDamage,
+          verified.error().message +
+              (*lost > 0 ? " (lost in all: " + Count(*lost, "record") + ")" : std::string()));
     }
     if (!running_ && (*ledger)->torn_bytes() > 0) {
       Add(FindingKind::kLedgerDamage,
@@ -170,6 +206,24 @@ class Checker {
                       (*ledger)->torn_bytes()))
           .fault = false;
     }
+    return Ok();
+  }
+
+  // From where this share is.
+  Status ReadLedger() {
+    if (!ledger_readable_) return Ok();
+    LB_TRY_ASSIGN(ledger, Ledger::OpenReadOnly(JoinPath(data_, "ledger"), files_));
+    const uint64_t total = ledger->size();
+    uint64_t read = 0;
+    const auto lost = ledger->Read(read_records_, [&](const index::NumberedRecord& numbered) {
+      said_.Apply(numbered);
+      Tell("ledger", numbered.number + 1, total);
+      return GoesOn(++read);
+    });
+    LB_TRY(stopped_);
+    if (!lost || *lost > 0) ledger_whole_ = ledger_good_ = false;
+    read_records_ = std::max(read_records_, total);
+    report_.ledger_records = std::max(report_.ledger_records, total);
     return Ok();
   }
 
@@ -204,15 +258,16 @@ class Checker {
           copy.on_ledger ? "the catalog does not know of its copy; lookback rebuild mends that"
                          : "the catalog has a copy of it that the ledger does not tell of");
     }
-    if (catalog_position_ < report_.ledger_records && !running_) {
+    if (catalog_position_ < read_records_ && !running_ && share_.number == 0) {
       Add(FindingKind::kMissingRow,
           fmt::format("the catalog is {} behind the ledger; the next start catches up",
-                      Count(report_.ledger_records - catalog_position_, "record")))
+                      Count(read_records_ - catalog_position_, "record")))
           .fault = false;
     }
   }
 
-  Status CheckVolume(const StoreFile::KnownVolume& known) {
+  Status MeetVolume(const StoreFile::KnownVolume& known) {
+    roots_[known.id] = known.root;
     const auto identity = ReadVolumeFile(files_, JoinPath(known.root, kVolumeFile));
     if (!identity || identity->volume != known.id || identity->store != store_) {
       Add(FindingKind::kVolumeOffline,
@@ -221,14 +276,20 @@ class Checker {
       offline_.push_back(known.id);
       return Ok();
     }
-    LB_TRY(CheckCopyOfLedger(known));
-    LocalVolume volume(known.root, store_, known.id, files_);
-    uint64_t seen = 0;
-    return volume.VisitFiles([&](const Volume::Found& found) {
-      Tell("files", ++seen, said_.entries.size());
-      CheckFile(volume, found);
-      return true;
-    });
+    volumes_.push_back(std::make_unique<LocalVolume>(known.root, store_, known.id, files_));
+    return CheckCopyOfLedger(known);
+  }
+
+  Status CheckFiles(Volume& volume) {
+    const auto visit = [&](const Volume::Found& found) {
+      Tell("files", ++seen_files_, said_.entries.size());
+      stopped_ = options_.go_on();
+      if (stopped_.has_value()) CheckFile(volume, found);
+      return stopped_.has_value();
+    };
+    LB_TRY(volume.VisitFiles(
+        visit, [&](const Volume::Day& day) { return share_.Has(day.stream.camera); }));
+    return stopped_;
   }
 
   Status CheckCopyOfLedger(const StoreFile::KnownVolume& known) {
@@ -255,15 +316,20 @@ class Checker {
   void CheckFile(Volume& volume, const Volume::Found& found) {
     const std::string path = JoinPath(volume.root(), found.path);
     if (found.stray) {
+      // What stands above the days' directories is met with every share.
+      if (share_.number > 0 && std::count(found.path.begin(), found.path.end(), '/') < 4) return;
       Add(FindingKind::kStrayFile, path + " is no segment of this store").path = path;
       return;
     }
     const auto known = by_path_.find(WholePath(found.key));
     RecordedSegment* entry = known == by_path_.end() ? nullptr : &said_.entries[known->second];
     if (!entry || (!entry->on_ledger && !entry->in_catalog)) {
-      Finding& finding =
-          Add(FindingKind::kUnsealedFile, found.key, found.key.start_us,
-              running_ ? "it is being written" : "it is not sealed; the next start sees to it");
+      if (running_) {
+        ++being_written_;
+        return;
+      }
+      Finding& finding = Add(FindingKind::kUnsealedFile, found.key, found.key.start_us,
+                             "it is not sealed; the next start sees to it");
       finding.fault = false;
       finding.path = path;
       return;
@@ -311,48 +377,14 @@ class Checker {
   void CheckBytes(Volume& volume, index::SegmentKey key, const RecordedSegment& entry,
                   const std::string& path) {
     key.thinned = entry.thinned;
-    auto file = volume.Open(key);
-    if (!file) return;  // Gone between listing and opening; NameMissing decides.
-    const auto size = (*file)->Size();
-    if (size && *size != entry.bytes) {
-      const bool less = *size < entry.bytes;
-      Add(less ? FindingKind::kTruncatedFile : FindingKind::kDamagedFile, key, entry.end_us,
-          fmt::format("the file has {} bytes, but was sealed with {}{}", *size, entry.bytes,
-                      Elsewhere(key, volume.id())))
-          .path = path;
-      return;
-    }
-    const auto index = ReadClosedSegment(**file);
-    const std::string problem =
-        index ? Contradiction(*index, store_, key, entry.end_us) : index.message();
-    if (!problem.empty()) {
-      Add(FindingKind::kDamagedFile, key, entry.end_us, problem + Elsewhere(key, volume.id()))
-          .path = path;
-    } else if (depth_ == FsckDepth::kBytes && entry.on_ledger) {
-      CheckDigests(**file, key, entry, path, volume.id());
-    }
-  }
-
-  // Names the first fragment that is not what was written, by the time from which on it lasts.
-  void CheckDigests(const File& file, const index::SegmentKey& key, const RecordedSegment& entry,
-                    const std::string& path, const Uuid& volume) {
-    const auto scan = ScanSegment(file);
-    std::string problem;
-    TimeUs from_us = key.start_us;
-    if (!scan) {
-      problem = scan.message();
-    } else if (!scan->end_valid) {
-      problem = scan->problem;
-      if (!scan->index.fragments.empty()) from_us = scan->index.end_us();
-    } else if (scan->sha256 != entry.sha256) {
-      problem = "its bytes are not those that were sealed: their SHA-256 is another";
-    }
-    if (problem.empty()) return;
-    Finding& finding = Add(FindingKind::kDamagedFile, key, entry.end_us,
-                           fmt::format("damaged from {} on: {}{}", FormatTime(from_us), problem,
-                                       Elsewhere(key, volume)));
+    const bool deep = options_.depth == FsckDepth::kBytes && entry.on_ledger;
+    const auto fault = CheckSegmentFile(volume, key, entry, store_, deep);
+    if (!fault) return;
+    Finding& finding =
+        Add(fault->truncated ? FindingKind::kTruncatedFile : FindingKind::kDamagedFile, key,
+            entry.end_us, fault->what + Elsewhere(key, volume.id()));
     finding.path = path;
-    finding.range.start_us = from_us;
+    finding.range.start_us = fault->from_us;
   }
 
   void NameMissing() {
@@ -384,15 +416,23 @@ class Checker {
   const std::string data_;
   FileSystem& files_;
   const OnProgress& progress_;
-  const FsckDepth depth_;
+  const FsckOptions& options_;
   FsckReport report_;
+  Status stopped_;  // Why the check has to end.
   Uuid store_;
   bool running_ = false;
   bool catalog_readable_ = true;
+  bool ledger_readable_ = true;
   bool ledger_whole_ = true;  // No record is lost;
   bool ledger_good_ = true;   // and each is the one that its leaf tells of.
+  std::vector<std::unique_ptr<LocalVolume>> volumes_;  // Those that are there.
+  uint64_t being_written_ = 0;                         // Files.
+  // Of the share of the cameras that is looked at:
+  CameraShare share_;
   uint64_t catalog_position_ = 0;
-  uint64_t files_since_ = 0;  // The ledger's size when the walk over the files began.
+  uint64_t read_records_ = 0;  // Of the ledger.
+  uint64_t files_since_ = 0;   // What it had when the walk over the files began.
+  uint64_t seen_files_ = 0;
   RecordedFootage said_;
   std::unordered_map<std::string, index::SegmentKey> by_path_;
   std::map<Uuid, std::string> roots_;  // Of the volumes.
@@ -402,8 +442,8 @@ class Checker {
 }  // namespace
 
 Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
-                        FsckDepth depth) {
-  return Checker(data, files, progress, depth).Run();
+                        const FsckOptions& options) {
+  return Checker(data, files, progress, options).Run();
 }
 
 }  // namespace lookback::storage

@@ -375,9 +375,11 @@ Result<std::vector<Volume::Day>> LocalVolume::Days() {
   return ListDays(strays);
 }
 
-Status LocalVolume::VisitFiles(const std::function<bool(const Found&)>& visit) {
+Status LocalVolume::VisitFiles(const std::function<bool(const Found&)>& visit,
+                               const std::function<bool(const Day&)>& wants) {
   std::vector<Found> found;
   LB_TRY_ASSIGN(days, ListDays(found));
+  std::erase_if(days, [&](const Day& day) { return !wants(day); });
   for (size_t next = 0;; ++next) {
     for (const Found& file : found) {
       if (!visit(file)) return Ok();

@@ -50,7 +50,8 @@ class LocalVolume : public Volume {
 
   Result<std::vector<Day>> Days() override;
   Result<std::vector<Found>> FilesOf(const Day& day) override;
-  Status VisitFiles(const std::function<bool(const Found&)>& visit) override;
+  Status VisitFiles(const std::function<bool(const Found&)>& visit,
+                    const std::function<bool(const Day&)>& wants) override;
 
  private:
   class TrackedFile;

@@ -126,11 +126,12 @@ class FilesReader {
 
   Status ReadVolume(LocalVolume& volume) {
     Status read = Ok();
-    LB_TRY(volume.VisitFiles([&](const Volume::Found& found) {
+    const auto visit = [&](const Volume::Found& found) {
       if (progress_) progress_({"files", ++seen_, 0});
       read = ReadFile(volume, found);
       return read.has_value();
-    }));
+    };
+    LB_TRY(volume.VisitFiles(visit, Volume::EveryDay));
     return read;
   }
 

@@ -1,10 +1,17 @@
 #include "storage/recorded_footage.h"
 
+#include <functional>
+#include <string_view>
 #include <variant>
 
 namespace lookback::storage {
 
+bool CameraShare::Has(const CameraId& camera) const {
+  return std::hash<std::string_view>()(camera.text()) % of == number;
+}
+
 void RecordedFootage::Apply(const index::NumberedRecord& numbered) {
+  if (!IsWanted(numbered.record)) return;
   if (const auto* seal = std::get_if<index::Seal>(&numbered.record)) {
     RecordedSegment& entry = entries[index::KeyOf(*seal)];
     entry.on_ledger = true;
@@ -25,6 +32,16 @@ void RecordedFootage::Apply(const index::NumberedRecord& numbered) {
   } else if (const auto* missing = std::get_if<index::Missing>(&numbered.record)) {
     SetStanding(missing->segment, Standing::kMissing, numbered.number);
   }
+}
+
+bool RecordedFootage::IsWanted(const index::Record& record) const {
+  const auto has = [this](const index::SegmentKey& key) { return share.Has(key.stream.camera); };
+  if (const auto* seal = std::get_if<index::Seal>(&record)) return has(index::KeyOf(*seal));
+  if (const auto* thin = std::get_if<index::Thin>(&record)) return has(thin->segment);
+  if (const auto* copy = std::get_if<index::Copy>(&record)) return has(copy->segment);
+  if (const auto* gone = std::get_if<index::Delete>(&record)) return has(gone->segment);
+  if (const auto* missing = std::get_if<index::Missing>(&record)) return has(missing->segment);
+  return false;
 }
 
 void RecordedFootage::ApplyThin(const index::Thin& thin, uint64_t number) {

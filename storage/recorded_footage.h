@@ -1,4 +1,5 @@
-// storage/recorded_footage.h: what ledger and catalog say of every segment and copy, for fsck.
+// storage/recorded_footage.h: what ledger and catalog say of the segments and copies of some cameras,
+// for fsck.
 //
 // Threads:   one.
 // Errors:    none.
@@ -39,7 +40,16 @@ struct RecordedCopy {
   uint64_t number = 0;  // Of the ledger record that spoke of it last.
 };
 
+// One of so many shares of all cameras.
+struct CameraShare {
+  uint64_t number = 0;
+  uint64_t of = 1;
+
+  bool Has(const CameraId& camera) const;
+};
+
 struct RecordedFootage {
+  CameraShare share = {};  // Of other cameras nothing is kept.
   std::map<index::SegmentKey, RecordedSegment> entries;
   std::map<CopyKey, RecordedCopy> copies;
 
@@ -47,6 +57,7 @@ struct RecordedFootage {
   void Apply(const index::NumberedRecord& numbered);
 
  private:
+  bool IsWanted(const index::Record& record) const;
   void ApplyThin(const index::Thin& thin, uint64_t number);
   void ApplyCopy(const index::Copy& copy, uint64_t number);
   void LoseCopies(const index::SegmentKey& key, const Uuid* volume, uint64_t number);

@@ -62,7 +62,7 @@ Result<StoppedStore> OpenStopped(const std::string& data, const std::vector<std:
   }
   LB_TRY(CheckKnown(*file, roots));
   auto lock = files.Lock(JoinPath(data, kLockFile));
-  if (!lock) return Pass(lock.error(), "a rebuild is made only while the store is stopped");
+  if (!lock) return Pass(lock.error(), "repair and rebuild need the store stopped");
   store.lock = std::move(*lock);
   if (lost) {
     LB_TRY(WriteStoreFile(files, path, *file));

@@ -103,7 +103,7 @@ class Store {
   // until retention takes it. Refused for the last one that takes footage. Survives a restart.
   virtual Status SetDraining(const Uuid& volume, bool draining,
                              std::optional<index::Act> act = {}) = 0;
-  // One that is drained and holds nothing any more. Or, with `lost`, one that is offline: what it has
+  // One that is drained and holds nothing any more. Or, with `lost`, one that is offline or failed: what it has
   // is MISSING from then on, held or not; where another volume has a copy, that takes the place.
   virtual Status RemoveVolume(const Uuid& volume, bool lost,
                               std::optional<index::Act> act = {}) = 0;

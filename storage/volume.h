@@ -89,8 +89,11 @@ class Volume {
   };
   virtual Result<std::vector<Day>> Days() = 0;  // Newest first.
   virtual Result<std::vector<Found>> FilesOf(const Day& day) = 0;
-  // Everything below v1/, strays first, then the newest day first, until `visit` says false.
-  virtual Status VisitFiles(const std::function<bool(const Found&)>& visit) = 0;
+  // Everything below v1/, strays first, then the newest day first, until `visit` says false; of the
+  // days those that `wants` takes.
+  virtual Status VisitFiles(const std::function<bool(const Found&)>& visit,
+                            const std::function<bool(const Day&)>& wants) = 0;
+  static bool EveryDay(const Day&) { return true; }
 
  protected:
   void SetGone(bool gone) const { gone_ = gone; }

@@ -243,10 +243,11 @@ Status VolumeSet::SetDraining(const Uuid& id, bool draining, std::optional<index
 // The files first: they are the truth, and there is one at once where something is recorded.
 Status VolumeSet::CheckHoldsNothing(Volume& volume) const {
   std::string file;
-  LB_TRY(volume.VisitFiles([&](const Volume::Found& found) {
+  const auto visit = [&](const Volume::Found& found) {
     if (!found.stray) file = found.path;
     return file.empty() && !stopping_;
-  }));
+  };
+  LB_TRY(volume.VisitFiles(visit, Volume::EveryDay));
   if (!file.empty()) {
     return Fail(Code::kConflict,
                 volume.root() + " still holds footage, as " + file +
@@ -325,26 +326,27 @@ Status VolumeSet::Remove(const Uuid& id, bool lost, std::optional<index::Act> ac
   LB_TRY(CheckRunning());
   LB_TRY_ASSIGN(volume, Known(id));
   const std::string& root = volume->root();
-  const bool offline = volume->state() == VolumeState::kOffline;
-  if (offline && !lost) {
+  const std::string state(VolumeStateName(volume->state()));
+  const bool away = volume->state() != VolumeState::kOnline;
+  if (away && !lost) {
+    return Fail(Code::kConflict, root + " is " + state +
+                                     ": what it holds cannot be seen. It is removed only as lost");
+  }
+  if (!away && lost) {
     return Fail(Code::kConflict,
-                root + " is offline: what it holds cannot be seen. It is removed only as lost");
+                root + " is " + state + ", and not lost: it is drained before it is removed");
   }
-  if (!offline && lost) {
-    return Fail(Code::kConflict, root + " is " + std::string(VolumeStateName(volume->state())) +
-                                     ", not offline: it is drained before it is removed");
-  }
-  if (!offline && !volume->draining()) {
+  if (!away && !volume->draining()) {
     return Fail(Code::kConflict, root + " is in use: it is drained before it is removed");
   }
   const auto look = [&]() -> Status {
-    if (!offline) {
+    if (!away) {
       if (!AnotherTakes(*volume)) return Fail(Code::kConflict, "no other volume takes footage");
       LB_TRY(CheckHoldsNothing(*volume));
       LB_TRY(CheckAnotherCopy(*volume));
     }
     LB_TRY(PutOnRecord(std::move(act)));
-    return offline ? DeclareLost(*volume) : Ok();
+    return away ? DeclareLost(*volume) : Ok();
   };
   volume->RefuseNew(true);
   Status done = look();

@@ -107,6 +107,7 @@ void AddLedgerCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
 void AddVolumeCommands(Commands& commands);
 void AddScrubCommand(Commands& commands);
+void AddCheckCommand(Commands& commands);
 void AddSnapshotCommand(Commands& commands);
 void AddUserCommands(Commands& commands);
 void AddStatusCommand(Commands& commands);

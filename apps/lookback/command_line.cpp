@@ -36,6 +36,7 @@ void AddAll(Commands& commands) {
   AddStoreCommands(commands);
   AddVolumeCommands(commands);
   AddScrubCommand(commands);
+  AddCheckCommand(commands);
   AddSnapshotCommand(commands);
   AddUserCommands(commands);
   AddManualCommands(commands);

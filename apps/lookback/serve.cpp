@@ -20,9 +20,11 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "recorder/recorder.h"
+#include "storage/data_directory.h"
 #include "storage/held_copies.h"
 #include "storage/purger.h"
 #include "storage/scrubber.h"
+#include "storage/self_check.h"
 #include "storage/snapshotter.h"
 #include "storage/store.h"
 
@@ -180,6 +182,9 @@ class Daemon {
     snapshotter_ = storage::Snapshotter::Open(store, clock_, files_);
     snapshotter_->StartThread();
     service_->SetSnapshotter(snapshotter_.get());
+    self_check_ = storage::SelfCheck::Open(store, clock_, files_);
+    self_check_->StartThread();
+    service_->SetSelfCheck(self_check_.get());
     held_copies_ = storage::HeldCopies::Open(store, clock_);
     held_copies_->StartThread();
     service_->SetHeldCopies(held_copies_.get());
@@ -212,11 +217,13 @@ class Daemon {
       service_->SetPurger(nullptr);
       service_->SetScrubber(nullptr);
       service_->SetSnapshotter(nullptr);
+      service_->SetSelfCheck(nullptr);
       service_->SetHeldCopies(nullptr);
     }
     purger_.reset();
     scrubber_.reset();
     snapshotter_.reset();
+    self_check_.reset();
     held_copies_.reset();
     service_.reset();
     webhook_.reset();
@@ -233,6 +240,7 @@ class Daemon {
   std::unique_ptr<storage::Purger> purger_;
   std::unique_ptr<storage::Scrubber> scrubber_;
   std::unique_ptr<storage::Snapshotter> snapshotter_;
+  std::unique_ptr<storage::SelfCheck> self_check_;
   std::unique_ptr<storage::HeldCopies> held_copies_;
   std::unique_ptr<net::HttpServer> server_;
   std::thread loop_thread_;
@@ -283,6 +291,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
     options.data = data;
   }
+  options.data = storage::AbsolutePath(options.data);
   if (options.token_file.empty()) options.token_file = DefaultTokenFile(options.data);
   StopSignals signals;
   RaiseDescriptorLimit();

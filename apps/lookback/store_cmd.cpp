@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "api/check_json.h"
+#include "apps/lookback/check_text.h"
 #include "apps/lookback/command.h"
 #include "base/words.h"
 #include "storage/check.h"
@@ -71,56 +73,18 @@ Result<int> CheckFailed(const Error& error) {
   return error.code == Code::kInvalid ? int{kExitOtherStore} : ExitCodeOf(error);
 }
 
-Json ToJson(const storage::Finding& finding) {
-  const bool ranged = !finding.range.empty();
-  return {{"kind", storage::FindingKindName(finding.kind)},
-          {"fault", finding.fault},
-          {"path", finding.path},
-          {"camera", finding.camera},
-          {"start", ranged ? Json(FormatTime(finding.range.start_us)) : Json()},
-          {"end", ranged ? Json(FormatTime(finding.range.end_us)) : Json()},
-          {"sentence", finding.sentence}};
-}
-
-std::string ToText(const storage::FsckReport& report) {
-  Table table({"KIND", "WHAT"});
-  size_t faults = 0;
-  for (const storage::Finding& finding : report.findings) {
-    faults += finding.fault ? 1 : 0;
-    std::string what = finding.sentence;
-    // A sentence may name the file already; scripts and people look for its path in any case.
-    if (what.find(finding.path) == std::string::npos) what += " (" + finding.path + ")";
-    table.Add(
-        {std::string(storage::FindingKindName(finding.kind)) + (finding.fault ? "" : " (no fault)"),
-         what});
-  }
-  return (table.empty() ? "" : table.Text()) +
-         fmt::format("{} and {} checked: {}\n", Count(report.segments, "segment"),
-                     Count(report.ledger_records, "ledger record"),
-                     faults == 0 ? "disk, ledger and catalog agree" : Count(faults, "fault"));
-}
-
 std::string Lines(const std::vector<std::string>& sentences) {
   std::string text;
   for (const std::string& sentence : sentences) text += sentence + "\n";
   return text;
 }
 
-Json ToJson(const storage::FsckReport& report) {
-  Json findings = Json::array();
-  for (const storage::Finding& finding : report.findings) findings.push_back(ToJson(finding));
-  return {{"clean", report.clean()},
-          {"segments", report.segments},
-          {"ledger_records", report.ledger_records},
-          {"findings", std::move(findings)}};
-}
-
 Result<storage::FsckReport> Check(const std::string& data, const StoreOptionsSaid& options,
                                   Clock& clock, FileSystem& files) {
   CheckProgressLine line("fsck", clock);
   const auto depth = options.deep ? storage::FsckDepth::kBytes : storage::FsckDepth::kIndexes;
-  return storage::Fsck(
-      data, files, [&line](const auto& progress) { line.Show(progress); }, depth);
+  return storage::Fsck(data, files, [&line](const auto& progress) { line.Show(progress); },
+                       {.depth = depth});
 }
 
 // Both checks are shown: what was wrong, and what still is.
@@ -128,7 +92,7 @@ Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, 
                       FileSystem& files) {
   auto before = Check(data, options, clock, files);
   if (!before) return CheckFailed(before.error());
-  if (!options.json) PrintText(ToText(*before));
+  if (!options.json) PrintText(CheckText(api::ToJson(*before)));
   const auto done = [&] {
     CheckProgressLine line("repair", clock);
     return storage::RepairStore(data, clock, files,
@@ -138,10 +102,15 @@ Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, 
   auto after = Check(data, options, clock, files);
   if (!after) return CheckFailed(after.error());
   if (options.json) {
-    PrintJson({{"before", ToJson(*before)}, {"done", *done}, {"after", ToJson(*after)}});
+    PrintJson({{"before", api::ToJson(*before)}, {"done", *done}, {"after", api::ToJson(*after)}});
   } else {
     PrintText((done->empty() ? "There was nothing to repair.\n" : "Repaired:\n" + Lines(*done)) +
-              "And now:\n" + ToText(*after));
+              "And now:\n" + CheckText(api::ToJson(*after)));
+    if (!after->clean()) {
+      PrintText(
+          "What is left is footage that is damaged or gone. Segment files are not mended: what is "
+          "good in them is given out, and a copy on another volume is read where there is one.\n");
+    }
   }
   return after->clean() ? kExitOk : kExitNegative;
 }
@@ -153,9 +122,9 @@ Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& f
   auto report = Check(*data, options, clock, files);
   if (!report) return CheckFailed(report.error());
   if (options.json) {
-    PrintJson(ToJson(*report));
+    PrintJson(api::ToJson(*report));
   } else {
-    PrintText(ToText(*report));
+    PrintText(CheckText(api::ToJson(*report)));
   }
   return report->clean() ? kExitOk : kExitNegative;
 }

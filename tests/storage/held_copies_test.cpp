@@ -162,7 +162,7 @@ class HeldCopiesTest : public StoreFixture {
     return test::RawCatalog(options_.data + "/catalog").Rows();
   }
   FsckReport Check(FsckDepth depth = FsckDepth::kBytes) {
-    return Fsck(options_.data, *posix_, {}, depth).value_or(FsckReport());
+    return Fsck(options_.data, *posix_, {}, {.depth = depth}).value_or(FsckReport());
   }
 
   FlippingDisk* disk_ = nullptr;

@@ -519,10 +519,11 @@ TEST_F(CopiesTest, AStopLeavesIdenticalFilesAndNoStrays) {
   ASSERT_OK(store_->AwaitSecondCopy());
   EXPECT_GE(store_->ledger_copies().at(0).records, store_->ledger().size());
   uint64_t strays = 0;
-  ASSERT_OK(store_->volumes().front()->VisitFiles([&](const Volume::Found& file) {
+  const auto visit = [&](const Volume::Found& file) {
     strays += file.stray;
     return true;
-  }));
+  };
+  ASSERT_OK(store_->volumes().front()->VisitFiles(visit, Volume::EveryDay));
   EXPECT_EQ(strays, 0u);
   Close();
   ExpectIdentical();

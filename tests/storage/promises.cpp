@@ -321,7 +321,8 @@ Problems TryStore(const Trial& trial, const Promises& promises, Clock& clock, Fi
     Problems problems = TryOpened(**store, trial, promises, clock);
     if (!problems.empty()) return problems;
   }
-  const auto report = storage::Fsck(trial.options.data, files, {}, storage::FsckDepth::kBytes);
+  const auto report =
+      storage::Fsck(trial.options.data, files, {}, {.depth = storage::FsckDepth::kBytes});
   if (!report) return Failed("fsck fails", report.error());
   Problems problems;
   for (const storage::Finding& finding : report->findings) {

@@ -84,8 +84,9 @@ class SlowVolume : public Volume {
   Result<std::string> LedgerDirectory() override { return below_.LedgerDirectory(); }
   Result<std::vector<Day>> Days() override { return below_.Days(); }
   Result<std::vector<Found>> FilesOf(const Day& day) override { return below_.FilesOf(day); }
-  Status VisitFiles(const std::function<bool(const Found&)>& visit) override {
-    return below_.VisitFiles(visit);
+  Status VisitFiles(const std::function<bool(const Found&)>& visit,
+                    const std::function<bool(const Day&)>& wants) override {
+    return below_.VisitFiles(visit, wants);
   }
 
  private:

@@ -181,7 +181,7 @@ class ThinningTest : public StoreFixture {
   void ExpectClean() {
     purger_.reset();
     Close();
-    const auto report = Fsck(options_.data, *posix_, {}, FsckDepth::kBytes);
+    const auto report = Fsck(options_.data, *posix_, {}, {.depth = FsckDepth::kBytes});
     ASSERT_OK(report);
     for (const Finding& finding : report->findings) ADD_FAILURE() << finding.sentence;
   }

@@ -166,14 +166,15 @@ TEST_F(VolumeTest, StraysAreToldAndSegmentsComeNewestDayFirst) {
   Touch("a/v1/gate/main/20260504/copy of 1.mp4");
   std::vector<std::string> strays;
   std::vector<index::SegmentKey> keys;
-  ASSERT_OK((*volume)->VisitFiles([&](const Volume::Found& found) {
+  const auto visit = [&](const Volume::Found& found) {
     if (found.stray) {
       strays.push_back(found.path);
     } else {
       keys.push_back(found.key);
     }
     return true;
-  }));
+  };
+  ASSERT_OK((*volume)->VisitFiles(visit, Volume::EveryDay));
   EXPECT_EQ(strays,
             (std::vector<std::string>{"v1/notes.txt", "v1/gate/main/20260504/copy of 1.mp4"}));
   EXPECT_EQ(keys, (std::vector<index::SegmentKey>{next, key_}));
