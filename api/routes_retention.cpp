@@ -125,7 +125,10 @@ net::HttpResponse ConfirmPolicies(Context& context, const Call& call) {
   const Query query(call.http, {});
   const Body body(call.http, {});
   const std::lock_guard lock(context.settings);
-  CommitSetting(context, call, {index::PoliciesConfirmed{call.person.name}});
+  // Only what was in doubt is a decision, and on record.
+  if (!OrThrow(context.store.catalog().PoliciesConfirmed())) {
+    CommitSetting(context, call, {index::PoliciesConfirmed{call.person.name}});
+  }
   return JsonResponse({{"confirmed", true}});
 }
 

@@ -65,6 +65,25 @@ struct ToLine {
             act.reason,
             act.refused};
   }
+  // What a policy says: "floor 30 days, or shorter when the disk is full, promise 60 days".
+  static std::string Terms(const index::Policy& policy) {
+    std::string text;
+    const auto say = [&text](const std::string& term) {
+      text += (text.empty() ? "" : ", ") + term;
+    };
+    const auto days = [&say](std::string_view name, uint32_t count) {
+      if (count > 0) say(std::string(name) + " " + Count(count, "day"));
+    };
+    days("floor", policy.min_days);
+    if (policy.at_floor == index::AtFloor::kShorten) say("shortened when the disk is full");
+    if (policy.at_floor == index::AtFloor::kStop) say("recording stops when the disk is full");
+    days("promise", policy.target_days);
+    days("ceiling", policy.max_days);
+    days("thinned after", policy.thin_days);
+    if (policy.keep_class > 0) say(fmt::format("class {}", policy.keep_class));
+    if (policy.quota_bytes > 0) say(fmt::format("at most {} bytes", policy.quota_bytes));
+    return text.empty() ? "kept while there is room" : text;
+  }
   Line operator()(const index::Camera& camera) const {
     const char* what = camera.removed ? "removed" : camera.enabled ? "set" : "switched off";
     return {"camera", "", "", {camera.id}, {}, what, "", false};
@@ -76,8 +95,7 @@ struct ToLine {
             {},
             {},
             policy.removed ? policy.scope + ": removed"
-                           : fmt::format("{}/{}: {} to {}", policy.scope, policy.version,
-                                         policy.min_days, Count(policy.max_days, "day")),
+                           : fmt::format("{}/{}: {}", policy.scope, policy.version, Terms(policy)),
             "",
             false};
   }

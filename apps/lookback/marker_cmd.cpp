@@ -27,6 +27,14 @@ void AddIfSaid(Json& body, const char* name, const std::string& text) {
   if (!text.empty()) body[name] = text;
 }
 
+// A date is that day to its end, in the zone that times are shown in.
+Result<TimeUs> ResolveExpiry(const std::string& text, const TimeZone& zone) {
+  if (text.find_first_of("Tt ") != std::string::npos) {
+    return ResolveTime("--expires", text, "", zone);
+  }
+  return ResolveTime("--expires", "24:00", text, zone);
+}
+
 Result<int> AddMarker(Client& client, const Kind& kind, const MarkerOptions& options) {
   LB_TRY_ASSIGN(zone, client.Zone());
   LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
@@ -37,7 +45,10 @@ Result<int> AddMarker(Client& client, const Kind& kind, const MarkerOptions& opt
   AddIfSaid(body, "note", options.note);
   AddIfSaid(body, "case", options.case_name);
   AddIfSaid(body, "reason", options.reason);
-  AddIfSaid(body, "expires", options.expires);
+  if (!options.expires.empty()) {
+    LB_TRY_ASSIGN(expires_us, ResolveExpiry(options.expires, zone));
+    body["expires"] = FormatTime(expires_us);
+  }
   LB_TRY_ASSIGN(added, client.api().Call("POST", kind.path, body));
   if (client.json()) {
     PrintJson(added);
@@ -154,7 +165,8 @@ void AddKind(Commands& commands, const Kind& kind, const std::string& descriptio
   add->add_option("--case", options->case_name, "what it belongs to");
   if (kind.hold) {
     add->add_option("--reason", options->reason, "needed where there is no --case");
-    add->add_option("--expires", options->expires, "RFC 3339 with offset (never)");
+    add->add_option("--expires", options->expires,
+                    "a date, to the end of which it lasts, or RFC 3339 with offset (never)");
   } else {
     add->add_option("--note", options->note, "more words");
   }

@@ -27,15 +27,6 @@ struct PolicyOptions {
   }
 };
 
-Status CheckFloor(const PolicyOptions& options) {
-  if (options.min_days.value_or(0) > 0 && options.at_floor.empty()) {
-    return Fail(Code::kInvalid,
-                "a floor (--min-days) needs --at-floor shorten|stop: what gives when the disk is "
-                "full and only footage below the floor is left, the floor or the recording");
-  }
-  return Ok();
-}
-
 // What is not said stays what it is.
 Json BodyOf(const PolicyOptions& options) {
   Json body = Json::object();
@@ -89,8 +80,7 @@ Result<int> Show(Client& client) {
 }
 
 // The change as the preview takes it.
-Result<Json> ChangeOf(const PolicyOptions& options) {
-  LB_TRY(CheckFloor(options));
+Json ChangeOf(const PolicyOptions& options) {
   Json change = BodyOf(options);
   change["scope"] = options.scope;
   return change;
@@ -103,7 +93,7 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
         "say what is to change: --min-days, --target-days, --max-days, --thin-days, --class, "
         "--quota or --at-floor");
   }
-  LB_TRY_ASSIGN(change, ChangeOf(options));
+  const Json change = ChangeOf(options);
   LB_TRY_ASSIGN(agreed, AgreedToDeletion(client, change, options.yes));
   if (!agreed) return kExitNegative;
   const std::string path = "/api/v1/retention/policies/" + PercentEncode(options.scope);
@@ -145,10 +135,7 @@ Result<int> Confirm(Client& client) {
 
 Result<int> Preview(Client& client, const PolicyOptions& options, bool change) {
   Json body;
-  if (change) {
-    LB_TRY_ASSIGN(asked, ChangeOf(options));
-    body = std::move(asked);
-  }
+  if (change) body = ChangeOf(options);
   LB_TRY_ASSIGN(plan, client.api().Call("POST", "/api/v1/retention/preview", body));
   if (client.json()) {
     PrintJson(plan);

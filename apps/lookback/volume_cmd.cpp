@@ -104,11 +104,17 @@ Result<int> RemoveVolume(Client& client, const VolumeOptions& options) {
   LB_TRY_ASSIGN(volume, FindVolume(client, options.volume));
   const std::string root = Printable(TextOf(volume, "root"));
   if (options.lost) {
-    Complain(
-        fmt::format("everything on {} is put on record as missing, what is held too where no other "
-                    "volume has a copy of it: {} in {} when that was last counted, {} of them held",
-                    root, Size(volume, "bytes"), CountOf(volume, "segments", "segment"),
-                    NumberOf(volume, "held_segments")));
+    const auto counted = volume.find("segments");
+    const bool known = counted != volume.end() && counted->is_number();
+    Complain(fmt::format(
+        "everything on {} is put on record as missing, what is held too where no other "
+        "volume has a copy of it: {}",
+        root,
+        known ? fmt::format("{} in {} when that was last counted, {} of them held",
+                            Size(volume, "bytes"), CountOf(volume, "segments", "segment"),
+                            NumberOf(volume, "held_segments"))
+              : "how much that is was not counted yet since the start, which takes a "
+                "minute"));
     LB_TRY_ASSIGN(agreed, Confirmed(options.yes));
     if (!agreed) return kExitNegative;
   }

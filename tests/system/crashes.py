@@ -181,7 +181,6 @@ class CrashedStore:
             line = self.get(f"/api/v1/cameras/{camera}/timeline?start={time_text(from_us)}&end={time_text(until_us)}")
             self.check(line["gaps"] == [], camera, "promised until", time_text(until_us), line["gaps"])
             self.check_hole(camera, from_us)
-            self.until_us[camera] = until_us
             if loss_us:
                 count = max(count, (crashed_us - loss_us - from_us) // PICTURE_US - 1)
                 late = set(range(min(stored), min(stored) + count)) & sent
@@ -189,6 +188,8 @@ class CrashedStore:
             self.note_worst("lost", len(sent - stored))
             if self.crashes:
                 self.note_worst("footage", (from_us - self.crashes[-1][1]) / US)
+        # Of a run that was over before it promised anything there is no hole of one crash to look at.
+        self.until_us = dict(promises.until_us)
         self.crashes.append((crashed_us, ready_us))
 
     def check_hole(self, camera, from_us):

@@ -422,13 +422,12 @@ TEST_F(CommandLineTest, ANameThatIsNotUtf8IsRefusedAndNotMended) {
   EXPECT_THAT(asked_.path, IsEmpty());
 }
 
-TEST_F(CommandLineTest, AFloorWithoutItsAtFloorIsRefusedBeforeAnybodyIsAsked) {
-  for (const char* command : {"set", "preview"}) {
-    const Said said = Ask({"retention", command, "--min-days", "30"});
-    EXPECT_EQ(said.exit_code, 2);
-    EXPECT_THAT(said.err, HasSubstr("--at-floor"));
-  }
-  EXPECT_THAT(asked_.path, IsEmpty());
+// The server alone knows whether the policy says already what gives when the disk is full.
+TEST_F(CommandLineTest, AFloorIsAskedAboutAsItWasSaid) {
+  const Said said = Ask({"retention", "preview", "--min-days", "30"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_EQ(asked_.path, "/api/v1/retention/preview");
+  EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"min_days": 30, "scope": "default"})"));
 }
 
 TEST_F(CommandLineTest, AClockCheckNeedsBothTimesAndTakesLocalOnesOfOneDay) {
