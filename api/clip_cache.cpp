@@ -31,19 +31,19 @@ void ClipCache::Put(const query::ClipRequest& request, std::shared_ptr<const que
   const std::lock_guard lock(mutex_);
   plans_.remove_if(
       [&](const Plan& plan) { return plan.key == key && plan.clip->etag() == clip->etag(); });
-  const int64_t footage_us = request.range.duration_us();
-  plans_.push_front({key, std::move(clip), clock_.MonotonicUs(), footage_us});
+  const size_t memory_bytes = clip->memory_bytes();
+  plans_.push_front({key, std::move(clip), clock_.MonotonicUs(), memory_bytes});
   Trim();
 }
 
 void ClipCache::Trim() {
   const int64_t oldest_us = clock_.MonotonicUs() - kPlanKeptUs;
   size_t count = 0;
-  int64_t footage_us = 0;
+  size_t bytes = 0;
   plans_.remove_if([&](const Plan& plan) {
-    footage_us += plan.footage_us;
+    bytes += plan.memory_bytes;
     ++count;
-    const bool too_many = count > 1 && (count > kMaxPlans || footage_us > kMaxPlannedUs);
+    const bool too_many = count > 1 && (count > kMaxPlans || bytes > kMaxPlansBytes);
     return too_many || plan.made_us < oldest_us;
   });
 }

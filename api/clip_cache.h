@@ -1,7 +1,7 @@
 // api/clip_cache.h: keeps the plans of clips that were asked for, so that the pieces which one
 // client fetches are pieces of one file, even while its last segment is being written.
 //
-// Invariant: at most kMaxPlans plans, kMaxPlannedUs of footage together (one plan alone is always
+// Invariant: at most kMaxPlans plans, kMaxPlansBytes of memory together (one plan alone is always
 //            kept), none older than kPlanKeptUs.
 // Threads:   any.
 // Errors:    none.
@@ -19,7 +19,7 @@
 namespace lookback::api {
 
 inline constexpr size_t kMaxPlans = 64;
-inline constexpr int64_t kMaxPlannedUs = 8 * kUsPerHour;  // A plan's size goes with its samples.
+inline constexpr size_t kMaxPlansBytes = 16 << 20;  // Two hours have about 3 MB, a month too.
 inline constexpr int64_t kPlanKeptUs = 10 * kUsPerMinute;
 
 class ClipCache {
@@ -36,7 +36,7 @@ class ClipCache {
     std::string key;
     std::shared_ptr<const query::Clip> clip;
     int64_t made_us = 0;  // Monotonic.
-    int64_t footage_us = 0;
+    size_t memory_bytes = 0;
   };
 
   void Trim();

@@ -5,6 +5,24 @@
 namespace lookback::media {
 namespace {
 
+// Where in a `moof` of ours its values stand: `moof`, `mfhd`, `traf`, `tfhd`, `tfdt`, `trun`.
+constexpr size_t kSequenceNumberAt = 8 + 12;
+constexpr size_t kTfhdAt = 8 + 16 + 8;
+constexpr size_t kSampleDescriptionAt = kTfhdAt + 12 + 4;
+constexpr size_t kTfdtAt = kTfhdAt + 20;
+constexpr size_t kBaseDecodeTimeAt = kTfdtAt + 12;
+static_assert(kTfdtAt + 20 + 20 == kMoofFixedBytes);
+constexpr size_t kPrftMediaTimeAt = 24;
+
+void PutU32(std::span<uint8_t> bytes, size_t at, uint32_t value) {
+  for (size_t i = 0; i < 4; ++i) bytes[at + i] = static_cast<uint8_t>(value >> (24 - 8 * i));
+}
+
+void PutI64(std::span<uint8_t> bytes, size_t at, int64_t value) {
+  PutU32(bytes, at, static_cast<uint32_t>(static_cast<uint64_t>(value) >> 32));
+  PutU32(bytes, at + 4, static_cast<uint32_t>(static_cast<uint64_t>(value)));
+}
+
 uint32_t SampleFlags(Sync sync) {
   switch (sync) {
     case Sync::kClosed:
@@ -76,6 +94,24 @@ void WriteTrackFragment(uint32_t number, uint32_t track_id, const FragmentTrack&
   }
   out.U32(static_cast<uint32_t>(kMdatHeaderBytes + track.data_bytes()));
   out.Text("mdat");
+}
+
+void MoveTrackFragment(const TrackFragmentPlace& place, const FragmentTrack& track,
+                       std::span<uint8_t> moof) {
+  LB_CHECK(moof.size() >= MoofBytes(track));
+  PutU32(moof, kSequenceNumberAt, place.number);
+  PutU32(moof, kSampleDescriptionAt, place.description);
+  PutI64(moof, kBaseDecodeTimeAt, track.base_decode_time + place.shift);
+  if (place.longer_by == 0) return;
+  const uint32_t row = track.kind == TrackKind::kVideo ? kVideoRowBytes : kAudioRowBytes;
+  const size_t last = kMoofFixedBytes + row * (track.samples.size() - 1);
+  PutU32(moof, last, track.samples.back().duration + place.longer_by);
+}
+
+void MoveProducerReferenceTime(int64_t shift, std::span<uint8_t> prft) {
+  LB_CHECK(prft.size() >= kPrftBytes);
+  ByteReader in(prft.subspan(kPrftMediaTimeAt, 8));
+  PutI64(prft, kPrftMediaTimeAt, in.I64() + shift);
 }
 
 uint64_t TrackFragmentBytes(const FragmentTrack& track) {

@@ -5,6 +5,8 @@
 // Errors:    none: what goes in is the fragmenter's own.
 #pragma once
 
+#include <span>
+
 #include "media/fragment.h"
 
 namespace lookback::media {
@@ -33,6 +35,19 @@ void WriteTrackFragment(uint32_t number, uint32_t track_id, const FragmentTrack&
 
 // What WriteTrackFragment writes.
 uint64_t TrackFragmentBytes(const FragmentTrack& track);
+
+// Changes what tells a stored fragment's place, and nothing else. `moof`: what WriteTrackFragment
+// wrote, from its first byte on.
+struct TrackFragmentPlace {
+  uint32_t number = 0;       // `mfhd` sequence_number
+  uint32_t description = 1;  // `tfhd` sample_description_index
+  int64_t shift = 0;         // Added to `tfdt`.
+  uint32_t longer_by = 0;    // Added to the last sample's duration.
+};
+void MoveTrackFragment(const TrackFragmentPlace& place, const FragmentTrack& track,
+                       std::span<uint8_t> moof);
+// The same for `prft`'s media time.
+void MoveProducerReferenceTime(int64_t shift, std::span<uint8_t> prft);
 
 // NTP's seconds and fraction (RFC 5905 §6), modulo its era of 136 years.
 uint64_t NtpTime(TimeUs time_us);

@@ -13,7 +13,8 @@
 //            and one planned anew goes without that footage and says so.
 //
 // The first picture is the one on screen at the asked instant, so the clip starts up to one frame
-// before it; the end is exact. Missing footage at either end makes the clip shorter, in both modes;
+// before it; the end is exact. One in fragments begins with the sync sample before that, and ends with the
+// fragment that holds the end, at most 2 s later. Missing footage at either end makes the clip shorter, in both modes;
 // a gap in the middle is kept or closed as asked. Where the clock was set back, the hour that was
 // recorded twice is shown twice. Sound that starts later than the pictures is heard from its second
 // sample on at the right time (its first one stands at the start, for want of an empty edit).
@@ -30,7 +31,10 @@
 
 namespace lookback::query {
 
-inline constexpr int64_t kMaxClipUs = 2 * kUsPerHour;
+// Up to so much a clip is one `moov` and one `mdat`, which every player knows; what is longer is in
+// fragments, since the tables of a month would be a gigabyte.
+inline constexpr int64_t kMaxFlatClipUs = 2 * kUsPerHour;
+inline constexpr int64_t kMaxClipUs = 31 * kUsPerDay;
 
 enum class GapMode : uint8_t { kKeep, kClose };
 
@@ -63,6 +67,7 @@ class Clip {
   virtual const ClipReport& report() const = 0;
   // Fills `into` from `offset`; short only at the end.
   virtual Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const = 0;
+  virtual size_t memory_bytes() const = 0;  // About what is held while it exists.
   // A read failed. Some bytes of this clip cannot be had any more.
   virtual bool broken() const = 0;
 };

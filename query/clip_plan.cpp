@@ -47,11 +47,6 @@ class Planner {
                   "a clip must start before it ends: " + FormatTime(request_.range.start_us) +
                       " is not before " + FormatTime(request_.range.end_us));
     }
-    if (request_.range.duration_us() > kMaxClipUs) {
-      return Fail(Code::kUnsupported,
-                  "a clip holds at most " + FormatDuration(kMaxClipUs) + ", asked were " +
-                      FormatDuration(request_.range.duration_us()) + ": ask for it in parts");
-    }
     return Ok();
   }
 

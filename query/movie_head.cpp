@@ -47,13 +47,16 @@ class HeadWriter {
         created_s_(static_cast<uint64_t>(created_us / kUsPerSecond) + kSecondsFrom1904To1970),
         out_(bytes_) {}
 
+  Bytes WriteFragmented(int64_t start_ticks, const std::vector<IndexedPart>& parts) {
+    fragmented_ = true;
+    WriteBrands({"iso6", "iso4", "mp42"});
+    WriteMoov();
+    WriteIndex(start_ticks, parts);
+    return std::move(bytes_);
+  }
+
   Bytes Write(uint64_t payload_bytes) {
-    {
-      BoxScope box(out_, "ftyp");
-      out_.Text("isom");
-      out_.U32(0x200);
-      for (const std::string_view brand : {"isom", "iso4", "mp42"}) out_.Text(brand);
-    }
+    WriteBrands({"isom", "iso4", "mp42"});
     WriteMoov();
     constexpr uint64_t kHeaderBytes = 8;
     if (payload_bytes + kHeaderBytes <= kLargestOffset32) {
@@ -69,6 +72,30 @@ class HeadWriter {
   }
 
  private:
+  void WriteBrands(std::initializer_list<std::string_view> compatible) {
+    BoxScope box(out_, "ftyp");
+    out_.Text(*compatible.begin());
+    out_.U32(0x200);
+    for (const std::string_view brand : compatible) out_.Text(brand);
+  }
+
+  // ISO/IEC 14496-12 §8.16.3.
+  void WriteIndex(int64_t start_ticks, const std::vector<IndexedPart>& parts) {
+    BoxScope box(out_, "sidx", 1, 0);
+    out_.U32(1);  // The track that the times are of.
+    out_.U32(tracks_.front()->timescale);
+    out_.I64(start_ticks);
+    out_.U64(0);  // The parts follow at once.
+    out_.U16(0);
+    out_.U16(static_cast<uint16_t>(parts.size()));
+    constexpr uint32_t kStartsWithSync = 0x9000'0000;  // A stream access point of type 1.
+    for (const IndexedPart& part : parts) {
+      out_.U32(part.bytes);
+      out_.U32(part.duration_ticks);
+      out_.U32(kStartsWithSync);
+    }
+  }
+
   static int64_t EditDuration(const ClipTrack& track) {
     return Rescale(track.edit_duration, track.timescale, kMovieTimescale);
   }
@@ -96,6 +123,22 @@ class HeadWriter {
     }
     uint32_t id = 1;
     for (const ClipTrack* track : tracks_) WriteTrack(*track, id++);
+    if (fragmented_) WriteExtends(longest);
+  }
+
+  // What is in fragments (ISO/IEC 14496-12 §8.8.1): each of them tells all of its samples.
+  void WriteExtends(int64_t longest) {
+    BoxScope mvex(out_, "mvex");
+    {
+      BoxScope box(out_, "mehd", 1, 0);
+      out_.I64(longest);
+    }
+    for (uint32_t id = 1; id <= tracks_.size(); ++id) {
+      BoxScope box(out_, "trex", 0, 0);
+      out_.U32(id);
+      out_.U32(1);
+      out_.Zeros(12);  // Duration, size and flags.
+    }
   }
 
   void WriteTrack(const ClipTrack& track, uint32_t id) {
@@ -115,7 +158,7 @@ class HeadWriter {
       out_.U32(uint32_t{track.width} << 16);
       out_.U32(uint32_t{track.height} << 16);
     }
-    {
+    if (!fragmented_) {
       BoxScope edts(out_, "edts");
       BoxScope box(out_, "elst", 1, 0);
       out_.U32(1);
@@ -242,6 +285,7 @@ class HeadWriter {
 
   const std::vector<const ClipTrack*>& tracks_;
   const bool wide_offsets_;
+  bool fragmented_ = false;
   const uint64_t created_s_;
   Bytes bytes_;
   ByteWriter out_;
@@ -254,6 +298,11 @@ class HeadWriter {
 int64_t Rescale(int64_t value, int64_t from, int64_t to) {
   const int64_t scaled = value * to;
   return (scaled >= 0 ? scaled + from / 2 : scaled - from / 2) / from;
+}
+
+Bytes BuildFragmentedHead(const std::vector<const ClipTrack*>& tracks, int64_t start_ticks,
+                          const std::vector<IndexedPart>& parts, TimeUs created_us) {
+  return HeadWriter(tracks, 0, created_us).WriteFragmented(start_ticks, parts);
 }
 
 Bytes BuildMovieHead(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes,

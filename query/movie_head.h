@@ -1,4 +1,5 @@
-// query/movie_head.h: the first bytes of a clip: `ftyp`, `moov`, and the header of its one `mdat`.
+// query/movie_head.h: the first bytes of a clip: `ftyp`, `moov`, and the header of its one `mdat` or,
+// where it is in fragments, `sidx`.
 //
 // Invariant: the same tracks give the same bytes; chunk offsets count from the file's start.
 // Threads:   values.
@@ -17,6 +18,17 @@ inline constexpr uint32_t kMovieTimescale = 90'000;
 // `created_us`: of the footage, so that the file does not tell when it was made.
 Bytes BuildMovieHead(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes,
                      TimeUs created_us);
+
+// A part of a fragmented clip, as `sidx` has it: it begins with a sync sample.
+struct IndexedPart {
+  uint32_t bytes = 0;           // Below 2 GiB.
+  uint32_t duration_ticks = 0;  // Of the first track.
+};
+
+// The head of a clip in fragments: `ftyp`, `moov` with the tracks' durations and no sample, and
+// `sidx`; what `parts` tells of follows at once. The first track leads.
+Bytes BuildFragmentedHead(const std::vector<const ClipTrack*>& tracks, int64_t start_ticks,
+                          const std::vector<IndexedPart>& parts, TimeUs created_us);
 
 // Rounded to the nearest; `value` may be negative.
 int64_t Rescale(int64_t value, int64_t from, int64_t to);

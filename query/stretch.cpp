@@ -90,22 +90,6 @@ Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& seg
   return index::Gap{row.stream, row.range(), stands ? cause : GapCause::kRetention, damage.what};
 }
 
-Result<LoadedSegment> LoadSegment(storage::Footage& footage, const FootageSegment& segment) {
-  LB_TRY_ASSIGN(index, footage.Index(segment));
-  LB_TRY_ASSIGN(tracks, media::ParseInitSection(index->init));
-  for (const media::TrackConfig& track : tracks) {
-    if (track.timescale == 0 || track.timescale > kMaxTimescale) {
-      return Fail(Code::kCorrupt, "a track has no valid timescale");
-    }
-  }
-  for (const SegmentFragment& fragment : index->fragments) {
-    if (const char* fault = FindFault(fragment, *index, tracks)) {
-      return Fail(Code::kCorrupt, "fragment " + std::to_string(fragment.info.number) + " " + fault);
-    }
-  }
-  return LoadedSegment{segment, std::move(index), std::move(tracks)};
-}
-
 // Whether `next` goes on where `previous` ended. Thinning leaves numbers out, and no hole; whole footage
 // behind it cannot be decoded with it.
 bool Follows(const FragmentInfo& previous, bool previous_thinned, const FragmentInfo& next,
@@ -293,6 +277,22 @@ StretchEnd FindEnd(const Stretch& stretch, TrackKind kind, TimeUs asked_us) {
     decode_time += track.samples[i].duration;
   }
   return end;
+}
+
+Result<LoadedSegment> LoadSegment(storage::Footage& footage, const FootageSegment& segment) {
+  LB_TRY_ASSIGN(index, footage.Index(segment));
+  LB_TRY_ASSIGN(tracks, media::ParseInitSection(index->init));
+  for (const media::TrackConfig& track : tracks) {
+    if (track.timescale == 0 || track.timescale > kMaxTimescale) {
+      return Fail(Code::kCorrupt, "a track has no valid timescale");
+    }
+  }
+  for (const SegmentFragment& fragment : index->fragments) {
+    if (const char* fault = FindFault(fragment, *index, tracks)) {
+      return Fail(Code::kCorrupt, "fragment " + std::to_string(fragment.info.number) + " " + fault);
+    }
+  }
+  return LoadedSegment{segment, std::move(index), std::move(tracks)};
 }
 
 Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& stream,

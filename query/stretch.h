@@ -96,6 +96,10 @@ std::optional<StretchStart> FindStart(const Stretch& stretch, media::TrackKind k
 // `stretch` must have the track, and start before `asked_us`.
 StretchEnd FindEnd(const Stretch& stretch, media::TrackKind kind, TimeUs asked_us);
 
+// One segment, its index held against the limits of its file: kCorrupt when they differ.
+Result<LoadedSegment> LoadSegment(storage::Footage& footage,
+                                  const storage::FootageSegment& segment);
+
 // All footage that overlaps `range`, and before it what decoding its first picture needs.
 Result<Stretches> LoadStretches(storage::Footage& footage, const StreamId& stream, TimeRange range);
 

@@ -7,16 +7,19 @@ namespace {
 
 class TaggedClip : public query::Clip {
  public:
-  explicit TaggedClip(std::string etag) : etag_(std::move(etag)) {}
+  explicit TaggedClip(std::string etag, size_t memory_bytes = 0)
+      : etag_(std::move(etag)), memory_bytes_(memory_bytes) {}
   uint64_t size() const override { return 1; }
   const std::string& etag() const override { return etag_; }
   const query::ClipReport& report() const override { return report_; }
   Result<size_t> Read(uint64_t, std::span<uint8_t>) const override { return size_t{0}; }
+  size_t memory_bytes() const override { return memory_bytes_; }
   bool broken() const override { return broken_; }
   void Break() { broken_ = true; }
 
  private:
   std::string etag_;
+  size_t memory_bytes_;
   bool broken_ = false;
   query::ClipReport report_;
 };
@@ -52,13 +55,15 @@ TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {
   EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
 }
 
-TEST(ClipCache, PlansAreBoundedByCountAndByFootage) {
+TEST(ClipCache, PlansAreBoundedByCountAndByMemory) {
   ManualClock clock(0);
   ClipCache cache(clock);
   for (int i = 0; i < 65; ++i) cache.Put(Asked(1, i), std::make_shared<TaggedClip>("x"));
   EXPECT_EQ(cache.Find(Asked(1, 0), ""), nullptr);
   EXPECT_NE(cache.Find(Asked(1, 1), ""), nullptr);
-  for (int i = 0; i < 5; ++i) cache.Put(Asked(120, 1000 + i), std::make_shared<TaggedClip>("y"));
+  for (int i = 0; i < 5; ++i) {
+    cache.Put(Asked(120, 1000 + i), std::make_shared<TaggedClip>("y", kMaxPlansBytes / 4));
+  }
   EXPECT_EQ(cache.Find(Asked(120, 1000), ""), nullptr);
   EXPECT_NE(cache.Find(Asked(120, 1001), ""), nullptr);
 }

@@ -14,6 +14,7 @@
 
 #include "media/fragmenter.h"
 #include "storage/footage.h"
+#include "storage/live_segment.h"
 
 namespace lookback::test {
 
@@ -124,14 +125,7 @@ class FileFootage : public storage::Footage {
     const ByteSpan part = bytes;
     LB_CHECK((*file)->WriteAt(0, {&part, 1}).has_value());
 
-    index::Seal& row = stored.footage.row;
-    row.stream = stream;
-    row.run = run;
-    row.sequence = index->header.sequence;
-    row.start_us = index->start_us();
-    row.end_us = index->end_us();
-    row.bytes = bytes.size();
-    row.fragments = static_cast<uint32_t>(fragments.size());
+    stored.footage.row = storage::SealOf(*index, {});
     if (open) stored.footage.open = index;
     stored.index = std::move(index);
     segments.push_back(std::move(stored));

@@ -1,0 +1,225 @@
+// Reads a clip that was planned by rows alone: file after file, fragment after fragment.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "media/fragment_boxes.h"
+#include "query/fragment_loader.h"
+#include "query/long_clip_plan.h"
+#include "query/movie_head.h"
+#include "query/stretch.h"
+
+namespace lookback::query {
+namespace {
+
+using media::FragmentTrack;
+using media::TrackKind;
+using storage::SegmentFragment;
+
+// Numbers of fragments rise through the clip: so many of a part's own.
+constexpr uint32_t kNumbersAPart = storage::kMaxSegmentFragments;
+static_assert(uint64_t{kNumbersAPart} * kMaxLongClipParts <= UINT32_MAX);
+
+void WriteFreeHead(std::span<uint8_t> box) {
+  const auto size = static_cast<uint32_t>(box.size());
+  for (size_t i = 0; i < 4; ++i) box[i] = static_cast<uint8_t>(size >> (24 - 8 * i));
+  std::memcpy(box.data() + 4, "free", 4);
+}
+
+// Bytes of a part that leave together: a fragment and its trailer, or a `free` box.
+struct Block {
+  uint64_t from = 0;  // In the file.
+  uint64_t to = 0;
+  const SegmentFragment* fragment = nullptr;  // nullptr: free.
+  uint32_t number = 0;                        // In the clip.
+  uint32_t longer_by = 0;
+};
+
+// The part that is read just now.
+struct OpenPart {
+  size_t place = SIZE_MAX;  // In LongClipParts::parts.
+  LoadedSegment segment;
+  std::vector<Block> blocks;
+};
+
+class LongClip : public Clip {
+ public:
+  LongClip(storage::Footage& footage, LongClipParts parts)
+      : footage_(footage), parts_(std::move(parts)), loader_(footage) {}
+
+  uint64_t size() const override { return parts_.size(); }
+  const std::string& etag() const override { return parts_.etag; }
+  const ClipReport& report() const override { return parts_.report; }
+  size_t memory_bytes() const override {
+    return parts_.head.size() + parts_.parts.size() * sizeof(LongPart);
+  }
+  bool broken() const override { return broken_; }
+
+  Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const override {
+    if (offset >= size()) return size_t{0};
+    const auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), size() - offset));
+    size_t done = 0;
+    if (offset < parts_.head.size()) {
+      done = std::min<size_t>(wanted, parts_.head.size() - offset);
+      std::memcpy(into.data(), parts_.head.data() + offset, done);
+    }
+    const std::lock_guard lock(mutex_);
+    while (done < wanted) {
+      const auto read = ReadPart(offset + done, into.subspan(done, wanted - done));
+      if (!read) {
+        broken_ = true;
+        return Pass(read.error());
+      }
+      done += *read;
+    }
+    return wanted;
+  }
+
+ private:
+  // Some of what is wanted from `offset` on, which is behind the head.
+  Result<size_t> ReadPart(uint64_t offset, std::span<uint8_t> into) const {
+    const auto next =
+        std::upper_bound(parts_.parts.begin(), parts_.parts.end(), offset,
+                         [](uint64_t at, const LongPart& part) { return at < part.at; });
+    const auto place = static_cast<size_t>(next - parts_.parts.begin()) - 1;
+    if (open_.place != place) LB_TRY(OpenPartAt(place));
+    const LongPart& part = parts_.parts[place];
+    const uint64_t at = part.from + (offset - part.at);
+    const auto block =
+        std::upper_bound(open_.blocks.begin(), open_.blocks.end(), at,
+                         [](uint64_t position, const Block& b) { return position < b.to; });
+    const auto skip = static_cast<size_t>(at - block->from);
+    const size_t count = std::min<size_t>(into.size(), block->to - at);
+    LB_TRY(Fill(part, *block));
+    std::memcpy(into.data(), buffer_.data() + skip, count);
+    return count;
+  }
+
+  Status OpenPartAt(size_t place) const {
+    open_.place = SIZE_MAX;
+    filled_.reset();
+    const LongPart& part = parts_.parts[place];
+    LB_TRY_ASSIGN(segments, footage_.Segments(parts_.stream, {part.start_us, part.start_us + 1}));
+    const auto found = std::find_if(segments.begin(), segments.end(), [&](const auto& segment) {
+      return segment.row.epoch == part.epoch && segment.row.sequence == part.sequence &&
+             segment.row.thinned == part.thinned;
+    });
+    if (found == segments.end() || (part.whole && found->row.bytes != part.to)) {
+      return Fail(Code::kNotFound, fmt::format("{}: the segment of {} is not there any more",
+                                               parts_.stream.text(), FormatTime(part.start_us)));
+    }
+    LB_TRY_ASSIGN(loaded, LoadSegment(footage_, *found));
+    open_.segment = std::move(loaded);
+    LB_TRY(CutBlocks(static_cast<uint32_t>(place), part));
+    open_.place = place;
+    return Ok();
+  }
+
+  // The part as blocks that follow one another; kCorrupt when the file's index contradicts that.
+  Status CutBlocks(uint32_t place, const LongPart& part) const {
+    open_.blocks.clear();
+    uint64_t at = part.from;
+    uint32_t number = place * kNumbersAPart;
+    Block* last_pictures = nullptr;
+    const auto leave_free = [&](uint64_t to) {
+      constexpr uint64_t kLeastBox = 8;
+      if (to > at && to - at < kLeastBox) return false;
+      if (to > at) open_.blocks.push_back({at, to});
+      at = to;
+      return true;
+    };
+    const auto wrong = [&] {
+      return Fail(Code::kCorrupt, fmt::format("{}: the index of the segment of {} is not that of "
+                                              "its file",
+                                              parts_.stream.text(), FormatTime(part.start_us)));
+    };
+    open_.blocks.reserve(open_.segment.index->fragments.size() + 2);
+    for (const SegmentFragment& fragment : open_.segment.index->fragments) {
+      ++number;
+      const uint64_t to = fragment.offset + fragment.info.length + storage::kFragmentTrailerBytes;
+      if (fragment.offset < part.from) continue;
+      if (to > part.to) break;
+      if (fragment.offset < at || !leave_free(fragment.offset)) return wrong();
+      const bool damaged = parts_.damaged.contains({place, fragment.info.number});
+      open_.blocks.push_back({at, to, damaged ? nullptr : &fragment, number, 0});
+      if (!damaged && fragment.info.Track(TrackKind::kVideo) != nullptr) {
+        last_pictures = &open_.blocks.back();
+      }
+      at = to;
+    }
+    if (last_pictures != nullptr) last_pictures->longer_by = part.longer_by;
+    return leave_free(part.to) && at == part.to ? Status() : wrong();
+  }
+
+  // Puts the block into the buffer as it leaves.
+  Status Fill(const LongPart& part, const Block& block) const {
+    if (filled_ == block.from) return Ok();
+    filled_.reset();
+    if (block.fragment == nullptr) {
+      // As large as the longest fragment, or as an index: both are bounded.
+      buffer_.assign(static_cast<size_t>(block.to - block.from), 0);
+      WriteFreeHead(buffer_);
+    } else {
+      const SegmentFragment& fragment = *block.fragment;
+      const SourceFile file{open_.segment.footage, open_.segment.index->header.run};
+      LB_TRY(loader_.Load(file,
+                          {0, fragment.offset, fragment.info.length, fragment.info.number,
+                           TimeRange{fragment.info.start_us, fragment.info.end_us}},
+                          buffer_));
+      LB_TRY(Move(part, block));
+    }
+    filled_ = block.from;
+    return Ok();
+  }
+
+  // To its place in the clip.
+  Status Move(const LongPart& part, const Block& block) const {
+    for (const FragmentTrack& track : block.fragment->info.tracks) {
+      const uint64_t head = media::TrackFragmentBytes(track);
+      const uint64_t begin = track.data_offset - std::min<uint64_t>(head, track.data_offset);
+      if (track.data_offset < head || std::memcmp(buffer_.data() + begin + 4, "moof", 4) != 0) {
+        return Fail(Code::kCorrupt, fmt::format("{}: the index of the segment of {} is not that "
+                                                "of its file",
+                                                parts_.stream.text(), FormatTime(part.start_us)));
+      }
+      const std::span<uint8_t> bytes(buffer_.data() + begin,
+                                     static_cast<size_t>(head + track.data_bytes()));
+      const bool video = track.kind == TrackKind::kVideo;
+      if (!video && part.audio_entry == 0) {
+        WriteFreeHead(bytes);
+        continue;
+      }
+      media::TrackFragmentPlace place;
+      place.number = block.number;
+      place.description = video ? part.video_entry : part.audio_entry;
+      place.shift =
+          video ? part.shift : Rescale(part.shift, parts_.video_timescale, parts_.audio_timescale);
+      place.longer_by = video ? block.longer_by : 0;
+      media::MoveTrackFragment(place, track, bytes);
+    }
+    media::MoveProducerReferenceTime(part.shift, buffer_);
+    return Ok();
+  }
+
+  storage::Footage& footage_;
+  const LongClipParts parts_;
+  mutable std::mutex mutex_;  // Over all that follows but the last.
+  mutable FragmentLoader loader_;
+  mutable OpenPart open_;
+  mutable Bytes buffer_;                    // A block,
+  mutable std::optional<uint64_t> filled_;  // and where in the file of the open part it begins.
+  mutable std::atomic<bool> broken_{false};
+};
+
+}  // namespace
+
+std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts) {
+  return std::make_shared<LongClip>(footage, std::move(parts));
+}
+
+}  // namespace lookback::query
