@@ -2,6 +2,7 @@
 
 #include <date/tz.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -68,6 +69,18 @@ int TimeZone::OffsetSeconds(TimeUs time_us) const {
   const date::sys_time<std::chrono::microseconds> t{std::chrono::microseconds(time_us)};
   return static_cast<int>(
       Zone(zone_).get_info(date::floor<std::chrono::seconds>(t)).offset.count());
+}
+
+TimeZone::Period TimeZone::PeriodAt(TimeUs time_us) const {
+  const date::sys_time<std::chrono::microseconds> t{std::chrono::microseconds(time_us)};
+  const date::sys_info info = Zone(zone_).get_info(date::floor<std::chrono::seconds>(t));
+  // Where a zone never changes, its period begins and ends outside of what microseconds can say.
+  const auto clamped = [](date::sys_seconds at) {
+    return std::clamp<int64_t>(at.time_since_epoch().count(), kTimeMinUs / kUsPerSecond,
+                               kTimeMaxUs / kUsPerSecond) *
+           kUsPerSecond;
+  };
+  return {static_cast<int>(info.offset.count()), {clamped(info.begin), clamped(info.end)}};
 }
 
 std::string TimeZone::Format(TimeUs time_us) const {

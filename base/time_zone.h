@@ -26,6 +26,14 @@ class TimeZone {
   // Seconds east of UTC at that instant.
   int OffsetSeconds(TimeUs time_us) const;
 
+  // The offset at that instant, and the range around it that has no other, within what a store
+  // accepts as an instant. The next one may have the same.
+  struct Period {
+    int offset_seconds = 0;
+    TimeRange range;
+  };
+  Period PeriodAt(TimeUs time_us) const;
+
   // FormatTimeWithOffset at this zone's offset.
   std::string Format(TimeUs time_us) const;
 
