@@ -123,6 +123,8 @@ void Fields(A& field, S& s) {
   field(10, s.sub_url);
   field(11, s.imported);
   field(12, s.group);
+  field.Optional(13, s.place);
+  field(18, s.tags);
 }
 
 template <typename A, Of<Policy> S>
@@ -266,6 +268,9 @@ class FieldWriter {
   void operator()(uint32_t field, const std::vector<CameraId>& value) {
     for (const CameraId& camera : value) wire_.Element(field, AsBytes(camera.text()));
   }
+  void operator()(uint32_t field, const std::vector<std::string>& value) {
+    for (const std::string& text : value) wire_.Element(field, AsBytes(text));
+  }
   void operator()(uint32_t field, const std::vector<Uuid>& value) {
     for (const Uuid& uuid : value) wire_.Element(field, uuid.bytes);
   }
@@ -280,6 +285,14 @@ class FieldWriter {
   void Optional(uint32_t present, uint32_t field, const std::optional<int64_t>& value) {
     wire_.Unsigned(present, value.has_value() ? 1 : 0);
     wire_.Signed(field, value.value_or(0));
+  }
+  // A flag, latitude, longitude, and the bearing as above: five fields from `first` on.
+  void Optional(uint32_t first, const std::optional<Place>& value) {
+    const Place place = value.value_or(Place{});
+    wire_.Unsigned(first, value.has_value() ? 1 : 0);
+    wire_.Signed(first + 1, place.latitude_microdegrees);
+    wire_.Signed(first + 2, place.longitude_microdegrees);
+    Optional(first + 3, first + 4, place.bearing_degrees);
   }
 
  private:
@@ -317,11 +330,28 @@ class FieldReader {
       Advance();
     }
   }
+  void operator()(uint32_t field, std::vector<std::string>& value) {
+    value.clear();
+    while (At(field)) {
+      if (value.size() == kMaxTags) return Reject();
+      Read(value.emplace_back());
+      Advance();
+    }
+  }
   void Optional(uint32_t present, uint32_t field, std::optional<int64_t>& value) {
     bool known = false;
     int64_t read = 0;
     (*this)(present, known);
     (*this)(field, read);
+    value = known ? std::optional(read) : std::nullopt;
+  }
+  void Optional(uint32_t first, std::optional<Place>& value) {
+    bool known = false;
+    Place read;
+    (*this)(first, known);
+    (*this)(first + 1, read.latitude_microdegrees);
+    (*this)(first + 2, read.longitude_microdegrees);
+    Optional(first + 3, first + 4, read.bearing_degrees);
     value = known ? std::optional(read) : std::nullopt;
   }
 
@@ -404,7 +434,13 @@ bool Whole(const Delete& d) { return GoodKey(d.segment, d.end_us); }
 bool Whole(const Thin& t) { return GoodKey(t.segment, t.end_us); }
 bool Whole(const Copy& c) { return GoodKey(c.segment, c.segment.start_us) && !c.volume.zero(); }
 bool Whole(const Missing& m) { return GoodKey(m.segment, m.end_us); }
-bool Whole(const Camera& c) { return !c.id.empty(); }
+bool GoodPlace(const Place& place) {
+  const auto within = [](int64_t value, int64_t most) { return -most <= value && value <= most; };
+  const int64_t bearing = place.bearing_degrees.value_or(0);
+  return within(place.latitude_microdegrees, 90 * kMicrodegrees) &&
+         within(place.longitude_microdegrees, 180 * kMicrodegrees) && bearing >= 0 && bearing < 360;
+}
+bool Whole(const Camera& c) { return !c.id.empty() && (!c.place || GoodPlace(*c.place)); }
 bool Whole(const Policy& p) { return !p.scope.empty(); }
 bool Whole(const Marker& m) {
   return !m.id.zero() && !m.cameras.empty() && GoodRange(m.range.start_us, m.range.end_us);

@@ -144,6 +144,18 @@ struct Missing {
   GapCause cause = GapCause::kMissing;  // kMissing or kCorrupt.
 };
 
+// Where a camera stands. Whole numbers, so that equal places have equal bytes; a microdegree is 0.11 m.
+struct Place {
+  int64_t latitude_microdegrees = 0;            // North of the equator,
+  int64_t longitude_microdegrees = 0;           // east of Greenwich.
+  std::optional<int64_t> bearing_degrees = {};  // Where it looks: 0 is north, 90 east.
+
+  friend bool operator==(const Place&, const Place&) = default;
+};
+inline constexpr int64_t kMicrodegrees = 1'000'000;  // A degree.
+inline constexpr size_t kMaxTags = 16;               // Of one camera,
+inline constexpr size_t kMaxTagBytes = 64;           // and of one tag.
+
 // How a camera is to send its media. Numbers are on disk.
 enum class Transport : uint8_t {
   kAuto = 0,  // Inside the RTSP connection; over UDP when the camera refuses that.
@@ -166,6 +178,8 @@ struct Camera {
   std::string sub_url = {};  // Of its sub stream; empty: it has none, or none is recorded.
   bool imported = false;     // It is not recorded: its footage comes from files, and it has no URL.
   std::string group = {};    // Of cameras; empty: none. Also of one that is removed.
+  std::optional<Place> place = {};
+  std::vector<std::string> tags = {};  // What people look for it by; in order, each once.
 };
 
 // What the store does when only footage below the floor is left to delete.

@@ -42,8 +42,20 @@ std::vector<Record> OneOfEach() {
       Copy{key, seal.volume, seal.sha256, true},
       Delete{key, 61'000'000, 99, "default/3", "older than 30 days"},
       Missing{key, 61'000'000, GapCause::kCorrupt},
-      Camera{camera, "市场路口东", "rtsp://10.0.0.1/1", "viewer", true, false, true,
-             Transport::kUdp, "insecure", "rtsp://10.0.0.1/2", true},
+      Camera{camera,
+             "市场路口东",
+             "rtsp://10.0.0.1/1",
+             "viewer",
+             true,
+             false,
+             true,
+             Transport::kUdp,
+             "insecure",
+             "rtsp://10.0.0.1/2",
+             true,
+             "lane",
+             Place{-33'856'784, 151'215'297, 0},
+             {"crossing", "路口"}},
       Policy{"default", 3, 30, 90, AtFloor::kStop, "admin", false, 60, 2, uint64_t{5} << 40, 45},
       Marker{Uuid::Random(),
              {camera, *CameraId::Parse("door")},
@@ -160,6 +172,33 @@ TEST(Records, ACameraOfBeforeSubStreamsHasNone) {
   // Nor does one without a sub stream take a byte more than it did then.
   camera.sub_url = "rtsp://10.0.0.1/2";
   EXPECT_EQ(EncodeRecord(camera).size(), old.size() + 2 + camera.sub_url.size());
+}
+
+TEST(Records, ACameraOfBeforePlacesHasNoneAndOneThatLooksNorthIsNotOneOfUnknownBearing) {
+  Camera camera{*CameraId::Parse("gate"), "gate", "rtsp://10.0.0.1/1", ""};
+  const auto read = [](const Camera& one) {
+    return std::get<Camera>(*DecodeRecord(RecordKind::kCamera, EncodeRecord(one)));
+  };
+  EXPECT_FALSE(read(camera).place.has_value());
+  EXPECT_TRUE(read(camera).tags.empty());
+  camera.place = Place{};
+  EXPECT_EQ(read(camera).place, Place{}) << "off the coast of Africa is a place";
+  camera.place->bearing_degrees = 0;
+  EXPECT_EQ(read(camera).place->bearing_degrees, 0);
+}
+
+TEST(Records, APlaceThatIsNotOnEarthIsNotWritten) {
+  Camera camera{*CameraId::Parse("gate"), "gate", "rtsp://10.0.0.1/1", ""};
+  camera.place = Place{90 * kMicrodegrees, -180 * kMicrodegrees, 359};
+  EXPECT_TRUE(CheckRecord(camera));
+  for (const Place& nowhere :
+       {Place{90 * kMicrodegrees + 1, 0}, Place{0, INT64_MIN}, Place{0, 0, 360}, Place{0, 0, -1}}) {
+    camera.place = nowhere;
+    EXPECT_FALSE(CheckRecord(camera));
+  }
+  camera.place.reset();
+  camera.tags.assign(kMaxTags + 1, "tag");
+  EXPECT_FALSE(CheckRecord(camera));
 }
 
 }  // namespace
