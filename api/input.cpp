@@ -277,6 +277,32 @@ uint64_t Body::Number(std::string_view name) const {
                      fmt::format("{} must be a whole number", name));
 }
 
+double Body::Real(std::string_view name, double least, double most) const {
+  const Json& value = Member(name);
+  if (value.is_number()) {
+    const auto number = value.get<double>();
+    if (number >= least && number <= most) return number;
+  }
+  throw FieldProblem("bad-field", std::string(name),
+                     fmt::format("{} must be a number from {} to {}", name, least, most));
+}
+
+std::vector<std::string> Body::Texts(std::string_view name, size_t max_count,
+                                     size_t max_bytes) const {
+  const Json& value = Member(name);
+  const bool texts = value.is_array() && std::all_of(value.begin(), value.end(),
+                                                     [](const Json& v) { return v.is_string(); });
+  if (!texts || value.size() > max_count) {
+    throw FieldProblem("bad-field", std::string(name),
+                       fmt::format("{} must be a list of at most {} texts", name, max_count));
+  }
+  std::vector<std::string> all;
+  for (const Json& text : value) {
+    all.push_back(CheckText(text.get<std::string>(), name, max_bytes));
+  }
+  return all;
+}
+
 uint32_t Body::DaysOr(std::string_view name, uint32_t otherwise) const {
   if (!Has(name)) return otherwise;
   const Json& value = Member(name);

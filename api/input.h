@@ -71,6 +71,8 @@ class Body {
                      bool lines = false) const;
   bool FlagOr(std::string_view name, bool otherwise) const;
   uint64_t Number(std::string_view name) const;
+  double Real(std::string_view name, double least, double most) const;
+  std::vector<std::string> Texts(std::string_view name, size_t max_count, size_t max_bytes) const;
   uint32_t DaysOr(std::string_view name, uint32_t otherwise) const;
   TimeUs Time(std::string_view name) const;
   std::vector<CameraId> Cameras() const;

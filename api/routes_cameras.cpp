@@ -21,6 +21,8 @@ Json ToJson(Context& context, const index::Camera& camera) {
           {"transport", index::TransportName(camera.transport)},
           {"tls", camera.tls.empty() ? std::string_view("verify") : std::string_view(camera.tls)},
           {"enabled", camera.enabled},
+          {"place", PlaceToJson(camera.place)},
+          {"tags", camera.tags},
           {"imported", camera.imported},
           {"removed", camera.removed}};
 }
@@ -150,7 +152,7 @@ net::HttpResponse ListCameras(Context& context, const Call& call) {
 net::HttpResponse AddCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
   const Body body(call.http, {"id", "name", "url", "sub_url", "user", "password", "audio",
-                              "transport", "tls", "enabled", "imported", "group"});
+                              "transport", "tls", "enabled", "imported", "group", "place", "tags"});
   index::Camera camera;
   camera.id = ReadNewCameraId(body);
   camera.name = camera.id.text();
@@ -184,7 +186,7 @@ net::HttpResponse GetCamera(Context& context, const Call& call) {
 net::HttpResponse ChangeCamera(Context& context, const Call& call) {
   const Query query(call.http, {});
   const Body body(call.http, {"name", "url", "sub_url", "user", "password", "audio", "transport",
-                              "tls", "enabled", "group"});
+                              "tls", "enabled", "group", "place", "tags"});
   const std::lock_guard lock(context.settings);
   index::Camera camera = FindLiveCamera(context, call);
   ReadCameraSettings(body, camera);

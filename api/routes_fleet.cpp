@@ -37,7 +37,9 @@ Json Shown(const Camera& camera) {
           {"audio", camera.audio},
           {"transport", index::TransportName(camera.transport)},
           {"tls", camera.tls.empty() ? std::string("verify") : camera.tls},
-          {"enabled", camera.enabled}};
+          {"enabled", camera.enabled},
+          {"place", PlaceToJson(camera.place)},
+          {"tags", camera.tags.empty() ? Json() : Json(camera.tags)}};
 }
 
 Json Shown(const Policy& policy) {
@@ -148,10 +150,11 @@ class Fleet {
     }
     for (size_t i = 0; i < count; ++i) {
       At({{"camera", i}}, [&] {
-        ReadCamera(body.Element("cameras", i,
-                                {"id", "name", "url", "sub_url", "user", "password", "audio",
-                                 "transport", "tls", "enabled", "group", "policy"}),
-                   i);
+        ReadCamera(
+            body.Element("cameras", i,
+                         {"id", "name", "url", "sub_url", "user", "password", "audio", "transport",
+                          "tls", "enabled", "group", "place", "tags", "policy"}),
+            i);
       });
     }
     for (const auto& [id, camera] : cameras_) {

@@ -123,17 +123,6 @@ Json ToJson(Context& context, const query::Timeline& timeline) {
                                : Json::array()}};
 }
 
-void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
-                  std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
-                  bool continues = false) {
-  index::Act act = ActOf(call, kind, std::move(what));
-  act.cameras = std::move(cameras);
-  act.range = range;
-  act.reason = reason;
-  const Status status = context.access.Record(act, continues);
-  if (!status) throw NotOnRecord(status.error(), "this access");
-}
-
 // What the record of an access says of the stream: nothing of the main one.
 std::string Variant(std::string what, Stream stream) {
   return stream == Stream::kSub ? what + ", sub stream" : what;
@@ -299,6 +288,17 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
 }
 
 }  // namespace
+
+void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
+                  std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
+                  bool continues) {
+  index::Act act = ActOf(call, kind, std::move(what));
+  act.cameras = std::move(cameras);
+  act.range = range;
+  act.reason = reason;
+  const Status status = context.access.Record(act, continues);
+  if (!status) throw NotOnRecord(status.error(), "this access");
+}
 
 net::HttpResponse GetTimeline(Context& context, const Call& call) {
   const Query query(call.http, {"start", "end", "stream"});

@@ -6,6 +6,7 @@
 
 #include "api/context.h"
 #include "api/held_copies.h"
+#include "api/routes_export.h"
 #include "base/words.h"
 
 namespace lookback::api {
@@ -14,6 +15,8 @@ namespace {
 constexpr size_t kMarkersAPage = 1'000;
 constexpr size_t kMaxMarkersAPage = 10'000;
 constexpr size_t kMaxCaseBytes = 128;
+constexpr uint64_t kExportHoldDays = 30;
+constexpr uint64_t kMaxExportHoldDays = 3'650;
 
 Json ToJson(const index::Marker& marker) {
   Json cameras = Json::array();
@@ -100,7 +103,8 @@ Json WithoutFootage(Context& context, const index::Marker& marker) {
   return cameras;
 }
 
-net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
+// `act`: what puts it there.
+net::HttpResponse Put(Context& context, const Call& call, index::Marker marker, index::Act act,
                       std::string_view collection) {
   CheckRange(marker.range);
   for (const CameraId& camera : marker.cameras) (void)FindCamera(context, camera);
@@ -109,7 +113,7 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker,
   marker.created_us = context.clock.NowUs();
   // Looked at first: an error from here on would hide that the marker stands.
   Json without_footage = WithoutFootage(context, marker);
-  const Status status = context.store.PutMarker(marker, SettingActOf(call, marker.cameras));
+  const Status status = context.store.PutMarker(marker, std::move(act));
   if (!status && status.code() == Code::kConflict) {
     throw Problem{409, "footage-deleted", status.message()};
   }
@@ -166,7 +170,8 @@ net::HttpResponse AddMarker(Context& context, const Call& call) {
   marker.label = body.Text("label", kMaxLineBytes);
   marker.note = body.TextOr("note", kMaxNoteBytes, "", /*lines=*/true);
   marker.case_name = body.TextOr("case", kMaxCaseBytes, "");
-  return Put(context, call, std::move(marker), "markers");
+  index::Act act = SettingActOf(call, marker.cameras);
+  return Put(context, call, std::move(marker), std::move(act), "markers");
 }
 
 net::HttpResponse AddHold(Context& context, const Call& call) {
@@ -189,7 +194,43 @@ net::HttpResponse AddHold(Context& context, const Call& call) {
         fmt::format("expires ({}) is over already: it is {}", FormatTime(hold.expires_us),
                     FormatSecond(context.clock.NowUs())));
   }
-  return Put(context, call, std::move(hold), "holds");
+  index::Act act = SettingActOf(call, hold.cameras);
+  return Put(context, call, std::move(hold), std::move(act), "holds");
+}
+
+// The act and the hold in one group of the ledger: what is taken cannot be deleted meanwhile.
+net::HttpResponse AddExport(Context& context, const Call& call) {
+  const Query query(call.http, {});
+  const Body body(call.http, {"cameras", "start", "end", "reason", "case", "hold_days"});
+  index::Marker hold;
+  hold.hold = true;
+  hold.cameras = body.Cameras();
+  hold.range = CheckRange({body.Time("start"), body.Time("end")});
+  hold.label = "export";
+  hold.note = body.TextOr("reason", kMaxReasonBytes, "");
+  hold.case_name = body.TextOr("case", kMaxCaseBytes, "");
+  const uint64_t days = body.Has("hold_days") ? body.Number("hold_days") : kExportHoldDays;
+  if (days > kMaxExportHoldDays) {
+    throw FieldProblem("bad-field", "hold_days",
+                       fmt::format("hold_days is at most {}; 0 for no hold", kMaxExportHoldDays));
+  }
+  for (const CameraId& camera : hold.cameras) (void)FindCamera(context, camera);
+  index::Act act = ActOf(call, index::ActKind::kExport, "export");
+  act.cameras = hold.cameras;
+  act.range = hold.range;
+  act.reason = hold.case_name;
+  if (!hold.note.empty()) act.reason += (act.reason.empty() ? "" : ": ") + hold.note;
+  if (days == 0) {
+    RecordAccess(context, call, act.kind, act.what, act.cameras, act.range, act.reason);
+    return JsonResponse({{"hold", nullptr}}, 201);
+  }
+  hold.expires_us = context.clock.NowUs() + static_cast<int64_t>(days) * kUsPerDay;
+  if (hold.note.empty()) {
+    hold.note = fmt::format("exported; held {} in case it is needed again", Count(days, "day"));
+  }
+  net::HttpResponse response = Put(context, call, std::move(hold), std::move(act), "holds");
+  response.body = Json({{"hold", Json::parse(response.body)}}).dump();
+  return response;
 }
 
 net::HttpResponse RemoveMarker(Context& context, const Call& call) {

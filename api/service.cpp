@@ -9,6 +9,7 @@
 
 #include "api/context.h"
 #include "api/routes_care.h"
+#include "api/routes_export.h"
 #include "base/log.h"
 
 namespace lookback::api {
@@ -37,6 +38,11 @@ constexpr std::array kRoutes = {
     Route{"GET", "/api/v1/timeline", Right::kSee, GetTimelines},
     Route{"GET", "/api/v1/cameras/{}/clip.mp4", Right::kSee, GetClip},
     Route{"GET", "/api/v1/cameras/{}/clip.json", Right::kSee, DescribeClip},
+    Route{"GET", "/api/v1/cameras/{}/segments", Right::kSee, ListSegments},
+    Route{"GET", "/api/v1/cameras/{}/segments/{}", Right::kSee, GetSegment},
+    Route{"POST", "/api/v1/exports", Right::kSee, AddExport},
+    Route{"GET", "/api/v1/footage", Right::kSee, SearchFootage},
+    Route{"POST", "/api/v1/footage/route", Right::kSee, SearchRoute},
     Route{"GET", "/api/v1/markers", Right::kSee, ListMarkers},
     Route{"POST", "/api/v1/markers", Right::kSee, AddMarker},
     Route{"DELETE", "/api/v1/markers/{}", Right::kSee, RemoveMarker},

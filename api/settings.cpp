@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "net/tls_policy.h"
 #include "recorder/camera_url.h"
 #include "storage/retention.h"
@@ -59,7 +62,47 @@ std::string ReadTls(const Body& body) {
   return tls->check == net::TlsPolicy::Check::kVerify ? "" : tls->text();
 }
 
+// Null: it is not known (any more).
+std::optional<index::Place> ReadPlace(const Body& body) {
+  if (body.IsNull("place")) return std::nullopt;
+  const Body place = body.Object("place", {"latitude", "longitude", "bearing"});
+  const auto microdegrees = [&place](const char* member, double most) {
+    return static_cast<int64_t>(
+        std::llround(place.Real(member, -most, most) * index::kMicrodegrees));
+  };
+  index::Place read{microdegrees("latitude", 90), microdegrees("longitude", 180)};
+  if (!place.IsNull("bearing")) {
+    read.bearing_degrees = std::llround(place.Real("bearing", 0, 360)) % 360;
+  }
+  return read;
+}
+
+std::vector<std::string> ReadTags(const Body& body) {
+  std::vector<std::string> tags = body.Texts("tags", index::kMaxTags, index::kMaxTagBytes);
+  for (const std::string& tag : tags) CheckTag(tag, "tags");
+  std::sort(tags.begin(), tags.end());
+  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  return tags;
+}
+
 }  // namespace
+
+Json PlaceToJson(const std::optional<index::Place>& place) {
+  if (!place) return {};
+  const auto degrees = [](int64_t microdegrees) {
+    return static_cast<double>(microdegrees) / index::kMicrodegrees;
+  };
+  return {{"latitude", degrees(place->latitude_microdegrees)},
+          {"longitude", degrees(place->longitude_microdegrees)},
+          {"bearing", place->bearing_degrees ? Json(*place->bearing_degrees) : Json()}};
+}
+
+void CheckTag(std::string_view tag, std::string_view field, std::string_view type) {
+  if (!tag.empty() && tag.size() <= index::kMaxTagBytes && tag.find(',') == tag.npos) return;
+  throw FieldProblem(std::string(type), std::string(field),
+                     fmt::format("a tag has 1 to {} bytes and no comma, which stands between tags",
+                                 index::kMaxTagBytes));
+}
 
 std::string ReadGroup(const Body& body) {
   if (body.IsNull("group")) return {};
@@ -101,6 +144,12 @@ void ReadCameraSettings(const Body& body, index::Camera& camera, Faults& faults)
   Collect(faults, [&] { camera.name = body.TextOr("name", kMaxLineBytes, camera.name); });
   Collect(faults, [&] {
     if (body.Has("group")) camera.group = ReadGroup(body);
+  });
+  Collect(faults, [&] {
+    if (body.Has("place")) camera.place = ReadPlace(body);
+  });
+  Collect(faults, [&] {
+    if (body.Has("tags")) camera.tags = ReadTags(body);
   });
   Collect(faults, [&] { camera.user = body.TextOr("user", kMaxLineBytes, camera.user); });
   Collect(faults, [&] { camera.audio = body.FlagOr("audio", camera.audio); });

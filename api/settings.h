@@ -7,6 +7,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,11 @@ recorder::CameraSource SourceOf(const index::Camera& camera, const std::string& 
 
 // A camera's `group`; empty, or null, for none.
 std::string ReadGroup(const Body& body);
+
+// "place" and "tags", as the API has them: null where it stands is not known.
+Json PlaceToJson(const std::optional<index::Place>& place);
+// A tag as it may be: 1 to kMaxTagBytes bytes, without a comma. Throws bad-field else.
+void CheckTag(std::string_view tag, std::string_view field, std::string_view type = "bad-field");
 
 // A policy's settings; what is left out stays. Throws bad-policy for what makes no sense together.
 inline const std::initializer_list<std::string_view> kPolicySettings = {
