@@ -4,6 +4,7 @@
 
 #include "apps/lookback/command.h"
 #include "apps/lookback/deletion_preview.h"
+#include "base/lists.h"
 
 namespace lookback::app {
 namespace {
@@ -15,6 +16,10 @@ constexpr const char* kGroupHelp =
     "the cameras that it belongs to, in name: a policy can be theirs";
 constexpr const char* kSubUrlHelp =
     "of its sub stream, a light one, which is recorded beside the main one; reached as that is";
+
+constexpr const char* kPlaceHelp =
+    "where it stands: LATITUDE,LONGITUDE in degrees, and ,BEARING where it looks (0 is north)";
+constexpr const char* kTagsHelp = "what it is looked for by: TAG,TAG";
 
 struct NewCamera {
   std::string id;
@@ -28,17 +33,42 @@ struct NewCamera {
   bool imported = false;
   std::string transport;
   std::string tls;
+  std::string place;
+  std::string tags;
 };
 
 // What is not said stays as it is.
 struct CameraChange {
   std::string id;
-  std::optional<std::string> url, sub_url, name, group, user, password_file, audio, transport, tls;
+  std::optional<std::string> url, sub_url, name, group, user, password_file, audio, transport, tls,
+      place, tags;
   bool enable = false, disable = false;
   bool yes = false;
 };
 
 std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
+
+// "52.5,13.4[,90]"; empty: null.
+Result<Json> ReadPlace(const std::string& text) {
+  if (text.empty()) return Json();
+  constexpr const char* kMembers[] = {"latitude", "longitude", "bearing"};
+  LB_TRY_ASSIGN(degrees, ReadNumbers(text));
+  if (degrees.size() < 2 || degrees.size() > std::size(kMembers)) {
+    return Fail(Code::kInvalid, fmt::format("--place {} is not LATITUDE,LONGITUDE or "
+                                            "LATITUDE,LONGITUDE,BEARING in degrees",
+                                            Printable(text)));
+  }
+  Json place = Json::object();
+  for (size_t i = 0; i < degrees.size(); ++i) place[kMembers[i]] = degrees[i];
+  return place;
+}
+
+// "crossing,north"; empty: none.
+Json ReadTags(const std::string& text) {
+  Json tags = Json::array();
+  for (const std::string& tag : SplitAtCommas(text)) tags.push_back(tag);
+  return tags;
+}
 
 Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files) {
   if (camera.imported == !camera.url.empty()) {
@@ -56,6 +86,11 @@ Result<int> AddCamera(Client& client, const NewCamera& camera, FileSystem& files
   if (!camera.user.empty()) body["user"] = camera.user;
   if (!camera.transport.empty()) body["transport"] = camera.transport;
   if (!camera.tls.empty()) body["tls"] = camera.tls;
+  if (!camera.place.empty()) {
+    LB_TRY_ASSIGN(place, ReadPlace(camera.place));
+    body["place"] = std::move(place);
+  }
+  if (!camera.tags.empty()) body["tags"] = ReadTags(camera.tags);
   if (!camera.password_file.empty()) {
     LB_TRY_ASSIGN(password, ReadPassword(files, camera.password_file));
     body["password"] = password;
@@ -89,6 +124,15 @@ std::string Recording(const Json& camera) {
 double RealOf(const Json& json, const char* name) {
   const auto found = json.find(name);
   return found != json.end() && found->is_number() ? found->get<double>() : 0;
+}
+
+// "52.519444, 13.406667, looks 90"; empty where it is not known.
+std::string FormatPlace(const Json& camera) {
+  const Json place = camera.value("place", Json());
+  if (!place.is_object()) return {};
+  const bool looks = place.contains("bearing") && place["bearing"].is_number();
+  return fmt::format("{:.6f}, {:.6f}{}", RealOf(place, "latitude"), RealOf(place, "longitude"),
+                     looks ? fmt::format(", looks to {} degrees", NumberOf(place, "bearing")) : "");
 }
 
 std::string FormatRate(const Json& status) {
@@ -151,6 +195,8 @@ void PrintCamera(const Json& camera) {
   Table table({"id", TextOf(camera, "id")});
   table.Add({"name", TextOf(camera, "name")});
   table.Add({"group", TextOf(camera, "group")});
+  if (const std::string place = FormatPlace(camera); !place.empty()) table.Add({"place", place});
+  if (const std::string tags = WordsOf(camera, "tags"); !tags.empty()) table.Add({"tags", tags});
   table.Add({"url", TextOf(camera, "url")});
   const std::string sub_url = TextOf(camera, "sub_url");
   if (!sub_url.empty()) table.Add({"sub url", sub_url});
@@ -174,6 +220,11 @@ Result<int> ChangeCamera(Client& client, const CameraChange& change, FileSystem&
   if (change.name) body["name"] = *change.name;
   if (change.group) body["group"] = *change.group;
   if (change.user) body["user"] = *change.user;
+  if (change.place) {
+    LB_TRY_ASSIGN(place, ReadPlace(*change.place));
+    body["place"] = std::move(place);
+  }
+  if (change.tags) body["tags"] = ReadTags(*change.tags);
   if (change.password_file) {
     LB_TRY_ASSIGN(password, ReadPassword(files, *change.password_file));
     body["password"] = password;
@@ -302,6 +353,8 @@ void AddCameraSet(Commands& commands, CLI::App* group) {
   set->add_option("--transport", change->transport, kTransportHelp)
       ->check(CLI::IsMember({"auto", "tcp", "udp"}));
   set->add_option("--tls", change->tls, kTlsHelp);
+  set->add_option("--place", change->place, std::string(kPlaceHelp) + "; \"\" for not known");
+  set->add_option("--tags", change->tags, std::string(kTagsHelp) + "; \"\" for none");
   CLI::Option* enable = set->add_flag("--enable", change->enable, "record it again");
   set->add_flag("--disable", change->disable, "record it no more, until --enable")
       ->excludes(enable);
@@ -331,6 +384,8 @@ void AddCameraCommands(Commands& commands) {
   add->add_option("--transport", camera->transport, kTransportHelp)
       ->check(CLI::IsMember({"auto", "tcp", "udp"}));
   add->add_option("--tls", camera->tls, kTlsHelp);
+  add->add_option("--place", camera->place, kPlaceHelp);
+  add->add_option("--tags", camera->tags, kTagsHelp);
 
   AddCameraSet(commands, group);
   auto removed = std::make_shared<bool>(false);

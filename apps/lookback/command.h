@@ -99,6 +99,8 @@ void AddProbeCommand(Commands& commands, CLI::App* camera_group);
 void AddApplyCommand(Commands& commands);
 void AddEventCommands(Commands& commands);
 void AddFootageCommands(Commands& commands);
+void AddSearchCommand(Commands& commands);
+void AddExportCommand(Commands& commands);
 void AddImportCommand(Commands& commands);
 void AddMarkerCommands(Commands& commands);
 void AddRetentionCommands(Commands& commands);

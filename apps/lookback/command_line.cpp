@@ -27,6 +27,8 @@ void AddAll(Commands& commands) {
   AddCameraCommands(commands);
   AddApplyCommand(commands);
   AddFootageCommands(commands);
+  AddSearchCommand(commands);
+  AddExportCommand(commands);
   AddMarkerCommands(commands);
   AddRetentionCommands(commands);
   AddStatusCommand(commands);

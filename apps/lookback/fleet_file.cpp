@@ -17,16 +17,16 @@ namespace {
 constexpr int kDefaultPolicy = -1;  // In place of a camera,
 constexpr int kFirstGroup = -2;     // and so are groups, downwards.
 
-enum class Kind : uint8_t { kText, kFlag, kDays, kNumber };
+enum class Kind : uint8_t { kText, kFlag, kDays, kNumber, kTexts, kPlace };
 struct Setting {
   std::string_view name;
   Kind kind;
 };
-constexpr Setting kCameraSettings[] = {{"id", Kind::kText},        {"name", Kind::kText},
-                                       {"url", Kind::kText},       {"sub_url", Kind::kText},
-                                       {"user", Kind::kText},      {"audio", Kind::kFlag},
-                                       {"transport", Kind::kText}, {"tls", Kind::kText},
-                                       {"enabled", Kind::kFlag},   {"group", Kind::kText}};
+constexpr Setting kCameraSettings[] = {
+    {"id", Kind::kText},        {"name", Kind::kText},  {"url", Kind::kText},
+    {"sub_url", Kind::kText},   {"user", Kind::kText},  {"audio", Kind::kFlag},
+    {"transport", Kind::kText}, {"tls", Kind::kText},   {"enabled", Kind::kFlag},
+    {"group", Kind::kText},     {"tags", Kind::kTexts}, {"place", Kind::kPlace}};
 constexpr Setting kGroupSettings[] = {{"name", Kind::kText}};
 constexpr std::string_view kPasswordSettings[] = {"password", "password_file", "password_env"};
 constexpr Setting kPolicySettings[] = {{"min_days", Kind::kDays}, {"target_days", Kind::kDays},
@@ -151,13 +151,39 @@ class Reader {
                (found->kind == Kind::kNumber ||
                 (found->kind == Kind::kDays && *number <= UINT32_MAX))) {
       into[name] = static_cast<uint64_t>(*number);
+    } else if (found->kind == Kind::kTexts && IsListOfTexts(value)) {
+      into[name] = Json::array();
+      for (const toml::node& one : *value.as_array()) {
+        into[name].push_back(*one.value_exact<std::string>());
+      }
+    } else if (found->kind == Kind::kPlace && value.is_table()) {
+      into[name] = Place(*value.as_table());
     } else {
-      constexpr std::string_view kWants[] = {"a text in quotes", "true or false",
-                                             "a whole number of days, 0 for none",
-                                             "a whole number"};
+      constexpr std::string_view kWants[] = {
+          "a text in quotes", "true or false",   "a whole number of days, 0 for none",
+          "a whole number",   "a list of texts", "a table, { latitude = 52.5, longitude = 13.4 }"};
       Fault(At(value.source()),
             fmt::format("{} is {}", name, kWants[static_cast<size_t>(found->kind)]));
     }
+  }
+
+  static bool IsListOfTexts(const toml::node& value) {
+    const toml::array* const list = value.as_array();
+    return list != nullptr && std::all_of(list->begin(), list->end(),
+                                          [](const toml::node& text) { return text.is_string(); });
+  }
+
+  // What is in it is the server's to judge.
+  Json Place(const toml::table& table) {
+    Json place = Json::object();
+    for (const auto& [key, value] : table) {
+      if (const auto number = value.value<double>(); number && !value.is_boolean()) {
+        place[std::string(key.str())] = *number;
+      } else {
+        Fault(At(value.source()), fmt::format("{} is a number of degrees", key.str()));
+      }
+    }
+    return place;
   }
 
   void Password(const std::string& name, const toml::node& value, Json& camera) {

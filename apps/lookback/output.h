@@ -30,16 +30,17 @@ enum ExitCode : int {
   kExitNotFound = 3,
   kExitDenied = 4,  // No right or permission, or what is there forbids it.
   kExitUnavailable = 5,
-  kExitDisk = 6,          // Full, failing or corrupt.
-  kExitNewerFormat = 7,   // And other things that this build does not handle.
-  kExitOtherStore = 8,    // `serve`, `fsck`, `rebuild`: the directory is not this store's.
-  kExitAddressInUse = 9,  // `serve`.
+  kExitDisk = 6,           // Full, failing or corrupt.
+  kExitNewerFormat = 7,    // And other things that this build does not handle.
+  kExitOtherStore = 8,     // `serve`, `fsck`, `rebuild`: the directory is not this store's.
+  kExitAddressInUse = 9,   // `serve`.
+  kExitInterrupted = 130,  // `export`: what came so far can be gone on with.
 };
 inline constexpr std::string_view kExitCodesHelp =
     "Exit codes: 0 ok; 1 the answer is negative (findings; incomplete though --require-complete);\n"
     "2 wrong usage; 3 not found; 4 denied; 5 unavailable; 6 disk full, failing or corrupt;\n7 "
     "newer "
-    "format or unsupported; 8 not this store's directory; 9 address in use.";
+    "format or unsupported; 8 not this store's directory; 9 address in use; 130 interrupted.";
 
 int ExitCodeOf(Code code);
 // Of its code, except that what the system did not permit is kExitDenied.

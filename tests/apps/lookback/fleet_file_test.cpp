@@ -92,6 +92,31 @@ policy = "own"
                                                  "13:17", "14:10"));
 }
 
+TEST_F(FleetFileTest, APlaceIsATableOfDegreesAndTagsAreAList) {
+  const FleetFile file = Read(R"([[camera]]
+id = "gate"
+url = "rtsp://10.0.0.7/1"
+place = { latitude = 52.5, longitude = 13, bearing = 90 }
+tags = ["crossing", "路口"]
+)");
+  EXPECT_THAT(Places(file), testing::IsEmpty());
+  EXPECT_EQ(nlohmann::json(file.body)["cameras"][0], nlohmann::json::parse(R"({
+    "id": "gate", "url": "rtsp://10.0.0.7/1", "tags": ["crossing", "路口"],
+    "place": {"latitude": 52.5, "longitude": 13.0, "bearing": 90.0}})"));
+  EXPECT_THAT(Places(Read(R"([[camera]]
+id = "gate"
+url = "rtsp://10.0.0.7/1"
+place = { latitude = "north", longitude = true }
+tags = ["crossing", 7]
+[[camera]]
+id = "yard"
+url = "rtsp://10.0.0.8/1"
+place = "here"
+tags = "crossing"
+)")),
+              testing::ElementsAre("4:22", "4:43", "5:8", "9:9", "10:8"));
+}
+
 TEST_F(FleetFileTest, GroupsHaveNamesAndPolicies) {
   const FleetFile file = Read(R"([[group]]
 name = "lane"
