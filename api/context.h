@@ -101,11 +101,6 @@ void Foresee(Context& context);
 index::Act ActOf(const Call& call, index::ActKind kind, std::string what);
 // The act of changing a setting, on these cameras.
 index::Act SettingActOf(const Call& call, std::vector<CameraId> cameras);
-// Puts an access to footage on record; throws not-on-record where that fails. `continues`: as
-// AccessLog::Record has it.
-void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
-                  std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
-                  bool continues = false);
 // Commits a change of settings with the act that made it.
 void CommitSetting(Context& context, const Call& call, std::vector<index::Record> records,
                    std::vector<CameraId> cameras = {});
@@ -125,8 +120,6 @@ net::HttpResponse GetTimeline(Context&, const Call&);
 net::HttpResponse GetTimelines(Context&, const Call&);
 net::HttpResponse GetClip(Context&, const Call&);
 net::HttpResponse DescribeClip(Context&, const Call&);
-net::HttpResponse SearchFootage(Context&, const Call&);
-net::HttpResponse SearchRoute(Context&, const Call&);
 
 net::HttpResponse ListMarkers(Context&, const Call&);
 net::HttpResponse AddMarker(Context&, const Call&);

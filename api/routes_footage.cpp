@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "api/byte_range.h"
-#include "api/context.h"
+#include "api/record_access.h"
 #include "api/upkeep.h"
 #include "base/words.h"
 #include "query/clip.h"
@@ -288,17 +288,6 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
 }
 
 }  // namespace
-
-void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
-                  std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
-                  bool continues) {
-  index::Act act = ActOf(call, kind, std::move(what));
-  act.cameras = std::move(cameras);
-  act.range = range;
-  act.reason = reason;
-  const Status status = context.access.Record(act, continues);
-  if (!status) throw NotOnRecord(status.error(), "this access");
-}
 
 net::HttpResponse GetTimeline(Context& context, const Call& call) {
   const Query query(call.http, {"start", "end", "stream"});

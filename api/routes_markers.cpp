@@ -6,6 +6,7 @@
 
 #include "api/context.h"
 #include "api/held_copies.h"
+#include "api/record_access.h"
 #include "api/routes_export.h"
 #include "base/words.h"
 

@@ -1,12 +1,14 @@
 // The footage search: by camera, group, tag, place and time of day, or along a route.
 
+#include "api/routes_search.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "api/context.h"
+#include "api/record_access.h"
 #include "api/search_input.h"
 #include "query/footage_search.h"
 

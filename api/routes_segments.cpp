@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "api/byte_range.h"
+#include "api/record_access.h"
 #include "api/routes_export.h"
 #include "base/checksum.h"
 #include "storage/layout.h"

@@ -10,6 +10,7 @@
 #include "api/context.h"
 #include "api/routes_care.h"
 #include "api/routes_export.h"
+#include "api/routes_search.h"
 #include "base/log.h"
 
 namespace lookback::api {

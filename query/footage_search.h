@@ -85,7 +85,7 @@ class FootageSearch {
   const TimeUs now_us_;
   size_t target_ = 0;
   bool entered_ = false;
-  std::vector<TimeRange> windows_;       // Of the target, what is left of them.
+  std::vector<TimeRange> windows_;      // Of the target, what is left of them.
   std::vector<index::Marker> markers_;  // Of the target, those that have the text.
   size_t window_ = 0;
   size_t found_ = 0;
