@@ -94,12 +94,12 @@ class Export(unittest.TestCase):
                 self.assertFalse(name.endswith((".", " ")), path)
 
     def check_native(self, directory, report):
-        stored = {os.path.basename(path): digest(path) for camera in ("cam1", "cam2")
-                  for path in self.site.segment_files(camera)}
+        stored = {f"native/{camera}_main/{os.path.basename(path)}": digest(path)
+                  for camera in ("cam1", "cam2") for path in self.site.segment_files(camera)}
         self.assertGreater(len(report["native"]), 2 * SECONDS // 120)
         for segment in report["native"]:
             self.assertEqual(digest(os.path.join(directory, segment["file"])), segment["sha256"])
-            self.assertEqual(stored[os.path.basename(segment["file"])], segment["sha256"])
+            self.assertEqual(stored[segment["file"]], segment["sha256"])
         self.assertEqual(decode_errors(os.path.join(directory, report["native"][0]["file"])), "")
 
     def check_meta(self, directory, report):
@@ -131,13 +131,13 @@ class Export(unittest.TestCase):
         env = {**os.environ, "LOOKBACK_SERVER": self.site.server, "TZ": "UTC"}
         whole = self.site.path("uninterrupted")
         began = time.monotonic()
-        expected = self.site.cli(*self.order(whole, "--native", "--hold-days", "0"))
+        expected = self.site.cli(*self.order(whole, "--native", "--hold-days", "0", seconds=900))
         whole_s = time.monotonic() - began
         interrupted = 0
         for i in range(INTERRUPTIONS):
             directory = self.site.path(f"interrupted-{i}")
-            command = [program("lookback"), *self.order(directory, "--native", "--hold-days", "1"),
-                       "--token-file", self.site.token_file]
+            order = self.order(directory, "--native", "--hold-days", "1", seconds=900)
+            command = [program("lookback"), *order, "--token-file", self.site.token_file]
             instant_s = random.uniform(0, whole_s)
             number = random.choice((signal.SIGINT, signal.SIGINT, signal.SIGKILL))
             with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -157,7 +157,7 @@ class Export(unittest.TestCase):
             self.assertFalse(os.path.exists(os.path.join(directory, "MANIFEST.sha256")))
             begun = os.path.exists(os.path.join(directory, "meta", "request.json"))
             holds = len(self.holds())
-            report = self.site.cli(*self.order(directory, "--native", "--hold-days", "1"))
+            report = self.site.cli(*order)
             self.assertEqual(report["resumed"], begun)
             self.assertEqual(len(self.holds()), holds + (0 if begun else 1))
             self.check_manifest(directory)
