@@ -193,7 +193,7 @@ void RunWriter::BeginRun(const Sample& sample) {
   declared_frames_per_second_ = DeclaredFrameRate();
   storage::RunInfo info;
   info.stream = stream_;
-  info.run = Uuid::Random();
+  info.run = Uuid::TimeOrdered(clock_.NowUs());
   info.init = media::BuildInitSection(configs);
   info.tracks = tracks_;
   info.clock = clock_.Synchronised() ? storage::ClockState::kSynchronised

@@ -40,7 +40,7 @@ inline constexpr double kBacklogToGiveWay = 0.25;
 // What stays the same for a whole run.
 struct RunInfo {
   StreamId stream;
-  Uuid run;
+  Uuid run;            // Uuid::TimeOrdered(), so that it tells when the run began.
   Bytes init;          // `ftyp`+`moov`.
   std::string tracks;  // For people; index::Run::tracks.
   ClockState clock = ClockState::kSynchronised;

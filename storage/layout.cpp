@@ -35,16 +35,40 @@ std::string LedgerCopyPath(std::string_view root) {
   return JoinPath(JoinPath(root, kFormatFolder), kLedgerCopyFolder);
 }
 
+std::string SegmentName(const index::SegmentKey& key) {
+  std::string name = std::to_string(key.start_us / kUsPerMs);
+  name.append("_").append(std::to_string(key.epoch));
+  name.append("_").append(std::to_string(key.sequence));
+  if (key.thinned) name.append(kThinned);
+  return name;
+}
+
+Result<index::SegmentKey> ParseSegmentName(const StreamId& stream, std::string_view name) {
+  index::SegmentKey key;
+  key.stream = stream;
+  std::string_view rest = name;
+  key.thinned = rest.ends_with(kThinned);
+  if (key.thinned) rest.remove_suffix(kThinned.size());
+  std::array<std::string_view, 3> numbers;
+  int64_t start_ms = 0;
+  const bool read = Split(rest, '_', numbers) && ParseNumber(numbers[0], start_ms) &&
+                    ParseNumber(numbers[1], key.epoch) && ParseNumber(numbers[2], key.sequence) &&
+                    start_ms >= 0 && start_ms < kTimeMaxUs / kUsPerMs;
+  key.start_us = start_ms * kUsPerMs;
+  // Leading zeros and the like: only the name that we would have made is ours.
+  if (!read || SegmentName(key) != name) {
+    return Fail(Code::kInvalid,
+                "\"" + std::string(name.substr(0, 256)) + "\" is not the name of a segment");
+  }
+  return key;
+}
+
 std::string SegmentPath(const index::SegmentKey& key) {
   std::string path(kFormatFolder);
   path.append("/").append(key.stream.camera.text());
   path.append("/").append(StreamName(key.stream.stream));
   path.append("/").append(FormatDay(key.start_us));
-  path.append("/").append(std::to_string(key.start_us / kUsPerMs));
-  path.append("_").append(std::to_string(key.epoch));
-  path.append("_").append(std::to_string(key.sequence));
-  if (key.thinned) path.append(kThinned);
-  return path.append(kExtension);
+  return path.append("/").append(SegmentName(key)).append(kExtension);
 }
 
 Result<index::SegmentKey> ParseSegmentPath(std::string_view path) {
@@ -57,24 +81,12 @@ Result<index::SegmentKey> ParseSegmentPath(std::string_view path) {
   std::string_view name = folders[4];
   if (!name.ends_with(kExtension)) return refuse();
   name.remove_suffix(kExtension.size());
-
-  index::SegmentKey key;
-  key.thinned = name.ends_with(kThinned);
-  if (key.thinned) name.remove_suffix(kThinned.size());
-
   const auto camera = CameraId::Parse(folders[1]);
   const auto stream = ParseStream(folders[2]);
-  std::array<std::string_view, 3> numbers;
-  int64_t start_ms = 0;
-  if (!camera || !stream || !Split(name, '_', numbers) || !ParseNumber(numbers[0], start_ms) ||
-      !ParseNumber(numbers[1], key.epoch) || !ParseNumber(numbers[2], key.sequence)) {
-    return refuse();
-  }
-  if (start_ms < 0 || start_ms >= kTimeMaxUs / kUsPerMs) return refuse();
-  key.stream = {*camera, *stream};
-  key.start_us = start_ms * kUsPerMs;
-  // Leading zeros, a wrong day and the like: only the path that we would have made is ours.
-  if (SegmentPath(key) != path) return refuse();
+  if (!camera || !stream) return refuse();
+  auto key = ParseSegmentName({*camera, *stream}, name);
+  // A wrong day and the like: only the path that we would have made is ours.
+  if (!key || SegmentPath(*key) != path) return refuse();
   return key;
 }
 

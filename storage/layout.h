@@ -29,4 +29,9 @@ std::string SegmentPath(const index::SegmentKey& key);
 // The reverse; start_us is a whole millisecond then (the file's LKSG has the microseconds).
 Result<index::SegmentKey> ParseSegmentPath(std::string_view path);
 
+// Of its path, what tells it from the other segments of its stream: "1777903200000_7_12".
+std::string SegmentName(const index::SegmentKey& key);
+// The reverse, as with a path.
+Result<index::SegmentKey> ParseSegmentName(const StreamId& stream, std::string_view name);
+
 }  // namespace lookback::storage
