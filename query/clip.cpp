@@ -96,6 +96,10 @@ class VirtualClip : public Clip {
 
 }  // namespace
 
+std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts) {
+  return std::make_shared<VirtualClip>(footage, std::move(parts));
+}
+
 Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
                                                const ClipRequest& request, TimeUs now_us) {
   if (request.range.duration_us() > kMaxFlatClipUs) {
@@ -108,7 +112,7 @@ Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
     return MakeLongClip(footage, std::move(parts));
   }
   LB_TRY_ASSIGN(parts, PlanClip(footage, request, now_us));
-  return std::shared_ptr<const Clip>(std::make_shared<VirtualClip>(footage, std::move(parts)));
+  return MakeVirtualFile(footage, std::move(parts));
 }
 
 }  // namespace lookback::query

@@ -6,6 +6,7 @@
 // Errors:    of Clip::Plan.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct ClipParts {
   ClipReport report;
   std::string etag;
 };
+
+// A file of those parts, which exists only while it is read.
+std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts);
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us);
 
