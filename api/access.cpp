@@ -44,6 +44,17 @@ std::string TextOf(const json& entry, const char* name) {
   return found != entry.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// Takes as long for another digest as for the same.
+bool IsSame(const Sha256Digest& a, const Sha256Digest& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+std::string RandomText() {
+  std::array<uint8_t, 32> random{};
+  RandomBytes(random);
+  return HexEncode(random);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tokens>> Tokens::Open(const std::string& data, FileSystem& files,
@@ -78,18 +89,59 @@ Result<std::unique_ptr<Tokens>> Tokens::Open(const std::string& data, FileSystem
 std::optional<std::string> Tokens::PersonOf(std::string_view token) const {
   const Sha256Digest asked = Sha256(AsBytes(token));
   const std::lock_guard lock(mutex_);
-  const Token* found = nullptr;
-  for (const Token& known : tokens_) {
-    if (CRYPTO_memcmp(known.sha256.data(), asked.data(), asked.size()) == 0) found = &known;
-  }
+  const Token* const found = Find(asked);
   if (found == nullptr) return std::nullopt;
   return found->person;
 }
 
+const Tokens::Token* Tokens::Find(const Sha256Digest& sha256) const {
+  const Token* found = nullptr;
+  for (const Token& known : tokens_) {
+    if (IsSame(known.sha256, sha256)) found = &known;
+  }
+  return found;
+}
+
+std::optional<std::string> Tokens::BeginSession(std::string_view token, int64_t monotonic_us) {
+  const std::string text = RandomText();
+  const Sha256Digest asked = Sha256(AsBytes(token));
+  const std::lock_guard lock(mutex_);
+  const Token* const known = Find(asked);
+  if (known == nullptr) return std::nullopt;
+  std::erase_if(sessions_, [&](const Session& session) {
+    return session.until_us <= monotonic_us || Find(session.token) == nullptr;
+  });
+  const auto mine = [&](const Session& session) { return session.person == known->person; };
+  if (static_cast<size_t>(std::count_if(sessions_.begin(), sessions_.end(), mine)) >=
+      kMaxSessionsAPerson) {
+    sessions_.erase(std::find_if(sessions_.begin(), sessions_.end(), mine));
+  }
+  sessions_.push_back({Sha256(AsBytes(text)), asked, known->person, monotonic_us + kSessionUs});
+  return text;
+}
+
+std::optional<std::string> Tokens::PersonOfSession(std::string_view session,
+                                                   int64_t monotonic_us) const {
+  const Sha256Digest asked = Sha256(AsBytes(session));
+  const std::lock_guard lock(mutex_);
+  const Session* found = nullptr;
+  for (const Session& known : sessions_) {
+    if (IsSame(known.sha256, asked)) found = &known;
+  }
+  if (found == nullptr || found->until_us <= monotonic_us || Find(found->token) == nullptr) {
+    return std::nullopt;
+  }
+  return found->person;
+}
+
+void Tokens::EndSession(std::string_view session) {
+  const Sha256Digest asked = Sha256(AsBytes(session));
+  const std::lock_guard lock(mutex_);
+  std::erase_if(sessions_, [&](const Session& known) { return IsSame(known.sha256, asked); });
+}
+
 Result<std::string> Tokens::Issue(const std::string& person, TimeUs now_us) {
-  std::array<uint8_t, 32> random{};
-  RandomBytes(random);
-  const std::string text = std::string(kTokenPrefix) + HexEncode(random);
+  const std::string text = std::string(kTokenPrefix) + RandomText();
   const std::lock_guard lock(mutex_);
   std::vector<Token> changed = tokens_;
   const auto mine = std::count_if(changed.begin(), changed.end(),

@@ -24,6 +24,8 @@
 namespace lookback::api {
 
 inline constexpr size_t kMaxTokensAPerson = 16;
+inline constexpr int64_t kSessionUs = 12 * kUsPerHour;
+inline constexpr size_t kMaxSessionsAPerson = 16;         // One more ends the oldest.
 inline constexpr std::string_view kTokenPrefix = "lbk_";  // So that a scanner knows a leaked one.
 inline constexpr std::string_view kAdminName = "admin";
 
@@ -42,20 +44,35 @@ class Tokens {
   Status Revoke(const std::string& person);
   size_t CountOf(const std::string& person) const;
 
+  // A second secret for who has a token, where no header can be sent: it opens the door for
+  // kSessionUs, as long as the token does, and until a restart. It is kept in memory alone, as its hash.
+  // Nothing when the token opens none.
+  std::optional<std::string> BeginSession(std::string_view token, int64_t monotonic_us);
+  std::optional<std::string> PersonOfSession(std::string_view session, int64_t monotonic_us) const;
+  void EndSession(std::string_view session);
+
  private:
   struct Token {
     std::string person;
     Sha256Digest sha256{};
     TimeUs created_us = 0;
   };
+  struct Session {
+    Sha256Digest sha256{};
+    Sha256Digest token{};
+    std::string person;
+    int64_t until_us = 0;  // Monotonic.
+  };
 
   Tokens(std::string path, FileSystem& files) : path_(std::move(path)), files_(files) {}
   Status Write(const std::vector<Token>& tokens) const;
+  const Token* Find(const Sha256Digest& sha256) const;
 
   const std::string path_;
   FileSystem& files_;
   mutable std::mutex mutex_;
   std::vector<Token> tokens_;
+  std::vector<Session> sessions_;  // Oldest first.
 };
 
 class CameraSecrets {

@@ -9,11 +9,16 @@
 namespace lookback::api {
 namespace {
 
-// Equal for two requests that one record may cover. The client's port changes between them.
+// A client's port changes between its requests.
+std::string_view AddressOf(const index::Act& act) {
+  return std::string_view(act.client).substr(0, act.client.rfind(':'));
+}
+
+// Equal for two requests that one record may cover.
 std::string KeyOf(const index::Act& act) {
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", static_cast<int>(act.kind),
-                                act.person, act.client.substr(0, act.client.rfind(':')),
-                                act.range.start_us, act.range.end_us, act.what, act.reason);
+  std::string key =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", static_cast<int>(act.kind), act.person,
+                  AddressOf(act), act.range.start_us, act.range.end_us, act.what, act.reason);
   for (const CameraId& camera : act.cameras) key += "\n" + camera.text();
   return key;
 }
@@ -24,28 +29,49 @@ Status AccessLog::Record(const index::Act& act, bool continues) {
   const std::string key = KeyOf(act);
   if (continues && IsCovered(key)) return Ok();
   LB_TRY(commit_({act}));
-  Remember(key);
+  Remember(key, act);
   return Ok();
+}
+
+Status AccessLog::RecordPart(const index::Act& act, TimeRange part) {
+  const std::optional<Recorded> whole = FindWhole(act, part);
+  if (whole && clock_.MonotonicUs() - whole->at_us < kAccessCoversUs) return Ok();
+  return Record(whole ? whole->act : act);
 }
 
 bool AccessLog::IsCovered(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  const auto found = recorded_us_.find(key);
-  return found != recorded_us_.end() && clock_.MonotonicUs() - found->second < kAccessCoversUs;
+  const auto found = recorded_.find(key);
+  return found != recorded_.end() && clock_.MonotonicUs() - found->second.at_us < kAccessCoversUs;
 }
 
-void AccessLog::Remember(const std::string& key) {
+// The newest of them.
+std::optional<AccessLog::Recorded> AccessLog::FindWhole(const index::Act& act, TimeRange part) {
+  const std::lock_guard lock(mutex_);
+  const Recorded* found = nullptr;
+  for (const auto& [key, known] : recorded_) {
+    const bool same = known.act.kind == act.kind && known.act.person == act.person &&
+                      known.act.what == act.what && known.act.cameras == act.cameras &&
+                      AddressOf(known.act) == AddressOf(act) && known.act.range.Overlaps(part);
+    if (same && (found == nullptr || known.at_us > found->at_us)) found = &known;
+  }
+  if (found == nullptr) return std::nullopt;
+  return *found;
+}
+
+void AccessLog::Remember(const std::string& key, const index::Act& act) {
   const std::lock_guard lock(mutex_);
   const int64_t now_us = clock_.MonotonicUs();
-  if (recorded_us_.size() >= kMaxRemembered) {
-    std::erase_if(recorded_us_,
-                  [now_us](const auto& entry) { return now_us - entry.second >= kAccessCoversUs; });
+  if (recorded_.size() >= kMaxRemembered) {
+    std::erase_if(recorded_, [now_us](const auto& entry) {
+      return now_us - entry.second.at_us >= kAccessCoversUs;
+    });
   }
-  if (recorded_us_.size() >= kMaxRemembered) {
-    const auto older = [](const auto& a, const auto& b) { return a.second < b.second; };
-    recorded_us_.erase(std::min_element(recorded_us_.begin(), recorded_us_.end(), older));
+  if (recorded_.size() >= kMaxRemembered) {
+    const auto older = [](const auto& a, const auto& b) { return a.second.at_us < b.second.at_us; };
+    recorded_.erase(std::min_element(recorded_.begin(), recorded_.end(), older));
   }
-  recorded_us_[key] = now_us;
+  recorded_[key] = {act, now_us};
 }
 
 void AccessLog::Refused(index::Act act) {

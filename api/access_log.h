@@ -3,7 +3,7 @@
 // Invariant: Record() returns well only when an act that covers this one is on the synced ledger.
 //            Refused tries are at most kMaxRefusedAMinute a minute on the ledger, so that knocking
 //            at the door does not fill the disk; the others are counted.
-// Threads:   any. Both methods may wait for a sync.
+// Threads:   any. Each method may wait for a sync.
 // Errors:    those of the commit; the caller then lets nothing out.
 #pragma once
 
@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,17 +34,29 @@ class AccessLog {
   // kAccessCoversUs, if one is remembered (at most kMaxRemembered are).
   Status Record(const index::Act& act, bool continues = false);
 
+  // `act` is of a part of something that is shown piece by piece. It may stand under a remembered act of
+  // that kind and name by the same person from the same address, of the same cameras, whose range
+  // overlaps `part`. When that one is older than kAccessCoversUs, it goes on record anew; when there is
+  // none, `act` does.
+  Status RecordPart(const index::Act& act, TimeRange part);
+
   void Refused(index::Act act);
   uint64_t refused_unrecorded() const { return refused_unrecorded_; }
 
  private:
+  struct Recorded {
+    index::Act act;
+    int64_t at_us = 0;  // Monotonic.
+  };
+
   bool IsCovered(const std::string& key);
-  void Remember(const std::string& key);
+  void Remember(const std::string& key, const index::Act& act);
+  std::optional<Recorded> FindWhole(const index::Act& act, TimeRange part);
 
   const Commit commit_;
   Clock& clock_;
   std::mutex mutex_;
-  std::map<std::string, int64_t> recorded_us_;  // By what was accessed; monotonic time.
+  std::map<std::string, Recorded> recorded_;  // By what was accessed.
   int64_t refused_since_us_ = 0;
   int refused_count_ = 0;
   std::atomic<uint64_t> refused_unrecorded_{0};

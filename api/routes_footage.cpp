@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
-#include "api/byte_range.h"
-#include "api/record_access.h"
+#include "api/context.h"
 #include "api/upkeep.h"
+#include "api/viewing.h"
 #include "base/words.h"
 #include "query/clip.h"
 #include "query/timeline.h"
@@ -18,46 +16,6 @@ namespace {
 
 constexpr int64_t kMaxTimelineUs = 366 * kUsPerDay;
 constexpr size_t kMaxGapsInHeader = 16;
-
-// While recording has a backlog, each piece of a clip waits so long: readers take what it leaves,
-// and still get on.
-constexpr auto kGiveWay = std::chrono::milliseconds(50);
-
-class ClipBody final : public net::HttpBody {
- public:
-  ClipBody(std::shared_ptr<const query::Clip> clip, const Selection& selection,
-           const storage::Archive& archive)
-      : clip_(std::move(clip)),
-        archive_(archive),
-        at_(selection.offset),
-        end_(at_ + selection.length) {}
-
-  Result<size_t> Read(std::span<uint8_t> into) override {
-    if (archive_.Backlog() > storage::kBacklogToGiveWay) std::this_thread::sleep_for(kGiveWay);
-    const auto most = static_cast<size_t>(std::min<uint64_t>(into.size(), end_ - at_));
-    if (most == 0) return size_t{0};
-    LB_TRY_ASSIGN(count, clip_->Read(at_, into.first(most)));
-    at_ += count;
-    return count;
-  }
-
- private:
-  const std::shared_ptr<const query::Clip> clip_;
-  const storage::Archive& archive_;
-  uint64_t at_;
-  const uint64_t end_;
-};
-
-Json GapsToJson(const std::vector<index::Gap>& gaps) {
-  Json list = Json::array();
-  for (const index::Gap& gap : gaps) {
-    list.push_back({{"start", FormatTime(gap.range.start_us)},
-                    {"end", FormatTime(gap.range.end_us)},
-                    {"cause", index::GapCauseName(gap.cause)},
-                    {"detail", gap.detail}});
-  }
-  return list;
-}
 
 Json RangesToJson(const std::vector<TimeRange>& ranges) {
   Json list = Json::array();
@@ -172,31 +130,11 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
                     FormatDuration(asked.request.range.duration_us())));
   }
   (void)FindCamera(context, camera);
-  if (asked.request.range.start_us >= context.clock.NowUs()) {
-    throw Problem{404, "future-range",
-                  fmt::format("it is {} now: that range has not happened yet",
-                              FormatSecond(context.clock.NowUs()))};
-  }
+  RefuseFuture(context, asked.request.range);
   if (asked.request.gaps == query::GapMode::kClose) asked.variant += ", gaps closed";
   if (!asked.request.audio) asked.variant += ", without audio";
   asked.variant = Variant(asked.variant, asked.request.stream.stream);
   return asked;
-}
-
-// A range without footage is told with the causes that the timeline has for it.
-[[noreturn]] void ThrowNoFootage(Context& context, const query::ClipRequest& request,
-                                 const Error& error) {
-  Problem problem{404, "no-footage", error.message};
-  const auto timeline = query::BuildTimeline(context.store.archive(), request.stream, request.range,
-                                             context.clock.NowUs());
-  std::vector<index::Gap> missing;
-  if (timeline) {
-    std::merge(timeline->gaps.begin(), timeline->gaps.end(), timeline->away.begin(),
-               timeline->away.end(), std::back_inserter(missing),
-               [](const auto& a, const auto& b) { return a.range.start_us < b.range.start_us; });
-  }
-  problem.more["missing"] = GapsToJson(missing);
-  throw problem;
 }
 
 std::shared_ptr<const query::Clip> PlanClip(Context& context, const query::ClipRequest& request) {
@@ -205,7 +143,9 @@ std::shared_ptr<const query::Clip> PlanClip(Context& context, const query::ClipR
     context.clips.Put(request, *clip);
     return std::move(*clip);
   }
-  if (clip.code() == Code::kNotFound) ThrowNoFootage(context, request, clip.error());
+  if (clip.code() == Code::kNotFound) {
+    ThrowNoFootage(context, request.stream, request.range, clip.error());
+  }
   throw ProblemOf(clip.error());
 }
 
@@ -266,8 +206,6 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
   const std::string& named = FindCamera(context, request.stream.camera).name;
   const std::string utf8 = FileName(named.empty() ? id : named, request);
   auto& headers = response.headers;
-  headers.emplace_back("ETag", "\"" + clip.etag() + "\"");
-  headers.emplace_back("Accept-Ranges", "bytes");
   // Whoever holds it must ask again, so that each access is on record.
   headers.emplace_back("Cache-Control", "private, no-cache");
   headers.emplace_back(
@@ -311,29 +249,8 @@ net::HttpResponse GetClip(Context& context, const Call& call) {
   RecordAccess(context, call, index::ActKind::kView, "clip.mp4" + asked.variant,
                {asked.request.stream.camera}, asked.request.range, asked.reason, piece);
   const auto clip = ChooseClip(context, call.http, asked.request);
-  const Selection selection = SelectBytes(call.http, clip->size(), clip->etag());
-  if (selection.status == 412) {
-    throw Problem{412, "precondition-failed",
-                  "the clip is not (any more) the one that If-Match names; ask for it anew"};
-  }
-  net::HttpResponse response;
-  if (selection.status == 416) {
-    response = ToResponse({416, "range-not-satisfiable",
-                           fmt::format("the clip has {} bytes, from 0 on", clip->size())});
-    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", clip->size()));
-    return response;
-  }
-  response.status = selection.status;
-  AddClipHeaders(context, asked.request, *clip, response);
-  if (selection.status == 304) return response;
-  response.headers.emplace_back("Content-Type", "video/mp4");
-  if (selection.status == 206) {
-    response.headers.emplace_back(
-        "Content-Range", fmt::format("bytes {}-{}/{}", selection.offset,
-                                     selection.offset + selection.length - 1, clip->size()));
-  }
-  response.stream = std::make_unique<ClipBody>(clip, selection, context.store.archive());
-  response.stream_bytes = static_cast<int64_t>(selection.length);
+  net::HttpResponse response = SendFile(context, call.http, clip, "video/mp4");
+  if (response.status < 400) AddClipHeaders(context, asked.request, *clip, response);
   return response;
 }
 

@@ -6,8 +6,8 @@
 
 #include "api/context.h"
 #include "api/held_copies.h"
-#include "api/record_access.h"
 #include "api/routes_export.h"
+#include "api/viewing.h"
 #include "base/words.h"
 
 namespace lookback::api {

@@ -8,8 +8,8 @@
 #include <array>
 #include <cmath>
 
-#include "api/record_access.h"
 #include "api/search_input.h"
+#include "api/viewing.h"
 #include "query/footage_search.h"
 
 namespace lookback::api {

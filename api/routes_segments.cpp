@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "api/byte_range.h"
-#include "api/record_access.h"
 #include "api/routes_export.h"
+#include "api/viewing.h"
 #include "base/checksum.h"
 #include "storage/layout.h"
 
@@ -19,27 +17,17 @@ constexpr size_t kSegmentsAPage = 1'000;
 constexpr size_t kMaxSegmentsAPage = 10'000;
 constexpr int64_t kMaxListUs = 366 * kUsPerDay;
 constexpr size_t kPieceBytes = 1 << 20;
-// While recording has a backlog, each piece waits so long, as one of a clip does.
-constexpr auto kGiveWay = std::chrono::milliseconds(50);
-
-void GiveWay(Context& context) {
-  if (context.store.archive().Backlog() > storage::kBacklogToGiveWay) {
-    std::this_thread::sleep_for(kGiveWay);
-  }
-}
+constexpr std::string_view kExtension = ".mp4";
 
 std::string NameOf(const index::SegmentKey& key) {
-  const std::string path = storage::SegmentPath(key);
-  return path.substr(path.rfind('/') + 1);
+  return storage::SegmentName(key).append(kExtension);
 }
 
 // Its start is that of the name, to the millisecond.
-std::optional<index::SegmentKey> ReadName(const StreamId& stream, const std::string& name) {
-  const int64_t start_ms = std::strtoll(name.c_str(), nullptr, 10);
-  if (start_ms < 0 || start_ms >= kTimeMaxUs / kUsPerMs) return std::nullopt;
-  const std::string path = fmt::format("{}/{}/{}/{}", storage::kFormatFolder, stream.text(),
-                                       FormatDay(start_ms * kUsPerMs), name);
-  auto key = storage::ParseSegmentPath(path);
+std::optional<index::SegmentKey> ReadName(const StreamId& stream, std::string_view name) {
+  if (!name.ends_with(kExtension)) return std::nullopt;
+  name.remove_suffix(kExtension.size());
+  auto key = storage::ParseSegmentName(stream, name);
   return key ? std::optional(*std::move(key)) : std::nullopt;
 }
 
@@ -77,7 +65,7 @@ std::unique_ptr<File> OpenVerified(Context& context, const index::Seal& row) {
     Bytes piece(kPieceBytes);
     uint64_t at = 0;
     while (true) {
-      GiveWay(context);
+      GiveWay(context.store.archive());
       const auto count = (*file)->ReadAt(at, piece);
       if (!count || *count == 0) break;
       hasher.Update(ByteSpan(piece).first(*count));
@@ -101,7 +89,7 @@ class SegmentBody final : public net::HttpBody {
         end_(at_ + selection.length) {}
 
   Result<size_t> Read(std::span<uint8_t> into) override {
-    GiveWay(context_);
+    GiveWay(context_.store.archive());
     const auto most = static_cast<size_t>(std::min<uint64_t>(into.size(), end_ - at_));
     if (most == 0) return size_t{0};
     LB_TRY_ASSIGN(count, file_->ReadAt(at_, into.first(most)));

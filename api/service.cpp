@@ -10,6 +10,7 @@
 #include "api/context.h"
 #include "api/routes_care.h"
 #include "api/routes_export.h"
+#include "api/routes_playback.h"
 #include "api/routes_search.h"
 #include "base/log.h"
 
@@ -44,6 +45,13 @@ constexpr std::array kRoutes = {
     Route{"POST", "/api/v1/exports", Right::kSee, AddExport},
     Route{"GET", "/api/v1/footage", Right::kSee, SearchFootage},
     Route{"POST", "/api/v1/footage/route", Right::kSee, SearchRoute},
+    Route{"GET", "/api/v1/cameras/{}/playlist.m3u8", Right::kSee, GetPlaylist},
+    Route{"GET", "/api/v1/cameras/{}/variant.m3u8", Right::kSee, GetVariant},
+    Route{"GET", "/api/v1/cameras/{}/iframes.m3u8", Right::kSee, GetIFrames},
+    Route{"GET", "/api/v1/cameras/{}/live.m3u8", Right::kSee, GetLivePlaylist},
+    Route{"GET", "/api/v1/cameras/{}/media/{}/{}/{}", Right::kSee, GetMedia},
+    Route{"POST", "/api/v1/session", Right::kSee, BeginSession},
+    Route{"DELETE", "/api/v1/session", Right::kSee, EndSession},
     Route{"GET", "/api/v1/markers", Right::kSee, ListMarkers},
     Route{"POST", "/api/v1/markers", Right::kSee, AddMarker},
     Route{"DELETE", "/api/v1/markers/{}", Right::kSee, RemoveMarker},
@@ -174,19 +182,26 @@ struct Service::State {
   }
 
   std::optional<index::Person> Identify(const net::HttpRequest& request) {
-    constexpr std::string_view kScheme = "bearer ";
-    const std::string_view header = request.Header("authorization");
-    if (header.size() <= kScheme.size()) return std::nullopt;
-    for (size_t i = 0; i < kScheme.size(); ++i) {
-      const char c = header[i];
-      if ((c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) != kScheme[i]) return std::nullopt;
-    }
-    const auto name = context.tokens->PersonOf(header.substr(kScheme.size()));
+    const std::string token = TokenOf(request);
+    const bool by_cookie = token.empty() && request.Header("authorization").empty();
+    const auto name =
+        by_cookie ? context.tokens->PersonOfSession(SessionOf(request), context.clock.MonotonicUs())
+                  : context.tokens->PersonOf(token);
     if (!name) return std::nullopt;
+    if (by_cookie) RefuseCrossSite(request);
     for (index::Person& person : OrThrow(context.store.catalog().Persons())) {
       if (person.name == *name && !person.disabled) return std::move(person);
     }
     return std::nullopt;
+  }
+
+  // A browser sends the cookie along whoever made it ask; this header only our own page can add.
+  static void RefuseCrossSite(const net::HttpRequest& request) {
+    const bool changes = request.method != "GET" && request.method != "HEAD";
+    if (!changes || request.Header("x-lookback-request") == "1") return;
+    throw Problem{403, "cross-site",
+                  "who comes by a session's cookie changes something only with the header "
+                  "\"X-Lookback-Request: 1\""};
   }
 
   net::HttpResponse Serve(const net::HttpRequest& request) {
@@ -210,13 +225,17 @@ struct Service::State {
   }
 
   [[noreturn]] void RefuseStranger(const Call& call) {
-    const bool missing = call.http.Header("authorization").empty();
-    context.access.Refused(
-        ActOf(call, index::ActKind::kLogin, missing ? "no token" : "a wrong token"));
+    const bool token = !call.http.Header("authorization").empty() || !TokenOf(call.http).empty();
+    const bool session = !token && !SessionOf(call.http).empty();
+    context.access.Refused(ActOf(call, index::ActKind::kLogin,
+                                 token     ? "a wrong token"
+                                 : session ? "a session that is over"
+                                           : "no token"));
     throw Problem{401, "unauthorized",
-                  missing ? "a token is needed: send it as \"Authorization: Bearer TOKEN\""
-                          : "the token that came is wrong, revoked, or of a person who may not "
-                            "come in any more; it is sent as \"Authorization: Bearer TOKEN\""};
+                  token     ? "the token that came is wrong, revoked, or of a person who may not "
+                              "come in any more; it is sent as \"Authorization: Bearer TOKEN\""
+                  : session ? "the session is over, or its token was revoked: log in anew"
+                            : "a token is needed: send it as \"Authorization: Bearer TOKEN\""};
   }
 
   net::HttpResponse Answer(const net::HttpRequest& request) {

@@ -35,7 +35,8 @@ struct HttpRequest {
   std::vector<std::pair<std::string, std::string>> query;    // Decoded, in order.
   std::vector<std::pair<std::string, std::string>> headers;  // Names in lower case.
   std::string body;
-  std::string client;  // Address and port.
+  std::string client;   // Address and port.
+  bool secure = false;  // It came over TLS.
 
   std::string_view Header(std::string_view lower_name) const;  // Empty when absent.
   const std::string* Query(std::string_view name) const;  // The first of that name, or nullptr.

@@ -50,6 +50,42 @@ TEST_F(AccessLogTest, OnlyTheSameAccessIsCovered) {
   EXPECT_EQ(committed_.size(), 6u);
 }
 
+TEST_F(AccessLogTest, APartStandsUnderTheViewThatItOverlapsOfTheSamePersonAndAddress) {
+  index::Act whole = View("li");
+  whole.range = {100, 200};
+  whole.reason = "case 7";
+  ASSERT_TRUE(log_.Record(whole));
+  index::Act part = View("li", "10.0.0.1:6000");
+  part.range = {190, 260};
+  ASSERT_TRUE(log_.RecordPart(part, {190, 210}));
+  EXPECT_EQ(committed_.size(), 1u);
+  ASSERT_TRUE(log_.RecordPart(part, {200, 210}));  // Beyond its end.
+  EXPECT_EQ(committed_.size(), 2u);
+  index::Act other = View("wang");
+  ASSERT_TRUE(log_.RecordPart(other, {150, 160}));
+  other = View("li", "10.0.0.2:6000");
+  ASSERT_TRUE(log_.RecordPart(other, {150, 160}));
+  other = View("li");
+  other.what = "another";
+  ASSERT_TRUE(log_.RecordPart(other, {150, 160}));
+  EXPECT_EQ(committed_.size(), 5u);
+}
+
+TEST_F(AccessLogTest, AViewThatGoesOnIsRecordedAnewWithItsReason) {
+  index::Act whole = View("li");
+  whole.range = {100, 200};
+  whole.reason = "case 7";
+  ASSERT_TRUE(log_.Record(whole));
+  clock_.Advance(kAccessCoversUs);
+  index::Act part = View("li");
+  part.range = {110, 120};
+  ASSERT_TRUE(log_.RecordPart(part, part.range));
+  ASSERT_TRUE(log_.RecordPart(part, part.range));
+  ASSERT_EQ(committed_.size(), 2u);
+  EXPECT_EQ(committed_[1].range, whole.range);
+  EXPECT_EQ(committed_[1].reason, "case 7");
+}
+
 TEST_F(AccessLogTest, AFailedCommitCoversNothing) {
   next_ = Fail(Code::kDiskFull, "no space");
   EXPECT_FALSE(log_.Record(View("li")));
