@@ -133,18 +133,27 @@ std::string Readme(const ExportPlan& plan, const Json& request) {
   return text;
 }
 
+// What a spreadsheet would work out, and not show; a number below zero is none.
+bool BeginsAFormula(const std::string& value) {
+  if (value.empty() || std::string_view("=+-@\t\r").find(value.front()) == std::string_view::npos) {
+    return false;
+  }
+  return value.find_first_not_of("-.0123456789") != std::string::npos;
+}
+
 }  // namespace
 
 std::string CsvLine(const std::vector<std::string>& values) {
   std::string line;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) line += ',';
-    if (values[i].find_first_of(",\"\r\n") == std::string::npos) {
-      line += values[i];
+    const std::string value = (BeginsAFormula(values[i]) ? "'" : "") + values[i];
+    if (value.find_first_of(",\"\r\n") == std::string::npos) {
+      line += value;
       continue;
     }
     line += '"';
-    for (const char c : values[i]) line.append(c == '"' ? 2 : 1, c);
+    for (const char c : value) line.append(c == '"' ? 2 : 1, c);
     line += '"';
   }
   return line + "\r\n";

@@ -18,7 +18,7 @@ struct MetaFile {
   std::string text;
 };
 
-// One line of CSV.
+// One line of CSV (RFC 4180). A text that a spreadsheet would take for a formula begins with an apostrophe.
 std::string CsvLine(const std::vector<std::string>& values);
 
 // gaps.csv, clock.csv, markers.csv, with native segments segments.csv, and README.txt.

@@ -99,6 +99,7 @@ TEST_F(ExportDirectoryTest, WhatIsNoExportIsLeftAlone) {
 
 TEST(ExportMeta, CsvHasEachValueAsItIs) {
   EXPECT_EQ(CsvLine({"a", "", "b c"}), "a,,b c\r\n");
+  EXPECT_EQ(CsvLine({"=1+1", "@SUM(A1)", "-1200", "-x"}), "'=1+1,'@SUM(A1),-1200,'-x\r\n");
   EXPECT_EQ(CsvLine({"1,5", "say \"no\"", "two\nlines"}),
             "\"1,5\",\"say \"\"no\"\"\",\"two\nlines\"\r\n");
 }
