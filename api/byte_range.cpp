@@ -34,7 +34,11 @@ Selection ApplyRange(std::string_view range, uint64_t size) {
   const Selection whole{200, 0, size};
   const Selection beyond{416, 0, 0};
   if (!StartsWithBytesUnit(range)) return whole;
-  const std::string_view spec = Trim(range.substr(range.find('=') + 1));
+  std::string_view spec = range.substr(range.find('=') + 1);
+  // A list may have empty members (RFC 9110 §5.6.1.2).
+  const auto is_filler = [](char c) { return c == ',' || c == ' ' || c == '\t'; };
+  while (!spec.empty() && is_filler(spec.front())) spec.remove_prefix(1);
+  while (!spec.empty() && is_filler(spec.back())) spec.remove_suffix(1);
   const size_t dash = spec.find('-');
   if (dash == std::string_view::npos || spec.find(',') != std::string_view::npos) return whole;
   const std::string_view first_text = spec.substr(0, dash);
@@ -54,30 +58,44 @@ Selection ApplyRange(std::string_view range, uint64_t size) {
   return {206, *first, end - *first + 1};
 }
 
+// Lines of the same name are one list (RFC 9110 §5.3).
+std::string Joined(const net::HttpRequest& request, std::string_view lower_name) {
+  std::string joined;
+  for (const auto& [name, value] : request.headers) {
+    if (name != lower_name) continue;
+    if (!joined.empty()) joined += ", ";
+    joined += value;
+  }
+  return joined;
+}
+
 }  // namespace
 
 bool ListsTag(std::string_view header, std::string_view etag, bool strong) {
   if (Trim(header) == "*") return true;
   while (!header.empty()) {
-    const size_t comma = header.find(',');
-    std::string_view tag = Trim(header.substr(0, comma));
-    header = comma == std::string_view::npos ? std::string_view() : header.substr(comma + 1);
-    if (tag.starts_with("W/")) {
-      if (strong) continue;
-      tag.remove_prefix(2);
+    const bool filler = header.front() == ',' || header.front() == ' ' || header.front() == '\t';
+    if (filler) {
+      header.remove_prefix(1);
+      continue;
     }
-    const bool quoted = tag.size() >= 2 && tag.front() == '"' && tag.back() == '"';
-    if (quoted && tag.substr(1, tag.size() - 2) == etag) return true;
+    const bool weak = header.starts_with("W/");
+    if (weak) header.remove_prefix(2);
+    // Between the quotes there may be commas.
+    const size_t end = header.starts_with('"') ? header.find('"', 1) : std::string_view::npos;
+    if (end == std::string_view::npos) return false;
+    if (header.substr(1, end - 1) == etag && !(weak && strong)) return true;
+    header.remove_prefix(end + 1);
   }
   return false;
 }
 
 Selection SelectBytes(const net::HttpRequest& request, uint64_t size, std::string_view etag) {
-  const std::string_view if_match = request.Header("if-match");
+  const std::string if_match = Joined(request, "if-match");
   if (!if_match.empty() && !ListsTag(if_match, etag, /*strong=*/true)) return {412, 0, 0};
-  const std::string_view if_none_match = request.Header("if-none-match");
+  const std::string if_none_match = Joined(request, "if-none-match");
   if (!if_none_match.empty() && ListsTag(if_none_match, etag, /*strong=*/false)) return {304, 0, 0};
-  const std::string_view range = request.Header("range");
+  const std::string range = Joined(request, "range");
   const std::string_view if_range = request.Header("if-range");
   // A date in If-Range never matches: a clip has no date of change.
   const bool current = if_range.empty() || (if_range != "*" && ListsTag(if_range, etag, true));

@@ -205,6 +205,9 @@ struct Service::State {
   }
 
   net::HttpResponse Serve(const net::HttpRequest& request) {
+    // A browser that asks for another site's page whether it may. It carries no token, and is no
+    // try to come in. Without Access-Control headers in the answer it may not.
+    if (request.method == "OPTIONS") return Methods();
     if (request.path == "/healthz") {
       const Found health = FindRoute(request);
       return health.route->serve(context, Call{request, {}, {}});
@@ -222,6 +225,12 @@ struct Service::State {
     const Right right = found.route->right;
     if (right > Right::kSee && !call.person.admin) ThrowForbidden(context, call, RightName(right));
     return found.route->serve(context, call);
+  }
+
+  static net::HttpResponse Methods() {
+    net::HttpResponse response = NoContent();
+    response.headers = {{"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"}};
+    return response;
   }
 
   [[noreturn]] void RefuseStranger(const Call& call) {
@@ -284,7 +293,6 @@ Result<std::unique_ptr<Service>> Service::Start(const Parts& parts) {
 
 net::HttpResponse Service::Handle(const net::HttpRequest& request) {
   net::HttpResponse response = state_->Answer(request);
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   ++state_->context.answers[static_cast<size_t>(response.status / 100) % 6];
   return response;
 }

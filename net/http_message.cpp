@@ -48,6 +48,7 @@ struct HttpParser::State {
   bool in_value = false;
   HttpRequest request;
   bool started = false;
+  bool head_complete = false;
   bool complete = false;
   bool wants_continue = false;
   bool keep_alive = false;
@@ -140,12 +141,13 @@ struct HttpParser::State {
     request.method = http_method_str(static_cast<http_method>(parser.method));
     keep_alive = http_should_keep_alive(&parser) != 0;
     http_1_0 = parser.http_minor == 0;
+    head_complete = true;
     return 0;
   }
 
   int RefuseBody() {
-    return Refuse(413, "body-too-large",
-                  fmt::format("a request body has at most {} bytes", kMaxRequestBody));
+    refused = BodyTooLarge();
+    return -1;
   }
 
   static int OnBody(http_parser* parser, const char* at, size_t length) {
@@ -175,8 +177,7 @@ size_t HttpParser::Feed(ByteSpan bytes) {
   const http_errno error = HTTP_PARSER_ERRNO(&s.parser);
   if (error != HPE_OK && !s.refused) {
     if (error == HPE_HEADER_OVERFLOW) {
-      s.Refuse(431, "headers-too-large",
-               fmt::format("request line and headers have at most {} bytes", kMaxRequestHeaders));
+      s.refused = HeadersTooLarge();
     } else {
       s.Refuse(400, "bad-request",
                fmt::format("not a request of HTTP/1.1: {}", http_errno_description(error)));
@@ -186,6 +187,8 @@ size_t HttpParser::Feed(ByteSpan bytes) {
 }
 
 bool HttpParser::started() const { return state_->started; }
+bool HttpParser::head_complete() const { return state_->head_complete; }
+size_t HttpParser::body_bytes() const { return state_->request.body.size(); }
 bool HttpParser::complete() const { return state_->complete; }
 bool HttpParser::wants_continue() const {
   return state_->wants_continue && !state_->complete && !state_->refused;
@@ -258,19 +261,24 @@ std::optional<Refusal> ParseTarget(std::string_view target, HttpRequest& request
   return std::nullopt;
 }
 
+std::string HeaderValue(std::string_view value) {
+  std::string clean;
+  std::copy_if(value.begin(), value.end(), std::back_inserter(clean),
+               [](char c) { return !IsControl(c); });
+  return clean;
+}
+
+bool IsBodiless(int status) { return status == 204 || status == 304; }
+
 std::string FormatHead(const HttpResponse& response, Framing framing, int64_t length, bool keep) {
   std::string head =
       fmt::format("HTTP/1.1 {} {}\r\n", response.status, StatusText(response.status));
   for (const auto& [name, value] : response.headers) {
     head += name;
-    head += ": ";
-    std::copy_if(value.begin(), value.end(), std::back_inserter(head),
-                 [](char c) { return !IsControl(c); });
-    head += "\r\n";
+    head += ": " + HeaderValue(value) + "\r\n";
   }
-  const bool bodiless = response.status == 204 || response.status == 304;
   if (framing == Framing::kChunked) head += "Transfer-Encoding: chunked\r\n";
-  if (framing == Framing::kLength && !bodiless)
+  if (framing == Framing::kLength && !IsBodiless(response.status))
     head += fmt::format("Content-Length: {}\r\n", length);
   head += keep ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   return head;
@@ -291,6 +299,30 @@ HttpResponse ProblemResponse(const Refusal& refusal) {
       fmt::format(R"({{"type": "/problems/{}", "title": "{}", "status": {}, "detail": "{}"}})",
                   refusal.type, StatusText(refusal.status), refusal.status, detail);
   return response;
+}
+
+Refusal TooManyRequests() {
+  return {503, "busy", "the server is stopping or has too many requests"};
+}
+
+Refusal TooManyBodies() {
+  return {503, "busy", "too many large requests are on their way at once"};
+}
+
+Refusal BodyTooLarge() {
+  return {413, "body-too-large",
+          fmt::format("a request body has at most {} bytes", kMaxRequestBody)};
+}
+
+Refusal HeadersTooLarge() {
+  return {431, "headers-too-large",
+          fmt::format("request line and headers have at most {} bytes", kMaxRequestHeaders)};
+}
+
+Refusal TooSlow(const HttpLimits& limits) {
+  return {408, "too-slow",
+          fmt::format("a request's head has to come within {} s, and its body {} s after that",
+                      limits.head_ms / 1000, limits.body_ms / 1000)};
 }
 
 std::string_view StatusText(int status) {

@@ -33,7 +33,9 @@ class HttpParser {
   // Takes none while complete().
   size_t Feed(ByteSpan bytes);
 
-  bool started() const;         // Some byte of a request came.
+  bool started() const;  // Some byte of a request came.
+  bool head_complete() const;
+  size_t body_bytes() const;    // Of the body so far.
   bool complete() const;        // TakeRequest() may be called.
   bool wants_continue() const;  // The client awaits "100 Continue" to send its body.
   std::optional<Refusal> refused() const;
@@ -57,12 +59,24 @@ bool PercentDecode(std::string_view text, std::string& out);
 
 enum class Framing : uint8_t { kLength, kChunked, kUntilClose };
 
-// The head of an answer. Control characters in values are left out: nothing that a client or a
-// camera said can add a header.
+// Without control characters: nothing that a client or a camera said can add a header.
+std::string HeaderValue(std::string_view value);
+
+// Answers that have no body, whatever was asked.
+bool IsBodiless(int status);
+
+// The head of an answer.
 std::string FormatHead(const HttpResponse& response, Framing framing, int64_t length, bool keep);
 
 HttpResponse ProblemResponse(const Refusal& refusal);
 
 std::string_view StatusText(int status);
+
+// What both versions of HTTP refuse in the same words.
+Refusal TooManyRequests();
+Refusal TooManyBodies();
+Refusal BodyTooLarge();
+Refusal HeadersTooLarge();
+Refusal TooSlow(const HttpLimits& limits);
 
 }  // namespace lookback::net

@@ -15,14 +15,15 @@
 
 #include "base/log.h"
 #include "net/http_connection.h"
+#include "net/tls_certificate.h"
 
 namespace lookback::net {
 namespace {
 
 constexpr int kBacklog = 512;
 constexpr int64_t kSweepUs = 1'000'000;  // How often deadlines are looked at.
-// Each connection has at most one task with the pool, so it is never full while it runs.
-constexpr size_t kMaxTasks = kMaxConnections + 64;
+// A request in hand has at most one task with the pool; streams that were reset may leave some.
+constexpr size_t kMaxSpareTasks = 1'024;
 
 struct Listening {
   int socket = -1;
@@ -61,7 +62,7 @@ Result<Listening> Listen(const std::string& host, uint16_t port) {
 class Server final : public HttpServer {
  public:
   Server(Loop& loop, const Options& options, HttpHandler handler, Listening listening)
-      : core_(std::make_shared<Core>(loop, options.workers, std::move(handler), listening)) {
+      : core_(std::make_shared<Core>(loop, options, std::move(handler), listening)) {
     // The listener is made on the loop's thread, whether that runs already or not.
     loop.Post([core = core_] { core->Open(); });
   }
@@ -79,18 +80,20 @@ class Server final : public HttpServer {
 
  private:
   struct Core : std::enable_shared_from_this<Core> {
-    std::shared_ptr<HttpConnection::Shared> shared;
+    std::shared_ptr<HttpShared> shared;
     Listening listening;
     uv_tcp_t* listener = nullptr;  // Freed in its close callback.
     std::unique_ptr<Timer> sweep;
     std::unique_ptr<Timer> grace;
+    std::unique_ptr<Timer> look;  // At the certificate.
     std::map<HttpConnection*, std::shared_ptr<HttpConnection>> connections;
     std::function<void()> done;
     bool closed = false;
 
-    Core(Loop& loop, size_t workers, HttpHandler handler, Listening where)
-        : shared(new HttpConnection::Shared{
-              loop, std::move(handler), WorkerPool("http", workers, kMaxTasks), {}, false}),
+    Core(Loop& loop, const Options& options, HttpHandler handler, Listening where)
+        : shared(new HttpShared{
+              loop, options, std::move(handler),
+              WorkerPool("http", options.workers, options.limits.requests + kMaxSpareTasks)}),
           listening(where) {
       shared->on_closed = [this](HttpConnection* connection) { Forget(connection); };
     }
@@ -109,21 +112,42 @@ class Server final : public HttpServer {
       if (status != 0) LogError("http", fmt::format("cannot accept: {}", uv_strerror(status)));
       sweep = std::make_unique<Timer>(shared->loop);
       sweep->Every(kSweepUs, [this] { Sweep(); });
+      const auto certificate = shared->options.certificate;
+      if (!certificate) return;
+      look = std::make_unique<Timer>(shared->loop);
+      look->Every(kCertificateLookUs, [this, certificate] {
+        (void)shared->pool.Post([certificate] { certificate->Reload(); });
+      });
     }
 
     void OnConnection(uv_stream_t* stream) {
       auto connection = HttpConnection::Accept(shared, stream);
       if (!connection) return;
-      const bool full = connections.size() >= kMaxConnections;
-      if (connections.size() >= kMaxConnections + kMaxRefused) return;  // Closed by its end.
+      const size_t most = shared->options.limits.connections;
+      // Closed by its own end, unheard.
+      if (connections.size() >= most + kMaxRefused) return;
+      const bool full = connections.size() >= most && !CloseLongestWaiting();
       connections.emplace(connection.get(), connection);
       if (full) {
         connection->Refuse(
-            {503, "busy",
-             fmt::format("at most {} connections are served at once", kMaxConnections)});
+            {503, "busy", fmt::format("at most {} connections are served at once", most)});
       } else {
         connection->Start();
       }
+    }
+
+    // Makes room for a newcomer; false when each connection has a request in hand.
+    bool CloseLongestWaiting() {
+      std::shared_ptr<HttpConnection> longest;
+      uint64_t since_ms = UINT64_MAX;
+      for (const auto& [key, connection] : connections) {
+        const uint64_t waits_since_ms = connection->waiting_since_ms();
+        if (waits_since_ms >= since_ms) continue;
+        since_ms = waits_since_ms;
+        longest = connection;
+      }
+      if (longest) longest->Close();
+      return longest != nullptr;
     }
 
     void Forget(HttpConnection* connection) {
@@ -156,7 +180,7 @@ class Server final : public HttpServer {
     void Stop(int64_t grace_us, std::function<void()> on_done) {
       CloseListener();
       shared->stopping = true;
-      for (const auto& connection : All()) connection->CloseIfIdle();
+      for (const auto& connection : All()) connection->Drain();
       if (connections.empty()) {
         shared->loop.Post(std::move(on_done));
         return;
@@ -172,6 +196,7 @@ class Server final : public HttpServer {
       done = nullptr;
       CloseListener();
       sweep.reset();
+      look.reset();
       grace.reset();
       for (const auto& connection : All()) connection->Close();
       shared->on_closed = nullptr;

@@ -1,7 +1,8 @@
-// net/http_server.h: HTTP/1.1 on our loop, handlers on a pool.
+// net/http_server.h: HTTP/1.1 and HTTP/2 on our loop, plain or under TLS, handlers on a pool.
 //
 // Invariant: a handler never runs on the loop, and a slow client never holds a worker: a streamed
-//            body is read piece by piece (kBodyPieceBytes), the next only when the last is sent.
+//            body is read piece by piece (at most kBodyPieceBytes), the next only when the last is
+//            sent. Every answer has the headers of net/http_finish.h.
 // Threads:   Start on any; Stop and destruction on the loop's thread, or while it does not run;
 //            handlers and HttpBody::Read on the server's workers, one at a time for one request.
 // Errors:    what a client does wrong is answered (4xx) and bounded by the limits below; a failing
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "net/loop.h"
 
@@ -25,9 +27,21 @@ namespace lookback::net {
 
 inline constexpr size_t kMaxRequestBody = 1 << 20;
 inline constexpr size_t kMaxRequestHeaders = 16 << 10;
-inline constexpr size_t kMaxConnections = 1'024;
 inline constexpr size_t kBodyPieceBytes = 256 << 10;
-inline constexpr int kIdleTimeoutS = 60;  // Without a request, or without taking a piece.
+inline constexpr size_t kSlowPieceBytes = 64 << 10;  // For a client that does not keep up.
+
+// What all clients together, and each one, may cost. Tests shorten them.
+struct HttpLimits {
+  // At the limit the connection that has had no whole request for longest is closed; where each
+  // has one in hand, the newcomer is answered 503.
+  size_t connections = 2'048;
+  size_t requests = 2'048;       // In hand at once; beyond it 503.
+  size_t body_bytes = 64 << 20;  // Of request bodies on their way, of all; beyond it 503.
+  int idle_ms = 60'000;          // Between requests.
+  int head_ms = 15'000;          // From the first byte of a request's head to the last.
+  int body_ms = 60'000;          // From there to the last byte of its body.
+  int stall_ms = 120'000;        // Without taking a byte of an answer that waits for it.
+};
 
 struct HttpRequest {
   std::string method;  // "GET"
@@ -60,12 +74,17 @@ struct HttpResponse {
 
 using HttpHandler = std::function<HttpResponse(const HttpRequest&)>;
 
+class TlsCertificate;
+
 class HttpServer {
  public:
   struct Options {
     std::string host = "127.0.0.1";
     uint16_t port = 8686;  // 0: any free one.
     size_t workers = 4;
+    HttpLimits limits = {};
+    std::shared_ptr<TlsCertificate> certificate;  // Null: plain.
+    const Clock* clock = nullptr;                 // For the header Date, which is absent without.
   };
 
   // Listens; requests are served while `loop` runs. kUnavailable when the address is taken.

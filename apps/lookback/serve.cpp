@@ -1,5 +1,5 @@
-// `lookback serve`: the daemon. Standard output has one line, "listening on http://HOST:PORT", once
-// requests are answered. SIGTERM and SIGINT stop it cleanly; a second one at once.
+// `lookback serve`: the daemon. Standard output has one line, "listening on http://HOST:PORT" (or
+// https), once requests are answered. SIGTERM and SIGINT stop it cleanly; a second one at once.
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -19,6 +19,7 @@
 #include "base/worker_pool.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "net/tls_certificate.h"
 #include "recorder/recorder.h"
 #include "storage/data_directory.h"
 #include "storage/held_copies.h"
@@ -31,14 +32,18 @@
 namespace lookback::app {
 namespace {
 
-// What running transfers get to finish when the daemon is asked to stop.
-constexpr int64_t kStopGraceUs = 2 * kUsPerSecond;
+// What running transfers get to finish when the daemon is asked to stop: well within the 10 s after
+// which containers are killed, for the store has to be sealed as well.
+constexpr int64_t kStopGraceS = 5;
 constexpr int64_t kGiveBackMemoryEveryUs = 60 * kUsPerSecond;
 
 struct ServeOptions {
   std::string data;
   std::vector<std::string> volumes;
   std::string listen = "127.0.0.1:8686";
+  std::string tls_certificate;
+  std::string tls_key;
+  int64_t stop_grace_s = kStopGraceS;
   std::string token_file;
   bool new_admin_token = false;
   std::string udp_ports;
@@ -72,6 +77,25 @@ Result<net::HttpServer::Options> ParseListen(const std::string& text) {
                             text));
   }
   return options;
+}
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+Result<std::shared_ptr<net::TlsCertificate>> OpenCertificate(const ServeOptions& options,
+                                                             const std::string& host, Clock& clock,
+                                                             FileSystem& files) {
+  if (options.tls_certificate.empty()) {
+    if (!IsLoopback(host)) {
+      LogWarning("serve", fmt::format("{} can be reached by others, and without TLS whoever is on "
+                                      "the way reads tokens and footage: give --tls-certificate "
+                                      "and --tls-key, or listen on 127.0.0.1 behind a proxy",
+                                      options.listen));
+    }
+    return std::shared_ptr<net::TlsCertificate>();
+  }
+  return net::TlsCertificate::Open(files, clock, {options.tls_certificate, options.tls_key});
 }
 
 // "20000-20999"; empty: any.
@@ -146,7 +170,8 @@ std::string UrlHost(const std::string& host) {
 // The parts of the daemon, in the order of their start; they stop in the order of Stop().
 class Daemon {
  public:
-  Daemon(Clock& clock, FileSystem& files) : clock_(clock), files_(files) {}
+  Daemon(Clock& clock, FileSystem& files, int64_t stop_grace_us)
+      : clock_(clock), files_(files), stop_grace_us_(stop_grace_us) {}
   ~Daemon() { Stop(); }
 
   // Takes the address, so that a start that cannot have it changes no store. Whoever connects
@@ -206,7 +231,7 @@ class Daemon {
     if (loop_thread_.joinable()) {
       std::promise<void> stopped;
       loop_.Post(
-          [this, &stopped] { server_->Stop(kStopGraceUs, [&stopped] { stopped.set_value(); }); });
+          [this, &stopped] { server_->Stop(stop_grace_us_, [&stopped] { stopped.set_value(); }); });
       stopped.get_future().wait();
       loop_.Stop();
       loop_thread_.join();
@@ -233,6 +258,7 @@ class Daemon {
  private:
   Clock& clock_;
   FileSystem& files_;
+  const int64_t stop_grace_us_;
   net::Loop loop_;
   std::unique_ptr<recorder::Recorder> recorder_;
   std::unique_ptr<api::Webhook> webhook_;
@@ -287,6 +313,9 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   recording.udp_ports = udp_ports;
   recording.max_container_cameras = options.max_container_cameras;
   LB_TRY_ASSIGN(webhook, OpenWebhook(options, clock, files));
+  LB_TRY_ASSIGN(certificate, OpenCertificate(options, listen.host, clock, files));
+  listen.certificate = std::move(certificate);
+  listen.clock = &clock;
   if (options.data.empty()) {
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
     options.data = data;
@@ -299,7 +328,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   // The daemon goes before the store that it uses.
   std::unique_ptr<storage::Store> store;
   {
-    Daemon daemon(clock, files);
+    Daemon daemon(clock, files, options.stop_grace_s * kUsPerSecond);
     if (const Status status = daemon.Listen(listen); !status) return ListenFailed(status.error());
     auto opened = storage::Store::Open({options.data, options.volumes}, clock, files);
     if (!opened) return StoreFailed(opened.error());
@@ -310,7 +339,8 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     LB_TRY(daemon.Start(*store, recording, ScrubOptionsOf(options), std::move(webhook),
                         options.max_import_gib << 30));
     TellLogin(first, options.token_file);
-    PrintText(fmt::format("listening on http://{}:{}\n", UrlHost(listen.host), daemon.port()));
+    PrintText(fmt::format("listening on {}://{}:{}\n", listen.certificate ? "https" : "http",
+                          UrlHost(listen.host), daemon.port()));
     const int number = signals.Await();
     LogInfo("serve", fmt::format("{}: stopping; once more ends at once",
                                  number == SIGINT ? "SIGINT" : "SIGTERM"));
@@ -337,6 +367,18 @@ void AddServeCommand(Commands& commands) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   serve->add_option("--listen", options->listen, "HOST:PORT; port 0 takes any free one")
+      ->capture_default_str();
+  CLI::Option* certificate =
+      serve->add_option("--tls-certificate", options->tls_certificate,
+                        "PEM file of the certificate and its chain: answers by https alone");
+  CLI::Option* key =
+      serve->add_option("--tls-key", options->tls_key, "PEM file of its key, without a password");
+  certificate->needs(key);
+  key->needs(certificate);
+  serve
+      ->add_option("--stop-grace", options->stop_grace_s,
+                   "seconds that running downloads get to finish at a stop")
+      ->check(CLI::Range(0, 3600))
       ->capture_default_str();
   serve->add_option("--token-file", options->token_file,
                     "where the first start writes an admin's token (DATA/secrets/admin-token)");

@@ -31,6 +31,7 @@ TEST(ByteRange, OneRangeIsClampedToTheEntity) {
   ExpectRange("bytes=-500", 206, 500, 500);
   ExpectRange("bytes=-5000", 206, 0, 1000);
   ExpectRange("Bytes=-1", 206, 999, 1);
+  ExpectRange("bytes=, 1-2 ,", 206, 1, 2);  // A list of one (RFC 9110 §5.6.1.2).
 }
 
 TEST(ByteRange, NothingToSendIs416) {
@@ -64,6 +65,26 @@ TEST(ByteRange, PreconditionsComeFirst) {
   EXPECT_EQ(Select({{"if-match", "*"}}).status, 200);
   EXPECT_EQ(Select({{"if-none-match", "W/\"tag\""}, {"range", "bytes=5000-"}}).status, 304);
   EXPECT_EQ(Select({{"if-none-match", "\"x\""}}).status, 200);
+}
+
+TEST(ByteRange, TagsStandInListsOfAllTheirLines) {
+  EXPECT_EQ(Select({{"if-none-match", "\"x\", W/\"tag\", \"y\""}}).status, 304);
+  EXPECT_EQ(Select({{"if-none-match", ",,\"a,b\" ,\"tag\""}}).status, 304);
+  EXPECT_EQ(Select({{"if-none-match", "\"x\""}, {"if-none-match", "\"tag\""}}).status, 304);
+  EXPECT_EQ(Select({{"if-match", "\"x\""}, {"if-match", "\"tag\""}}).status, 200);
+  // Within the quotes of another tag it is none.
+  EXPECT_EQ(Select({{"if-none-match", "\"a, \"tag"}}).status, 200);
+  EXPECT_EQ(Select({{"if-none-match", "tag"}}).status, 200);
+  // Two lines of Range are two ranges.
+  EXPECT_EQ(Select({{"range", "bytes=0-1"}, {"range", "bytes=5-6"}}).status, 200);
+}
+
+// A clip has no Last-Modified that a date could be held against (RFC 9110 §13.1.3).
+TEST(ByteRange, DatesAreNoConditionHere) {
+  const std::string date = "Fri, 01 Jan 2100 00:00:00 GMT";
+  EXPECT_EQ(Select({{"if-modified-since", date}}).status, 200);
+  EXPECT_EQ(Select({{"if-unmodified-since", "Thu, 01 Jan 1970 00:00:00 GMT"}}).status, 200);
+  EXPECT_EQ(Select({{"if-none-match", "\"x\""}, {"if-modified-since", date}}).status, 200);
 }
 
 TEST(ByteRange, HeadIsNeverAPart) {

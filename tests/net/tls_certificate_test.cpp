@@ -1,0 +1,81 @@
+// Certificates made by the program openssl.
+#include "net/tls_certificate.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/support/shell.h"
+
+namespace lookback::net {
+namespace {
+
+using testing::HasSubstr;
+
+class TlsCertificateTest : public ::testing::Test {
+ protected:
+  // Writes NAME.crt and NAME.key, self-signed.
+  void Make(const std::string& name, const std::string& options = "-days 2") {
+    test::Shell("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=" +
+                name + " -keyout " + Key(name) + " -out " + Crt(name) + " " + options);
+  }
+  std::string Crt(const std::string& name) const { return directory_.Path(name + ".crt"); }
+  std::string Key(const std::string& name) const { return directory_.Path(name + ".key"); }
+  void Copy(const std::string& from, const std::string& to) {
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+  }
+  Result<std::shared_ptr<TlsCertificate>> Open(const std::string& crt, const std::string& key) {
+    return TlsCertificate::Open(*files_, clock_, {crt, key});
+  }
+
+  test::TemporaryDirectory directory_;
+  std::unique_ptr<FileSystem> files_ = MakePosixFileSystem();
+  SystemClock clock_;
+};
+
+TEST_F(TlsCertificateTest, ErrorsNameTheFileAndTheReason) {
+  Make("a");
+  Make("b");
+  EXPECT_TRUE(Open(Crt("a"), Key("a")));
+  const auto missing = Open(directory_.Path("none.crt"), Key("a"));
+  ASSERT_FALSE(missing);
+  EXPECT_THAT(missing.message(), HasSubstr(directory_.Path("none.crt")));
+  const auto swapped = Open(Key("a"), Key("a"));
+  ASSERT_FALSE(swapped);
+  EXPECT_THAT(swapped.message(), HasSubstr(Key("a") + ": no certificate in PEM"));
+  const auto no_key = Open(Crt("a"), Crt("a"));
+  ASSERT_FALSE(no_key);
+  EXPECT_THAT(no_key.message(), HasSubstr(Crt("a") + ": no private key in PEM"));
+  const auto mixed = Open(Crt("a"), Key("b"));
+  ASSERT_FALSE(mixed);
+  EXPECT_THAT(mixed.message(), HasSubstr(Key("b") + " is not the key of the certificate"));
+  test::Shell("openssl pkey -in " + Key("a") + " -aes256 -passout pass:secret -out " +
+              Key("locked"));
+  const auto locked = Open(Crt("a"), Key("locked"));
+  ASSERT_FALSE(locked);
+  EXPECT_THAT(locked.message(), HasSubstr("locked with a password"));
+}
+
+TEST_F(TlsCertificateTest, ANewPairIsTakenAndABadOneIsNot) {
+  Make("a");
+  Make("b");
+  Copy(Crt("a"), Crt("live"));
+  Copy(Key("a"), Key("live"));
+  auto opened = Open(Crt("live"), Key("live"));
+  ASSERT_TRUE(opened) << opened.message();
+  TlsCertificate& live = **opened;
+  const auto first = live.context();
+  EXPECT_FALSE(live.Reload());
+  // Between the two files of an exchange the pair does not fit.
+  Copy(Crt("b"), Crt("live"));
+  EXPECT_FALSE(live.Reload());
+  EXPECT_EQ(live.context(), first);
+  Copy(Key("b"), Key("live"));
+  EXPECT_TRUE(live.Reload());
+  const auto second = live.context();
+  EXPECT_NE(second, first);
+  std::filesystem::remove(Key("live"));
+  EXPECT_FALSE(live.Reload());
+  EXPECT_EQ(live.context(), second);
+}
+
+}  // namespace
+}  // namespace lookback::net
