@@ -38,7 +38,7 @@ std::shared_ptr<HttpConnection> HttpConnection::Accept(std::shared_ptr<HttpShare
   if (!connection->stream_) return nullptr;
   connection->client_ = connection->stream_->client();
   connection->secure_ = connection->stream_->secure();
-  connection->waiting_since_ms_ = connection->now_ms();
+  connection->waiting_turn_ = ++all.turns;
   return connection;
 }
 

@@ -29,6 +29,7 @@ struct HttpShared {
   bool stopping = false;  // No request after those in hand.
   size_t requests = 0;    // In hand, of all connections.
   size_t body_bytes = 0;  // Of requests that are not whole yet.
+  uint64_t turns = 0;     // How often a connection has begun to wait for a request.
   AcceptedStream::Buffers buffers = {};
 
   // On a worker: the handler's answer, made ready for the wire.
@@ -64,8 +65,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   void Drain();
   void Close();
   void CheckDeadline(uint64_t now_ms);
-  // Since when it has had no whole request in hand; UINT64_MAX while it has one.
-  uint64_t waiting_since_ms() const { return busy() ? UINT64_MAX : waiting_since_ms_; }
+  // Of two that have no whole request in hand, the lower has waited longer; UINT64_MAX with one.
+  uint64_t waiting_turn() const { return busy() ? UINT64_MAX : waiting_turn_; }
 
   // For sessions.
   bool closed() const { return stream_ == nullptr; }
@@ -87,7 +88,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
       });
     });
   }
-  void OnRequestAnswered() { waiting_since_ms_ = now_ms(); }
+  void OnRequestAnswered() { waiting_turn_ = ++shared_->turns; }
   uint64_t now_ms() const { return uv_now(shared_->loop.uv()); }
   // Whether the client has taken a byte since the last call.
   bool Moved();
@@ -111,7 +112,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection>,
   bool secure_ = false;
   bool lingering_ = false;
   bool input_ended_ = false;
-  uint64_t waiting_since_ms_ = 0;
+  uint64_t waiting_turn_ = 0;
   uint64_t deadline_ms_ = 0;  // While there is no session, or it lingers.
   uint64_t acknowledged_ = 0;
 };

@@ -139,11 +139,11 @@ class Server final : public HttpServer {
     // Makes room for a newcomer; false when each connection has a request in hand.
     bool CloseLongestWaiting() {
       std::shared_ptr<HttpConnection> longest;
-      uint64_t since_ms = UINT64_MAX;
+      uint64_t first = UINT64_MAX;
       for (const auto& [key, connection] : connections) {
-        const uint64_t waits_since_ms = connection->waiting_since_ms();
-        if (waits_since_ms >= since_ms) continue;
-        since_ms = waits_since_ms;
+        const uint64_t turn = connection->waiting_turn();
+        if (turn >= first) continue;
+        first = turn;
         longest = connection;
       }
       if (longest) longest->Close();

@@ -15,6 +15,7 @@
 namespace lookback::net {
 namespace {
 
+using testing::AnyOf;
 using testing::HasSubstr;
 using testing::StartsWith;
 
@@ -320,7 +321,9 @@ TEST_F(HttpLimitsTest, BodiesOnTheirWayAreBoundedTogether) {
   for (const std::string version : {"--http1.1 ", "--http2-prior-knowledge "}) {
     const std::string status =
         version + "-o /dev/null -w '%{http_code}' -H Expect: --data-binary @";
-    EXPECT_THAT(Curl(status + big, "/echo"), HasSubstr("503"));
+    // Over HTTP/2 the stream is reset behind the answer (RFC 9113 §8.1), and curl 7.88 may tell of that
+    // alone.
+    EXPECT_THAT(Curl(status + big, "/echo"), AnyOf(HasSubstr("503"), HasSubstr("curl: (92)")));
     // What was refused takes no room afterwards, nor what was answered.
     EXPECT_EQ(Curl(status + fits, "/echo"), "200");
     EXPECT_EQ(Curl(status + fits, "/echo"), "200");
