@@ -85,8 +85,10 @@ void Http1Session::ParseOn() {
 
 void Http1Session::Refuse(const Refusal& refusal) {
   keep_ = false;
-  pending_.clear();
-  (void)parser_.TakeRequest();  // What came of it takes no room any more.
+  // What came of it takes no room any more, and what comes until the answer is out neither.
+  connection_.stream().ReadStop();
+  pending_ = {};
+  (void)parser_.TakeRequest();
   CountBody(0);
   Answer(std::make_shared<HttpResponse>(shared_.Refusal(refusal, connection_.secure())));
 }

@@ -74,7 +74,7 @@ class Counting : public HttpBody {
   Result<size_t> Read(std::span<uint8_t> into) override {
     EXPECT_LE(into.size(), kBodyPieceBytes);
     if (at_ >= fail_at_) return Fail(Code::kCorrupt, "a bad checksum");
-    const size_t count = std::min(into.size(), size_ - at_);
+    const size_t count = std::min(into.size(), std::min(size_, fail_at_) - at_);
     for (size_t i = 0; i < count; ++i) into[i] = static_cast<uint8_t>(at_ + i);
     at_ += count;
     *read_ += count;
