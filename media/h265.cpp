@@ -81,6 +81,16 @@ H265AccessUnit InspectH265(ByteSpan sample) {
   return unit;
 }
 
+void MarkH265Splice(std::span<uint8_t> sample) {
+  NalReader reader(sample);
+  ByteSpan nal;
+  while (reader.Next(nal)) {
+    if (H265NalType(nal) != H265Nal::kCra) continue;
+    uint8_t& head = sample[static_cast<size_t>(nal.data() - sample.data())];
+    head = static_cast<uint8_t>((head & 0x81) | (static_cast<uint8_t>(H265Nal::kFirstIrap) << 1));
+  }
+}
+
 Result<H265Sps> ParseH265Sps(ByteSpan nal) {
   if (nal.size() <= kNalHeaderBytes || (nal[0] >> 1 & 63) != kSpsType) {
     return Corrupt("not an SPS NAL unit");

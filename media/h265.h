@@ -17,7 +17,7 @@ namespace lookback::media {
 
 // Table 7-1; the types that matter here.
 enum class H265Nal : uint8_t {
-  kFirstIrap = 16,  // BLA pictures begin here,
+  kFirstIrap = 16,  // BLA pictures begin here, with BLA_W_LP,
   kIdrWithLeading = 19,
   kIdrWithoutLeading = 20,
   kCra = 21,
@@ -50,6 +50,11 @@ struct H265AccessUnit {
   Sync sync() const;
 };
 H265AccessUnit InspectH265(ByteSpan sample);
+
+// For a sample that is not decoded behind the one that the camera sent before it: a CRA picture becomes
+// a BLA picture (§3.12), which counts its pictures anew and whose leading pictures decoders leave out.
+// Nothing else changes but the type in the heads of its slices.
+void MarkH265Splice(std::span<uint8_t> sample);
 
 // §7.3.2.2, up to the bit depths.
 struct H265Sps {

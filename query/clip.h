@@ -1,7 +1,8 @@
 // query/clip.h: one camera and range as an MP4 file that exists only while it is read.
 //
 // Invariant: size() and every byte are fixed once planned; samples are the camera's own, copied
-//            from the segment files, each fragment verified before a byte of it leaves; `moov`
+//            from the segment files, each fragment verified before a byte of it leaves, but for the
+//            type of a CRA picture where decoding starts anew (media::MarkH265Splice); `moov`
 //            stands first. One edit entry a track hides what decoding needs before the first
 //            picture. No empty edit, ever: a kept gap is the last sample before it, shown longer.
 // Threads:   Plan on any (it reads files); a Clip is immutable, Read on any. The footage must

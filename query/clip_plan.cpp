@@ -177,6 +177,7 @@ class Planner {
       out.U32(fragment.file);
       out.U64(fragment.offset);
       out.U32(fragment.number);
+      if (fragment.splice.bytes > 0) out.U32(fragment.splice.skip);
     }
     for (const PayloadPiece& piece : parts_.payload.pieces) {
       out.U32(piece.fragment);
@@ -201,6 +202,22 @@ class Planner {
 };
 
 }  // namespace
+
+Splice Splice::At(const LoadedSegment& segment, const FragmentTrack& track, size_t sample) {
+  if (track.samples[sample].sync != media::Sync::kOpen) return {};
+  for (const TrackConfig& config : segment.tracks) {
+    if (config.kind != track.kind || config.codec != media::Codec::kH265) continue;
+    Splice splice{track.data_offset, track.samples[sample].size};
+    for (size_t i = 0; i < sample; ++i) splice.skip += track.samples[i].size;
+    return splice;
+  }
+  return {};
+}
+
+SourceFragment SourceFragment::Of(uint32_t file, const storage::SegmentFragment& fragment) {
+  const media::FragmentInfo& info = fragment.info;
+  return {file, fragment.offset, info.length, info.number, {info.start_us, info.end_us}, {}};
+}
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us) {
   return Planner(footage, request, now_us).Plan();

@@ -12,8 +12,18 @@
 
 #include "query/clip.h"
 #include "query/sample_tables.h"
+#include "query/stretch.h"
 
 namespace lookback::query {
+
+// An H.265 sample with which decoding starts anew behind other pictures (media::MarkH265Splice).
+struct Splice {
+  uint32_t skip = 0;  // Of its first byte, from the fragment's start.
+  uint32_t bytes = 0;
+
+  // None where the sample at `sample` needs no mark.
+  static Splice At(const LoadedSegment& segment, const media::FragmentTrack& track, size_t sample);
+};
 
 // A fragment that payload comes from. It is read whole, so that its digest can be checked.
 struct SourceFragment {
@@ -22,6 +32,9 @@ struct SourceFragment {
   uint32_t length = 0;
   uint32_t number = 0;
   TimeRange range;
+  Splice splice;
+
+  static SourceFragment Of(uint32_t file, const storage::SegmentFragment& fragment);
 };
 
 struct SourceFile {

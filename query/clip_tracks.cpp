@@ -153,6 +153,10 @@ int64_t ClipTracks::AddLeading(const Cut& cut, size_t piece, int64_t& open_start
   const uint32_t fragment = SourceOf(*cut.stretch, piece);
   const uint32_t entry = EntryOf(*cut.stretch, piece, lead_);
   const PieceSamples samples(*track, first, open_start_pts);
+  if (piece == cut.start.sync.fragment && &cut != &cuts_.front()) {
+    const LoadedSegment& segment = stretches_.segments[cut.stretch->pieces[piece].segment];
+    parts_.fragments[fragment].splice = Splice::At(segment, *track, first);
+  }
   for (const PieceSamples::Row& row : samples.rows()) {
     if (row.sample > last) break;
     const media::SampleInfo& sample = track->samples[row.sample];
@@ -219,9 +223,7 @@ uint32_t ClipTracks::SourceOf(const Stretch& stretch, size_t piece) {
     parts_.files.push_back({segment.footage, segment.index->header.run});
   }
   const auto number = static_cast<uint32_t>(parts_.fragments.size());
-  const media::FragmentInfo& info = from.fragment->info;
-  parts_.fragments.push_back({file->second, from.fragment->offset, info.length, info.number,
-                              TimeRange{info.start_us, info.end_us}});
+  parts_.fragments.push_back(SourceFragment::Of(file->second, *from.fragment));
   fragment_numbers_.emplace(from.fragment, number);
   return number;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "media/h265.h"
 #include "storage/segment_reader.h"
 
 namespace lookback::query {
@@ -23,6 +24,8 @@ Status FragmentLoader::Load(const SourceFile& file, const SourceFragment& fragme
     if (!problem && !error) error = problem.error();
   }
   if (!damage.empty()) (void)NoteDamage(file, fragment, damage, /*everywhere=*/false);
+  const Splice& splice = fragment.splice;
+  if (splice.bytes > 0) media::MarkH265Splice({buffer.data() + splice.skip, splice.bytes});
   return Ok();
 }
 

@@ -1,8 +1,9 @@
 // query/fragment_loader.h: stored fragments, each verified before a byte of it leaves, from the first
 // file of its segment that has it as it was written.
 //
-// Invariant: what Load() gives agrees with its digest. What does not is noted in Footage::damage(),
-//            so that each later answer leaves it out and says so, unless another file has it.
+// Invariant: what Load() gives agreed with its digest, and was marked after that where it has a
+//            splice. What does not agree is noted in Footage::damage(), so that each later answer
+//            leaves it out and says so, unless another file has it.
 // Threads:   one at a time.
 // Errors:    kCorrupt when no file has the fragment as it was; else of Footage::Open().
 #pragma once

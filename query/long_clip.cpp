@@ -38,6 +38,7 @@ struct Block {
   const SegmentFragment* fragment = nullptr;  // nullptr: free.
   uint32_t number = 0;                        // In the clip.
   uint32_t longer_by = 0;
+  bool anew = false;  // The run begins with it, or what stands before it is damaged.
 };
 
 // The part that is read just now.
@@ -126,6 +127,7 @@ class LongClip : public Clip {
     uint64_t at = part.from;
     uint32_t number = place * kNumbersAPart;
     Block* last_pictures = nullptr;
+    bool anew = false;
     const auto leave_free = [&](uint64_t to) {
       constexpr uint64_t kLeastBox = 8;
       if (to > at && to - at < kLeastBox) return false;
@@ -146,7 +148,9 @@ class LongClip : public Clip {
       if (to > part.to) break;
       if (fragment.offset < at || !leave_free(fragment.offset)) return wrong();
       const bool damaged = parts_.damaged.contains({place, fragment.info.number});
-      open_.blocks.push_back({at, to, damaged ? nullptr : &fragment, number, 0});
+      anew = anew || fragment.info.number == 1;
+      open_.blocks.push_back({at, to, damaged ? nullptr : &fragment, number, 0, anew});
+      anew = damaged;
       if (!damaged && fragment.info.Track(TrackKind::kVideo) != nullptr) {
         last_pictures = &open_.blocks.back();
       }
@@ -167,10 +171,11 @@ class LongClip : public Clip {
     } else {
       const SegmentFragment& fragment = *block.fragment;
       const SourceFile file{open_.segment.footage, open_.segment.index->header.run};
-      LB_TRY(loader_.Load(file,
-                          {0, fragment.offset, fragment.info.length, fragment.info.number,
-                           TimeRange{fragment.info.start_us, fragment.info.end_us}},
-                          buffer_));
+      auto source = SourceFragment::Of(0, fragment);
+      const FragmentTrack* pictures = fragment.info.Track(TrackKind::kVideo);
+      if (block.anew && pictures != nullptr)
+        source.splice = Splice::At(open_.segment, *pictures, 0);
+      LB_TRY(loader_.Load(file, source, buffer_));
       LB_TRY(Move(part, block));
     }
     filled_ = block.from;

@@ -112,11 +112,11 @@ class PartPlanner {
  private:
   void Add(const storage::SegmentFragment& fragment, uint32_t skip, uint32_t length) {
     const auto number = static_cast<uint32_t>(parts_.fragments.size());
-    parts_.fragments.push_back({0,
-                                fragment.offset,
-                                fragment.info.length,
-                                fragment.info.number,
-                                {fragment.info.start_us, fragment.info.end_us}});
+    auto source = SourceFragment::Of(0, fragment);
+    const FragmentTrack* pictures = fragment.info.Track(TrackKind::kVideo);
+    const bool anew = fragment.info.number == 1 || name_.kind == MediaKind::kSyncSample;
+    if (anew && pictures != nullptr) source.splice = Splice::At(segment_, *pictures, 0);
+    parts_.fragments.push_back(source);
     parts_.payload.pieces.push_back({parts_.payload.bytes, number, skip, length});
     parts_.payload.bytes += length;
   }

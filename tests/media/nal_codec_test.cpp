@@ -60,6 +60,18 @@ TEST(NalCodec, IdrPicturesAreClosedAndCraAndBlaPicturesOpen) {
   EXPECT_FALSE(InspectH265(Bytes{0, 0, 0, 9, 1}).well_formed);
 }
 
+TEST(NalCodec, ASpliceMakesCraPicturesBlaPicturesAndTouchesNothingElse) {
+  Bytes sample = Unit({H265(35), H265(33), H265(21, 0xa0), H265(21, 0x40)});
+  MarkH265Splice(sample);
+  EXPECT_EQ(sample, Unit({H265(35), H265(33), H265(16, 0xa0), H265(16, 0x40)}));
+  Bytes idr = Unit({H265(19), H265(1)});
+  MarkH265Splice(idr);
+  EXPECT_EQ(idr, Unit({H265(19), H265(1)}));
+  Bytes cut_short{0, 0, 0, 9, 21 << 1};
+  MarkH265Splice(cut_short);
+  EXPECT_EQ(cut_short, (Bytes{0, 0, 0, 9, 21 << 1}));
+}
+
 TEST(NalCodec, IdsAreReadWhereTheStandardsHaveThem) {
   EXPECT_EQ(ParameterSetId(Codec::kH265, Bytes{0x40, 1, 0x50}), 5u);                  // VPS, u(4).
   EXPECT_EQ(ParameterSetId(Codec::kH265, Bytes{0x44, 1, 0x60}), 2u);                  // PPS, ue(v).

@@ -155,12 +155,18 @@ TEST_F(ClipTest, NothingIsShownThatCannotBeDecoded) {
   EXPECT_EQ(error.code, Code::kNotFound);
 }
 
+constexpr char kOpenGops[] =
+    "-f lavfi -i testsrc2=size=192x128:rate=25:duration=8 -pix_fmt yuv420p -threads 1 ";
+constexpr char kH265OpenGops[] =
+    "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params "
+    "open-gop=1:keyint=28:min-keyint=28:bframes=3:b-adapt=0:scenecut=0:log-level=none:pools=1:"
+    "frame-threads="
+    "1";
+
 class OpenGopTest : public ClipTest, public ::testing::WithParamInterface<const char*> {};
 
 TEST_P(OpenGopTest, LeadingPicturesOfAnOpenStartAreLeftOut) {
-  const CameraClip source = MakeCameraClip(
-      "-f lavfi -i testsrc2=size=192x128:rate=25:duration=8 -pix_fmt yuv420p -threads 1 " +
-      std::string(GetParam()));
+  const CameraClip source = MakeCameraClip(std::string(kOpenGops) + GetParam());
   for (const media::Sample& sample : source.samples) {
     if (sample.pts > 0 && sample.sync != media::Sync::kNone) {
       ASSERT_EQ(sample.sync, media::Sync::kOpen);
@@ -186,12 +192,45 @@ INSTANTIATE_TEST_SUITE_P(
     Codecs, OpenGopTest,
     ::testing::Values("-c:v libx264 -preset veryfast -g 25 -keyint_min 25 -sc_threshold 0 -bf 2 "
                       "-x264-params open-gop=1:threads=1",
-                      "-c:v libx265 -preset ultrafast -tag:v hvc1 -x265-params "
-                      "open-gop=1:keyint=25:min-keyint=25:bframes=3:scenecut=0:log-level=none:"
-                      "pools=1:frame-threads=1"),
+                      kH265OpenGops),
     [](const auto& codec) {
       return std::string(codec.param).find("x265") != std::string::npos ? "H265" : "H264";
     });
+
+// Two runs, of which the second one begins with the open GOP that the first one ended in.
+TEST_F(ClipTest, ARunOfH265ThatBeginsWithAnOpenGopIsDecodedByItself) {
+  const CameraClip source = MakeCameraClip(std::string(kOpenGops) + kH265OpenGops);
+  const auto is_open = [](const media::Sample& sample) {
+    return sample.sync == media::Sync::kOpen && sample.pts >= 4 * int64_t{media::kVideoTimescale};
+  };
+  const auto open = std::find_if(source.samples.begin(), source.samples.end(), is_open);
+  ASSERT_NE(open, source.samples.end());
+  auto behind = open + 1;  // Its leading pictures.
+  while (behind->pts < open->pts) ++behind;
+  ASSERT_GT(behind - open, 1);
+  const size_t shown = static_cast<size_t>(behind - source.samples.begin());
+
+  CameraClip first = source;
+  first.samples.assign(source.samples.begin(), behind);
+  first.pictures.resize(shown);
+  CameraClip second = source;
+  second.samples.assign(behind, source.samples.end());
+  second.samples.insert(second.samples.begin(), *open);
+  second.pictures.erase(second.pictures.begin(),
+                        second.pictures.begin() + static_cast<int64_t>(shown) - 1);
+  Record(first, kStart);
+  Record(second, After(6));
+  for (const GapMode gaps : {GapMode::kKeep, GapMode::kClose}) {
+    auto request = Request(kStart, After(20));
+    request.gaps = gaps;
+    const auto clip = Plan(request);
+    ASSERT_NE(clip, nullptr);
+    const Played played = PlayClip(*clip);
+    EXPECT_EQ(played.error, "");
+    EXPECT_THAT(played.complaints, IsEmpty());
+    EXPECT_EQ(Hashes(played.pictures), Hashes(OnScreen(kStart, After(20))));
+  }
+}
 
 TEST_F(ClipTest, AnotherCodecIsRefusedWithTheRangesThatWork) {
   const CameraClip other = MakeCameraClip(
