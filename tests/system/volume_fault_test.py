@@ -77,16 +77,20 @@ class Watch(threading.Thread):
         self.site = site
         self.durable_us = {}  # (Camera, volume) -> time.
         self.over = threading.Event()
+        self.look()  # Some harm moves the cameras before a thread has begun.
         self.start()
+
+    def look(self):
+        for camera in self.site.cameras_now():
+            status = camera["status"]
+            if status["durable_until"]:
+                self.durable_us[camera["id"], status["volume"]] = time_us(status["durable_until"])
 
     def run(self):
         # Ends with the recorder at the latest: it is stopped where the test fails in between.
         with contextlib.suppress(OSError):
             while not self.over.wait(0.1):
-                for camera in self.site.cameras_now():
-                    status = camera["status"]
-                    if status["durable_until"]:
-                        self.durable_us[camera["id"], status["volume"]] = time_us(status["durable_until"])
+                self.look()
 
 
 class ThreeVolumes(Site):
