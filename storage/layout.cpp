@@ -54,7 +54,7 @@ Result<index::SegmentKey> ParseSegmentName(const StreamId& stream, std::string_v
   const bool read = Split(rest, '_', numbers) && ParseNumber(numbers[0], start_ms) &&
                     ParseNumber(numbers[1], key.epoch) && ParseNumber(numbers[2], key.sequence) &&
                     start_ms >= 0 && start_ms < kTimeMaxUs / kUsPerMs;
-  key.start_us = start_ms * kUsPerMs;
+  if (read) key.start_us = start_ms * kUsPerMs;
   // Leading zeros and the like: only the name that we would have made is ours.
   if (!read || SegmentName(key) != name) {
     return Fail(Code::kInvalid,
