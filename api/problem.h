@@ -7,16 +7,14 @@
 // Errors:    is one.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "api/json_members.h"
 #include "base/result.h"
 #include "net/http_server.h"
 
 namespace lookback::api {
-
-using Json = nlohmann::ordered_json;  // Fields stand in the order of docs/api.md.
 
 struct Problem {
   int status = 400;

@@ -48,39 +48,6 @@ std::optional<query::Span::CameraOffset> OffsetOf(Context& context, const Stream
   return query::Span::CameraOffset{status->camera_offset_us, status->camera_offset_us};
 }
 
-Json ToJson(Context& context, const query::Timeline& timeline) {
-  Json spans = Json::array();
-  for (const query::Span& span : timeline.spans) {
-    const auto offset = OffsetOf(context, timeline.stream, span);
-    spans.push_back({{"start", FormatTime(span.range.start_us)},
-                     {"end", FormatTime(span.range.end_us)},
-                     {"run", span.run.text()},
-                     {"segments", span.segments},
-                     {"open", span.open},
-                     {"clock_unsynchronised", span.clock_unsynchronised},
-                     {"lost_packets", span.lost_packets},
-                     {"imported", span.imported},
-                     {"thinned", span.thinned},
-                     {"camera_offset_min_us", offset ? Json(offset->min_us) : Json()},
-                     {"camera_offset_max_us", offset ? Json(offset->max_us) : Json()}});
-  }
-  const bool imported = std::any_of(timeline.spans.begin(), timeline.spans.end(),
-                                    [](const query::Span& span) { return span.imported; });
-  const int64_t asked_us = std::max<int64_t>(0, timeline.range.duration_us());
-  return {{"camera", timeline.stream.camera.text()},
-          {"stream", StreamName(timeline.stream.stream)},
-          {"start", FormatTime(timeline.range.start_us)},
-          {"end", FormatTime(std::max(timeline.range.start_us, timeline.range.end_us))},
-          {"covered_us", timeline.covered_us},
-          {"readable_us", timeline.readable_us},
-          {"missing_us", asked_us - timeline.covered_us},
-          {"spans", std::move(spans)},
-          {"gaps", GapsToJson(timeline.gaps)},
-          {"away", GapsToJson(timeline.away)},
-          {"imports", imported ? ToJson(FindImports(context, timeline.stream, timeline.range))
-                               : Json::array()}};
-}
-
 // What the record of an access says of the stream: nothing of the main one.
 std::string Variant(std::string what, Stream stream) {
   return stream == Stream::kSub ? what + ", sub stream" : what;
@@ -227,10 +194,44 @@ void AddClipHeaders(Context& context, const query::ClipRequest& request, const q
 
 }  // namespace
 
+Json TimelineToJson(Context& context, const query::Timeline& timeline) {
+  Json spans = Json::array();
+  for (const query::Span& span : timeline.spans) {
+    const auto offset = OffsetOf(context, timeline.stream, span);
+    spans.push_back({{"start", FormatTime(span.range.start_us)},
+                     {"end", FormatTime(span.range.end_us)},
+                     {"run", span.run.text()},
+                     {"segments", span.segments},
+                     {"open", span.open},
+                     {"clock_unsynchronised", span.clock_unsynchronised},
+                     {"lost_packets", span.lost_packets},
+                     {"imported", span.imported},
+                     {"thinned", span.thinned},
+                     {"camera_offset_min_us", offset ? Json(offset->min_us) : Json()},
+                     {"camera_offset_max_us", offset ? Json(offset->max_us) : Json()}});
+  }
+  const bool imported = std::any_of(timeline.spans.begin(), timeline.spans.end(),
+                                    [](const query::Span& span) { return span.imported; });
+  const int64_t asked_us = std::max<int64_t>(0, timeline.range.duration_us());
+  return {{"camera", timeline.stream.camera.text()},
+          {"stream", StreamName(timeline.stream.stream)},
+          {"start", FormatTime(timeline.range.start_us)},
+          {"end", FormatTime(std::max(timeline.range.start_us, timeline.range.end_us))},
+          {"covered_us", timeline.covered_us},
+          {"readable_us", timeline.readable_us},
+          {"missing_us", asked_us - timeline.covered_us},
+          {"spans", std::move(spans)},
+          {"gaps", GapsToJson(timeline.gaps)},
+          {"away", GapsToJson(timeline.away)},
+          {"imports", imported ? ToJson(FindImports(context, timeline.stream, timeline.range))
+                               : Json::array()}};
+}
+
 net::HttpResponse GetTimeline(Context& context, const Call& call) {
   const Query query(call.http, {"start", "end", "stream"});
   const CameraId camera = ReadCameraId(call.names[0], "camera");
-  return JsonResponse(ToJson(context, BuildTimelines(context, call, query, {camera}).front()));
+  return JsonResponse(
+      TimelineToJson(context, BuildTimelines(context, call, query, {camera}).front()));
 }
 
 net::HttpResponse GetTimelines(Context& context, const Call& call) {
@@ -238,7 +239,7 @@ net::HttpResponse GetTimelines(Context& context, const Call& call) {
   Json list = Json::array();
   for (const query::Timeline& timeline :
        BuildTimelines(context, call, query, CheckCameras(query.Cameras(), "camera"))) {
-    list.push_back(ToJson(context, timeline));
+    list.push_back(TimelineToJson(context, timeline));
   }
   return JsonResponse({{"timelines", std::move(list)}});
 }

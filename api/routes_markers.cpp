@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/context.h"
+#include "api/export_layout.h"
 #include "api/held_copies.h"
 #include "api/routes_export.h"
 #include "api/viewing.h"
@@ -15,27 +16,8 @@ namespace {
 
 constexpr size_t kMarkersAPage = 1'000;
 constexpr size_t kMaxMarkersAPage = 10'000;
-constexpr size_t kMaxCaseBytes = 128;
 constexpr uint64_t kExportHoldDays = 30;
 constexpr uint64_t kMaxExportHoldDays = 3'650;
-
-Json ToJson(const index::Marker& marker) {
-  Json cameras = Json::array();
-  for (const CameraId& camera : marker.cameras) cameras.push_back(camera.text());
-  Json json = {{"id", marker.id.text()},
-               {"cameras", std::move(cameras)},
-               {"start", FormatTime(marker.range.start_us)},
-               {"end", FormatTime(marker.range.end_us)},
-               {"label", marker.label},
-               {marker.hold ? "reason" : "note", marker.note},
-               {"case", marker.case_name},
-               {"person", marker.person},
-               {"created", FormatTime(marker.created_us)}};
-  if (marker.hold) {
-    json["expires"] = marker.expires_us == 0 ? Json() : Json(FormatTime(marker.expires_us));
-  }
-  return json;
-}
 
 // Where a page ends: "START-UUID" of its last marker.
 std::string CursorOf(const index::Marker& marker) {
@@ -73,7 +55,7 @@ net::HttpResponse List(Context& context, const Call& call, bool holds, const cha
   const auto held = holds ? HeldState(context) : std::nullopt;
   Json list = Json::array();
   for (auto marker = from; marker != to; ++marker) {
-    list.push_back(ToJson(*marker));
+    list.push_back(MarkerToJson(*marker));
     if (!holds) continue;
     // One that is new, or over, was not counted.
     const bool counted = held && held->holds.contains(marker->id);
@@ -119,7 +101,7 @@ net::HttpResponse Put(Context& context, const Call& call, index::Marker marker, 
     throw Problem{409, "footage-deleted", status.message()};
   }
   if (!status) throw NotOnRecord(status.error(), marker.hold ? "this hold" : "this marker");
-  Json json = ToJson(marker);
+  Json json = MarkerToJson(marker);
   json["without_footage"] = std::move(without_footage);
   if (marker.hold) {
     const Status second = context.store.AwaitSecondCopy();
@@ -153,6 +135,24 @@ net::HttpResponse Remove(Context& context, const Call& call, const index::Marker
 }
 
 }  // namespace
+
+Json MarkerToJson(const index::Marker& marker) {
+  Json cameras = Json::array();
+  for (const CameraId& camera : marker.cameras) cameras.push_back(camera.text());
+  Json json = {{"id", marker.id.text()},
+               {"cameras", std::move(cameras)},
+               {"start", FormatTime(marker.range.start_us)},
+               {"end", FormatTime(marker.range.end_us)},
+               {"label", marker.label},
+               {marker.hold ? "reason" : "note", marker.note},
+               {"case", marker.case_name},
+               {"person", marker.person},
+               {"created", FormatTime(marker.created_us)}};
+  if (marker.hold) {
+    json["expires"] = marker.expires_us == 0 ? Json() : Json(FormatTime(marker.expires_us));
+  }
+  return json;
+}
 
 net::HttpResponse ListMarkers(Context& context, const Call& call) {
   return List(context, call, /*holds=*/false, "markers");
@@ -219,8 +219,7 @@ net::HttpResponse AddExport(Context& context, const Call& call) {
   index::Act act = ActOf(call, index::ActKind::kExport, "export");
   act.cameras = hold.cameras;
   act.range = hold.range;
-  act.reason = hold.case_name;
-  if (!hold.note.empty()) act.reason += (act.reason.empty() ? "" : ": ") + hold.note;
+  act.reason = ExportReason(hold.case_name, hold.note);
   if (days == 0) {
     RecordAccess(context, call, act.kind, act.what, act.cameras, act.range, act.reason);
     return JsonResponse({{"hold", nullptr}}, 201);

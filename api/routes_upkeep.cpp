@@ -154,6 +154,16 @@ ClockChecksAround FindClockChecks(Context& context, const CameraId& camera, Time
   return around;
 }
 
+Json ListClockChecks(Context& context, const CameraId& camera) {
+  Json list = Json::array();
+  VisitNotes(context, camera, 0, [&](const index::NumberedRecord& note) {
+    const auto* check = std::get_if<index::ClockCheck>(&note.record);
+    if (check != nullptr) list.push_back(ClockCheckToJson(*check));
+    return list.size() < kMaxNotesAPage;
+  });
+  return list;
+}
+
 std::vector<index::Import> FindImports(Context& context, const StreamId& stream, TimeRange range) {
   std::vector<index::Import> found;
   VisitNotes(context, stream.camera, 0, [&](const index::NumberedRecord& note) {

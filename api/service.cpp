@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/context.h"
+#include "api/page.h"
 #include "api/routes_care.h"
 #include "api/routes_export.h"
 #include "api/routes_playback.h"
@@ -43,6 +44,7 @@ constexpr std::array kRoutes = {
     Route{"GET", "/api/v1/cameras/{}/segments", Right::kSee, ListSegments},
     Route{"GET", "/api/v1/cameras/{}/segments/{}", Right::kSee, GetSegment},
     Route{"POST", "/api/v1/exports", Right::kSee, AddExport},
+    Route{"GET", "/api/v1/export.zip", Right::kSee, GetExport},
     Route{"GET", "/api/v1/footage", Right::kSee, SearchFootage},
     Route{"POST", "/api/v1/footage/route", Right::kSee, SearchRoute},
     Route{"GET", "/api/v1/cameras/{}/playlist.m3u8", Right::kSee, GetPlaylist},
@@ -208,6 +210,7 @@ struct Service::State {
     // A browser that asks for another site's page whether it may. It carries no token, and is no
     // try to come in. Without Access-Control headers in the answer it may not.
     if (request.method == "OPTIONS") return Methods();
+    if (auto page = ServePage(request)) return std::move(*page);
     if (request.path == "/healthz") {
       const Found health = FindRoute(request);
       return health.route->serve(context, Call{request, {}, {}});

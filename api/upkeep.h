@@ -22,6 +22,9 @@ struct ClockChecksAround {
 };
 ClockChecksAround FindClockChecks(Context& context, const CameraId& camera, TimeUs at_us);
 
+// The newest 1,000 checks of a camera's clock, as ClockChecks of docs/api.md.
+Json ListClockChecks(Context& context, const CameraId& camera);
+
 // A ClockCheck of docs/api.md; without `number` and `noted` where they are not known.
 Json ClockCheckToJson(const index::ClockCheck& check);
 Json ClockCheckToJson(const std::optional<index::NumberedRecord>& record);  // null for none.

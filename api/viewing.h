@@ -12,6 +12,7 @@
 
 #include "api/context.h"
 #include "query/clip.h"
+#include "query/timeline.h"
 
 namespace lookback::api {
 
@@ -33,6 +34,7 @@ void RecordPlaybackPart(Context& context, const Call& call, const CameraId& came
 void RefuseFuture(Context& context, TimeRange range);
 
 Json GapsToJson(const std::vector<index::Gap>& gaps);
+Json TimelineToJson(Context& context, const query::Timeline& timeline);
 
 // Waits a moment while recording has a backlog: readers take what it leaves, and still get on.
 void GiveWay(const storage::Archive& archive);

@@ -12,10 +12,6 @@ constexpr size_t kPieceBytes = 1 << 20;
 constexpr size_t kDigestLetters = 64;
 constexpr std::string_view kBetween = "  ";  // As sha256sum writes it.
 
-std::string ManifestLine(const std::string& file, const std::string& sha256) {
-  return sha256 + std::string(kBetween) + file + "\n";
-}
-
 // Whole lines alone: the last one may be torn.
 std::map<std::string, std::string> ReadManifest(std::string_view text) {
   std::map<std::string, std::string> files;
@@ -115,7 +111,7 @@ Status ExportDirectory::Finished(const std::string& file, const std::string& sha
       list, files_.Open(path, Exists(files_, path) ? OpenMode::kReadWrite : OpenMode::kCreateNew));
   LB_TRY_ASSIGN(size, list->Size());
   // A new line first: what is before it may be torn.
-  const std::string line = (size == 0 ? "" : "\n") + ManifestLine(file, sha256);
+  const std::string line = (size == 0 ? "" : "\n") + api::ManifestLine(file, sha256);
   const ByteSpan bytes = AsBytes(line);
   LB_TRY(list->WriteAt(size, std::span<const ByteSpan>(&bytes, 1)));
   return list->Sync();
@@ -128,7 +124,7 @@ Status ExportDirectory::Write(const std::string& file, std::string_view text) {
 
 Result<std::string> ExportDirectory::Seal() {
   std::string text;
-  for (const auto& [file, sha256] : finished_) text += ManifestLine(file, sha256);
+  for (const auto& [file, sha256] : finished_) text += api::ManifestLine(file, sha256);
   LB_TRY(WriteFileDurably(files_, PathOf(kManifest), AsBytes(text)));
   LB_TRY(files_.Remove(PathOf(kPartialManifest)));
   return HexEncode(Sha256(AsBytes(text)));

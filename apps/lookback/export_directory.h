@@ -12,14 +12,15 @@
 #include <optional>
 #include <string>
 
+#include "api/export_layout.h"
 #include "apps/lookback/output.h"
 #include "base/file_system.h"
 
 namespace lookback::app {
 
-inline constexpr std::string_view kManifest = "MANIFEST.sha256";
+using api::kManifest;
+using api::kRequestFile;
 inline constexpr std::string_view kPartialManifest = "MANIFEST.partial";
-inline constexpr std::string_view kRequestFile = "meta/request.json";
 inline constexpr uint64_t kMaxManifestBytes = 64 << 20;
 inline constexpr uint64_t kMaxRequestBytes = 1 << 20;
 

@@ -15,13 +15,6 @@ std::string CameraPath(const std::string& camera) {
   return "/api/v1/cameras/" + PercentEncode(camera);
 }
 
-// "gate_20260504T220000Z", as the server names clips too.
-std::string PartName(const ExportOrder& order, const std::string& camera, TimeUs start_us) {
-  std::string time = FormatSecond(start_us);
-  std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
-  return camera + (order.stream == "sub" ? "_sub_" : "_") + time;
-}
-
 // "1777932000000_7_12_thin.mp4": no other name is written to a disk.
 bool IsSegmentName(std::string_view name) {
   const auto legal = [](char c) { return (c >= '0' && c <= '9') || c == '_'; };
@@ -72,8 +65,8 @@ class Planner {
       const TimeUs end_us = TimeOf(timeline, "end").value_or(order_.range.end_us);
       plan_.timelines.push_back(std::move(timeline));
       // What has not happened yet is no part of it.
-      for (TimeUs at = order_.range.start_us; at < end_us; at += kPartUs) {
-        LB_TRY(AddPart(camera, {at, std::min(end_us, at + kPartUs)}));
+      for (TimeUs at = order_.range.start_us; at < end_us; at += api::kExportPartUs) {
+        LB_TRY(AddPart(camera, {at, std::min(end_us, at + api::kExportPartUs)}));
       }
       if (order_.native) LB_TRY(AddSegments(camera));
     }
@@ -89,15 +82,16 @@ class Planner {
   }
 
   Status AddPart(const std::string& camera, TimeRange range) {
-    if (plan_.parts.size() == kMaxParts) {
+    if (plan_.parts.size() == api::kMaxExportParts) {
       return Fail(Code::kInvalid, fmt::format("these are more than {} clips of an hour each; "
                                               "export less at a time",
-                                              kMaxParts));
+                                              api::kMaxExportParts));
     }
     ExportPart part;
     part.camera = camera;
     part.range = range;
-    part.file = "clips/" + PartName(order_, camera, range.start_us) + ".mp4";
+    part.file = api::ExportClipName(camera, order_.stream == "sub" ? Stream::kSub : Stream::kMain,
+                                    range.start_us);
     part.query = RangeQuery(range);
     part.query.insert(part.query.begin() + 3,
                       {{"gaps", "keep"}, {"audio", order_.audio ? "1" : "0"}});
@@ -164,9 +158,7 @@ class Planner {
 
 }  // namespace
 
-std::string ExportOrder::why() const {
-  return case_name + (case_name.empty() || reason.empty() ? "" : ": ") + reason;
-}
+std::string ExportOrder::why() const { return api::ExportReason(case_name, reason); }
 
 uint64_t ExportPlan::bytes() const {
   uint64_t sum = 0;

@@ -4,22 +4,21 @@
 //            too; parts of a camera follow one another without a hole, from the start to the end.
 // Threads:   the command's.
 // Errors:    the server's; kUnsupported for names that no such server gives; kInvalid for more than
-//            kMaxParts.
+//            kMaxExportParts.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "api/export_layout.h"
 #include "apps/lookback/api_client.h"
 #include "base/time.h"
 
 namespace lookback::app {
 
-inline constexpr int64_t kPartUs = kUsPerHour;
 inline constexpr int64_t kShortestPartUs = kUsPerMinute;
 inline constexpr uint64_t kMaxFatFileBytes = (uint64_t{4} << 30) - 1;
-inline constexpr size_t kMaxParts = 10'000;
 
 struct ExportOrder {
   std::vector<std::string> cameras;  // In order, each once.

@@ -116,7 +116,7 @@ class Run {
     LB_TRY(TakeSegments(plan, order, progress));
     progress.Say("writing what stands beside the footage");
     LB_TRY_ASSIGN(meta, MakeMeta(api_, order, plan, request));
-    for (const MetaFile& file : meta) LB_TRY(directory_.Write(file.file, file.text));
+    for (const api::ExportFile& file : meta) LB_TRY(directory_.Write(file.file, file.text));
     LB_TRY_ASSIGN(manifest, directory_.Seal());
     report_["manifest_sha256"] = manifest;
     return std::move(report_);

@@ -191,43 +191,9 @@ std::string ScreenRange(TimeRange range, const TimeZone& zone) {
   return ScreenTime(range.start_us, zone) + " to " + ScreenTime(range.end_us, zone);
 }
 
-std::string TextOf(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-int64_t NumberOf(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found != json.end() && found->is_number() ? found->get<int64_t>() : 0;
-}
-
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
                     std::string_view plural) {
   return Count(static_cast<uint64_t>(std::max<int64_t>(0, NumberOf(json, name))), noun, plural);
-}
-
-bool FlagOf(const Json& json, const char* name) {
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found != json.end() && found->is_boolean() && found->get<bool>();
-}
-
-const Json& ListOf(const Json& json, const char* name) {
-  static const Json none = Json::array();
-  const auto found = json.is_object() ? json.find(name) : json.end();
-  return found != json.end() && found->is_array() ? *found : none;
-}
-
-std::string WordsOf(const Json& json, const char* name) {
-  std::string text;
-  for (const Json& word : ListOf(json, name)) {
-    if (word.is_string()) text += (text.empty() ? "" : ",") + word.get<std::string>();
-  }
-  return text;
-}
-
-std::optional<TimeUs> TimeOf(const Json& json, const char* name) {
-  const Result<TimeUs> time = ParseTime(TextOf(json, name));
-  return time ? std::optional(*time) : std::nullopt;
 }
 
 std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,

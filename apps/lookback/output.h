@@ -7,12 +7,12 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/json_members.h"
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
@@ -20,7 +20,13 @@
 
 namespace lookback::app {
 
-using Json = nlohmann::ordered_json;  // Fields stand in the order of docs/api.md.
+using api::FlagOf;
+using api::Json;
+using api::ListOf;
+using api::NumberOf;
+using api::TextOf;
+using api::TimeOf;
+using api::WordsOf;
 
 // docs/cli.md and kExitCodesHelp say the same.
 enum ExitCode : int {
@@ -81,13 +87,6 @@ std::string ScreenDuration(int64_t duration_us);                 // "1 h 02 min 
 std::string ScreenTime(TimeUs time_us, const TimeZone& zone);    // "2026-05-04T22:00:00.000+08:00"
 std::string ScreenRange(TimeRange range, const TimeZone& zone);  // "… to …"
 
-// Members of an answer, whose shape another program decides: something for each that is absent.
-std::string TextOf(const Json& json, const char* name);
-int64_t NumberOf(const Json& json, const char* name);
-bool FlagOf(const Json& json, const char* name);
-const Json& ListOf(const Json& json, const char* name);
-std::string WordsOf(const Json& json, const char* name);  // Of a list of texts: "gate,yard".
-std::optional<TimeUs> TimeOf(const Json& json, const char* name);
 // ScreenTime; `otherwise` when it is absent or null.
 std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
                         std::string_view otherwise = "-");

@@ -462,7 +462,7 @@ TEST_F(RoutesTest, WhatRetentionDeletedIsCountedNotWhatItPlanned) {
 }
 
 TEST_F(RoutesTest, UnknownRoutesAndMethodsAreToldApart) {
-  EXPECT_EQ(ProblemIn(Ask("GET", "/")), "unknown-route");
+  EXPECT_EQ(ProblemIn(Ask("GET", "/nothing")), "unknown-route");
   EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/cameras/")), "unknown-route");
   EXPECT_EQ(ProblemIn(Ask("GET", "/api/v1/cameras/a/b/status")), "unknown-route");
   const auto response = Ask("DELETE", "/api/v1/cameras");

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-#include "apps/lookback/export_meta.h"
+#include "api/export_layout.h"
 #include "base/checksum.h"
 #include "tests/support/temp_dir.h"
 
@@ -98,9 +98,9 @@ TEST_F(ExportDirectoryTest, WhatIsNoExportIsLeftAlone) {
 }
 
 TEST(ExportMeta, CsvHasEachValueAsItIs) {
-  EXPECT_EQ(CsvLine({"a", "", "b c"}), "a,,b c\r\n");
-  EXPECT_EQ(CsvLine({"=1+1", "@SUM(A1)", "-1200", "-x"}), "'=1+1,'@SUM(A1),-1200,'-x\r\n");
-  EXPECT_EQ(CsvLine({"1,5", "say \"no\"", "two\nlines"}),
+  EXPECT_EQ(api::CsvLine({"a", "", "b c"}), "a,,b c\r\n");
+  EXPECT_EQ(api::CsvLine({"=1+1", "@SUM(A1)", "-1200", "-x"}), "'=1+1,'@SUM(A1),-1200,'-x\r\n");
+  EXPECT_EQ(api::CsvLine({"1,5", "say \"no\"", "two\nlines"}),
             "\"1,5\",\"say \"\"no\"\"\",\"two\nlines\"\r\n");
 }
 

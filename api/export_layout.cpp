@@ -1,0 +1,143 @@
+#include "api/export_layout.h"
+
+#include <fmt/format.h>
+
+#include "base/words.h"
+
+namespace lookback::api {
+namespace {
+
+constexpr std::string_view kReadme =
+    R"(This is an export of footage that Lookback recorded.
+
+clips/     one MP4 file per camera and hour, of the camera's own pictures: nothing is
+           encoded anew. Names have the camera and the start, in UTC. Before the first
+           picture that is shown a file may hold, out of sight, what that one depends on.
+native/    if there: the stored segments, byte for byte, with the SHA-256 that the
+           recorder's ledger has of them (meta/segments.csv). They play as they are.
+view/      if there: copies in H.264 and AAC that any player opens. They are encoded
+           anew, only to be looked at, and no evidence: clips/ is what was recorded.
+meta/      request.json   what was asked for, by whom, and why
+           gaps.csv       what is missing, and why
+           clock.csv      what is known of the camera's clock against the recorder's
+           markers.csv    what people marked or held in that time
+MANIFEST.sha256  the SHA-256 of every other file here
+
+To check that no file was changed since:
+
+    sha256sum -c MANIFEST.sha256
+
+Times are UTC.
+
+)";
+
+std::string Number(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  return found != json.end() && found->is_number_integer() ? std::to_string(found->get<int64_t>())
+                                                           : std::string();
+}
+
+std::string Seconds(const Json& range) {
+  const auto start = TimeOf(range, "start");
+  const auto end = TimeOf(range, "end");
+  if (!start || !end) return {};
+  return fmt::format("{:.6f}", static_cast<double>(*end - *start) / kUsPerSecond);
+}
+
+// What a spreadsheet would work out, and not show; a number below zero is none.
+bool BeginsAFormula(const std::string& value) {
+  if (value.empty() || std::string_view("=+-@\t\r").find(value.front()) == std::string_view::npos) {
+    return false;
+  }
+  return value.find_first_not_of("-.0123456789") != std::string::npos;
+}
+
+}  // namespace
+
+std::string ExportClipName(std::string_view camera, Stream stream, TimeUs start_us) {
+  std::string time = FormatSecond(start_us);
+  std::erase_if(time, [](char c) { return c == '-' || c == ':'; });
+  return fmt::format("clips/{}{}{}.mp4", camera, stream == Stream::kSub ? "_sub_" : "_", time);
+}
+
+std::string ManifestLine(std::string_view file, std::string_view sha256) {
+  return fmt::format("{}  {}\n", sha256, file);
+}
+
+std::string ExportReason(const std::string& case_name, const std::string& reason) {
+  return case_name + (case_name.empty() || reason.empty() ? "" : ": ") + reason;
+}
+
+std::string CsvLine(const std::vector<std::string>& values) {
+  std::string line;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) line += ',';
+    const std::string value = (BeginsAFormula(values[i]) ? "'" : "") + values[i];
+    if (value.find_first_of(",\"\r\n") == std::string::npos) {
+      line += value;
+      continue;
+    }
+    line += '"';
+    for (const char c : value) line.append(c == '"' ? 2 : 1, c);
+    line += '"';
+  }
+  return line + "\r\n";
+}
+
+ExportTables::ExportTables()
+    : gaps_(CsvLine({"camera", "stream", "start", "end", "seconds", "cause", "detail"})),
+      clock_(CsvLine({"camera", "source", "start", "end", "camera_offset_min_us",
+                      "camera_offset_max_us", "recorder_clock_synchronised", "person", "note"})),
+      markers_(CsvLine({"id", "kind", "cameras", "start", "end", "label", "note", "case", "person",
+                        "created", "expires"})) {}
+
+void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
+  const std::string camera = TextOf(timeline, "camera");
+  for (const char* list : {"gaps", "away"}) {
+    for (const Json& gap : ListOf(timeline, list)) {
+      gaps_ +=
+          CsvLine({camera, TextOf(timeline, "stream"), TextOf(gap, "start"), TextOf(gap, "end"),
+                   Seconds(gap), TextOf(gap, "cause"), TextOf(gap, "detail")});
+    }
+  }
+  // What sender reports said while it was recorded, and what officers saw: above 0 the camera is
+  // ahead.
+  for (const Json& span : ListOf(timeline, "spans")) {
+    clock_ += CsvLine({camera, "sender reports", TextOf(span, "start"), TextOf(span, "end"),
+                       Number(span, "camera_offset_min_us"), Number(span, "camera_offset_max_us"),
+                       FlagOf(span, "clock_unsynchronised") ? "no" : "yes", "", ""});
+  }
+  for (const Json& check : clock_checks) {
+    clock_ += CsvLine({camera, "clock check", TextOf(check, "true"), TextOf(check, "true"),
+                       Number(check, "offset_us"), Number(check, "offset_us"), "",
+                       TextOf(check, "person"), TextOf(check, "note")});
+  }
+  const int64_t missing_us = NumberOf(timeline, "missing_us");
+  summary_ += fmt::format("{}: {} of footage, {} missing\n", camera,
+                          FormatDuration(NumberOf(timeline, "covered_us")),
+                          missing_us == 0 ? "nothing" : FormatDuration(missing_us));
+}
+
+void ExportTables::AddMarkers(const Json& markers, bool holds) {
+  for (const Json& marker : markers) {
+    if (!marked_.insert(TextOf(marker, "id")).second) continue;
+    markers_ +=
+        CsvLine({TextOf(marker, "id"), holds ? "hold" : "marker", WordsOf(marker, "cameras"),
+                 TextOf(marker, "start"), TextOf(marker, "end"), TextOf(marker, "label"),
+                 TextOf(marker, holds ? "reason" : "note"), TextOf(marker, "case"),
+                 TextOf(marker, "person"), TextOf(marker, "created"), TextOf(marker, "expires")});
+  }
+}
+
+std::vector<ExportFile> ExportTables::Finish(const Json& request) && {
+  std::string readme(kReadme);
+  readme += fmt::format("Cameras {}, {} to {}\n", WordsOf(request, "cameras"),
+                        TextOf(request, "start"), TextOf(request, "end"));
+  readme += summary_;
+  return {{"README.txt", std::move(readme)},
+          {"meta/clock.csv", std::move(clock_)},
+          {"meta/gaps.csv", std::move(gaps_)},
+          {"meta/markers.csv", std::move(markers_)}};
+}
+
+}  // namespace lookback::api

@@ -1,0 +1,13 @@
+# Makes page_files.cpp of the files of a folder: cmake -DFOLDER=... -DOUT=... -P EmbedPage.cmake
+file(GLOB names RELATIVE ${FOLDER} ${FOLDER}/*)
+list(SORT names)
+set(text "// Made by cmake/EmbedPage.cmake.\n#include <array>\n\n#include \"api/page.h\"\n\n")
+string(APPEND text "namespace lookback::api {\n\nstd::span<const PageFile> PageFiles() {\n")
+list(LENGTH names count)
+string(APPEND text "  static constexpr std::array<PageFile, ${count}> kFiles = {{\n")
+foreach(name IN LISTS names)
+  file(READ ${FOLDER}/${name} content)
+  string(APPEND text "      {\"${name}\", R\"~~~(${content})~~~\"},\n")
+endforeach()
+string(APPEND text "  }};\n  return kFiles;\n}\n\n}  // namespace lookback::api\n")
+file(WRITE ${OUT} "${text}")
