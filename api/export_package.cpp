@@ -38,6 +38,7 @@ class ExportPackage final : public net::HttpBody {
   // Goes on with the next clip, or with what stands beside the clips.
   Status Advance() {
     if (camera_ < order_.cameras.size()) return BeginPart();
+    if (listed_ < order_.cameras.size()) return ListCamera(order_.cameras[listed_++]);
     if (!tables_added_) {
       tables_added_ = true;
       return AddTables();
@@ -86,30 +87,33 @@ class ExportPackage final : public net::HttpBody {
   }
 
   Status AddTables() {
-    ExportTables tables;
-    try {
-      for (const CameraId& camera : order_.cameras) AddCamera(camera, tables);
-    } catch (const Problem& problem) {
-      return Fail(Code::kUnavailable, problem.detail);
-    }
     LB_TRY(AddFile(std::string(kRequestFile), order_.request.dump(2) + "\n"));
-    for (const ExportFile& file : std::move(tables).Finish(order_.request)) {
+    for (const ExportFile& file : std::move(tables_).Finish(order_.request)) {
       LB_TRY(AddFile(file.file, file.text));
     }
     return Ok();
   }
 
-  void AddCamera(const CameraId& camera, ExportTables& tables) {
+  Status ListCamera(const CameraId& camera) {
+    try {
+      AddCamera(camera);
+    } catch (const Problem& problem) {
+      return Fail(Code::kUnavailable, problem.detail);
+    }
+    return Ok();
+  }
+
+  void AddCamera(const CameraId& camera) {
     const auto timeline = OrThrow(query::BuildTimeline(
         context_.store.archive(), {camera, order_.stream}, order_.range, context_.clock.NowUs()));
-    tables.AddCamera(TimelineToJson(context_, timeline), ListClockChecks(context_, camera));
+    tables_.AddCamera(TimelineToJson(context_, timeline), ListClockChecks(context_, camera));
     Json markers = Json::array(), holds = Json::array();
     for (const index::Marker& marker :
          OrThrow(context_.store.catalog().Markers(camera, order_.range))) {
       (marker.hold ? holds : markers).push_back(MarkerToJson(marker));
     }
-    tables.AddMarkers(markers, /*holds=*/false);
-    tables.AddMarkers(holds, /*holds=*/true);
+    tables_.AddMarkers(markers, /*holds=*/false);
+    tables_.AddMarkers(holds, /*holds=*/true);
   }
 
   Status AddFile(const std::string& file, const std::string& text) {
@@ -130,6 +134,8 @@ class ExportPackage final : public net::HttpBody {
   std::string file_;
   Sha256Hasher hasher_;
   std::string manifest_;
+  ExportTables tables_;
+  size_t listed_ = 0;  // Cameras that are in the tables.
   bool tables_added_ = false;
   bool over_ = false;
 };

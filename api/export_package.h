@@ -2,7 +2,8 @@
 //
 // Invariant: the layout is that of `lookback export` (api/export_layout.h); the manifest comes last
 //            and names every other file. One clip is planned at a time, so memory does not grow
-//            with the range. The access is on record before this is made.
+//            with the footage; the tables of what is missing and marked are made whole, at the end,
+//            camera by camera. The access is on record before this is made.
 // Threads:   as net::HttpBody: one at a time.
 // Errors:    of the footage: the transfer is cut then, and a ZIP without its end is none.
 #pragma once

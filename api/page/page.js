@@ -292,7 +292,7 @@ $('take').addEventListener('submit', (event) => {
     if (!clip.readable_us) throw new Failure(404, {detail: 'There is no footage in that range.'});
     if (event.submitter?.value === 'clip') {
       download(`/cameras/${camera}/clip.mp4`,
-          {...range, stream, reason: why.case ? `${why.case}: ${reason}` : reason});
+          {...range, stream, reason: [why.case, reason].filter(Boolean).join(': ')});
       return say(`The clip is on its way, ${missing}.`);
     }
     const {hold} = await post('/exports', {cameras: [camera], ...range, ...why});

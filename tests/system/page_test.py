@@ -50,12 +50,6 @@ class Page(unittest.TestCase):
         cls.gap = [time_us(timeline["gaps"][0][end]) for end in ("start", "end")]
         cls.browser = cls.enterClassContext(Browser(cls.site.directory))
 
-    @classmethod
-    def enterClassContext(cls, context):  # Of Python 3.11; unittest has it from there on.
-        entered = context.__enter__()
-        cls.addClassCleanup(context.__exit__, None, None, None)
-        return entered
-
     def picture(self, name):
         folder = os.environ.get("LOOKBACK_SCREENSHOTS", self.site.directory)
         self.browser.picture(os.path.join(folder, f"{name}.png"))

@@ -63,7 +63,7 @@ def player_errors(path):
     players = [["gst-launch-1.0", "-q", "playbin", f"uri=file://{path}", "video-sink=fakesink sync=false",
                 "audio-sink=fakesink sync=false"]]
     if shutil.which("mpv"):
-        players.append(["mpv", "--no-config", "--msg-level=all=warn", "--vo=null", "--ao=null", "--untimed", path])
+        players.append(["mpv", "--no-config", "--msg-level=all=warn", "--vo=null", "--ao=null", "--ao-null-untimed", "--untimed", path])
     told = ""
     for player in players:
         done = subprocess.run(player, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
