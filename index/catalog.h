@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "index/hours.h"
 #include "index/records.h"
 
 namespace lookback::index {
@@ -51,7 +52,8 @@ class Catalog {
     uint64_t cache_bytes = 64 << 20;
   };
 
-  // Where the disk takes no writes (it is full), an existing catalog is opened for reading alone:
+  // Where an earlier build wrote last, which knew of no hours, they are counted: one pass over all
+  // segments. Where the disk takes no writes (it is full), an existing catalog is opened for reading alone:
   // its rows answer, Writable() and Apply() say why nothing is added, Reopen() tries again.
   static Result<std::unique_ptr<Catalog>> Open(const std::string& path, const Options& options);
   ~Catalog();
@@ -81,6 +83,16 @@ class Catalog {
   // Every segment of every stream in key order, from a consistent snapshot.
   Status VisitAllSegments(const std::function<bool(const Seal&)>& visit) const;
   Result<std::vector<StreamTotals>> Totals() const;
+
+  // What there is in each hour of UTC that has any and overlaps `range`; by time. Kept by Apply, so
+  // that a year is 366 rows; where they could not be counted yet (Open, without room to write) they are
+  // counted from the segments. `visit` returns false to stop.
+  using VisitHour = std::function<bool(TimeUs start_us, const FootageTotals&)>;
+  Status VisitHours(const StreamId& stream, TimeRange range, const VisitHour& visit) const;
+  // Every day of UTC that has segments, or hours that were kept, and whether the latter say what the
+  // former do. Reads every segment. None when the hours are not counted yet.
+  using VisitDay = std::function<bool(const StreamId&, TimeUs start_us, bool agrees)>;
+  Status VisitDays(const VisitDay& visit) const;
 
   // The volumes that have a copy of the segment, besides the one that its row names.
   Result<std::vector<Uuid>> CopiesOf(const SegmentKey& key) const;

@@ -3,6 +3,7 @@
 
 #include <rocksdb/utilities/write_batch_with_index.h>
 
+#include "index/catalog_hours.h"
 #include "index/catalog_state.h"
 #include "index/schema.h"
 
@@ -12,9 +13,12 @@ namespace {
 class Applier {
  public:
   explicit Applier(const Database& database)
-      : database_(database), batch_(rocksdb::BytewiseComparator(), 0, true) {}
+      : database_(database),
+        batch_(rocksdb::BytewiseComparator(), 0, true),
+        hours_(database_, batch_) {}
 
   Status Apply(const NumberedRecord& numbered) {
+    if (hours_.full()) LB_TRY(hours_.Settle());
     LB_TRY(std::visit([this](const auto& record) { return One(record); }, numbered.record));
     if (const CameraId* camera = NotedCamera(numbered.record)) {
       Put(Family::kNotes, schema::NoteKey(*camera, numbered.number),
@@ -27,8 +31,14 @@ class Applier {
     return Ok();
   }
 
-  rocksdb::Status Write(uint64_t position, bool sync) {
+  Status Finish(uint64_t position) {
+    LB_TRY(hours_.Settle());
+    Put(Family::kDefault, kHoursKey, schema::U64(position));
     Put(Family::kDefault, kPositionKey, schema::U64(position));
+    return Ok();
+  }
+
+  rocksdb::Status Write(bool sync) {
     rocksdb::WriteOptions options;
     options.sync = sync;
     return database_.db->Write(options, batch_.GetWriteBatch());
@@ -78,13 +88,22 @@ class Applier {
 
   Status One(const Seal& seal) {
     const std::string key = schema::SegmentKeyBytes(KeyOf(seal));
-    LB_TRY_ASSIGN(before, Get(Family::kSegments, key));
-    if (before) LB_TRY(Count(seal.stream, *before, -1));
-    const Bytes payload = EncodeRecord(seal);
-    Put(Family::kSegments, key, AsText(payload));
+    LB_TRY_ASSIGN(row, Get(Family::kSegments, key));
+    Put(Family::kSegments, key, AsText(EncodeRecord(seal)));
+    if (!row) {
+      LB_TRY(hours_.Add(seal));
+      return Count(seal, 1);
+    }
     // Where a copy takes the place of the file that was lost, it is none any more.
     Erase(Family::kCopies, schema::CopyKey(KeyOf(seal), seal.volume));
-    return Count(seal.stream, AsText(payload), 1);
+    LB_TRY_ASSIGN(before, DecodeSeal(AsBytes(*row)));
+    return Exchange(before, seal);
+  }
+
+  Status Exchange(const Seal& before, const Seal& after) {
+    LB_TRY(hours_.Replace(before, after));
+    LB_TRY(Count(before, -1));
+    return Count(after, 1);
   }
 
   // One of a segment that was deleted while it was made says nothing.
@@ -105,16 +124,15 @@ class Applier {
     const std::string key = schema::SegmentKeyBytes(thin.segment);
     LB_TRY_ASSIGN(row, Get(Family::kSegments, key));
     if (!row) return Ok();
-    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(*row)));
-    LB_TRY(Count(seal.stream, *row, -1));
+    LB_TRY_ASSIGN(before, DecodeSeal(AsBytes(*row)));
+    Seal seal = before;
     seal.thinned = true;
     seal.bytes = thin.bytes;
     seal.fragments = thin.fragments;
     seal.sha256 = thin.sha256;
-    const Bytes payload = EncodeRecord(seal);
-    Put(Family::kSegments, key, AsText(payload));
+    Put(Family::kSegments, key, AsText(EncodeRecord(seal)));
     LB_TRY(EraseCopies(key));
-    return Count(seal.stream, AsText(payload), 1);
+    return Exchange(before, seal);
   }
 
   Status EraseCopies(std::string_view segment) {
@@ -136,13 +154,13 @@ class Applier {
     return Ok();
   }
 
-  Status Count(const StreamId& stream, std::string_view payload, int sign) {
-    LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(payload)));
-    const std::string key = schema::StreamPrefix(stream);
+  Status Count(const Seal& seal, int sign) {
+    const std::string key = schema::StreamPrefix(seal.stream);
     LB_TRY_ASSIGN(value, Get(Family::kTotals, key));
     uint64_t segments = 0, bytes = 0;
     if (value && !schema::ParseTotalsValue(*value, segments, bytes)) {
-      return Fail(Code::kCorrupt, "the catalog's totals of " + stream.text() + " are malformed");
+      return Fail(Code::kCorrupt,
+                  "the catalog's totals of " + seal.stream.text() + " are malformed");
     }
     segments = sign > 0 ? segments + 1 : segments - 1;
     bytes = sign > 0 ? bytes + seal.bytes : bytes - seal.bytes;
@@ -165,7 +183,9 @@ class Applier {
     const std::string key = schema::SegmentKeyBytes(segment);
     LB_TRY_ASSIGN(row, Get(Family::kSegments, key));
     if (row) {
-      LB_TRY(Count(segment.stream, *row, -1));
+      LB_TRY_ASSIGN(seal, DecodeSeal(AsBytes(*row)));
+      LB_TRY(Count(seal, -1));
+      LB_TRY(hours_.Remove(seal));
       Erase(Family::kSegments, key);
     }
     LB_TRY(EraseCopies(key));
@@ -278,6 +298,7 @@ class Applier {
 
   const Database& database_;
   rocksdb::WriteBatchWithIndex batch_;
+  BatchHours hours_;
 };
 
 }  // namespace
@@ -297,8 +318,9 @@ Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
     next = record.number + 1;
     LB_TRY(applier.Apply(record));
   }
+  LB_TRY(applier.Finish(next));
   // The first is synced: a catalog that has nothing after a power cut counts as lost, and freezes deletion.
-  const auto status = applier.Write(next, state_->position == 0);
+  const auto status = applier.Write(state_->position == 0);
   if (!status.ok()) {
     // RocksDB may take no more writes until it is opened again, even when space is freed.
     state_->failed = Translate(status, "write the catalog");

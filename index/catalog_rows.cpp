@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "index/catalog_hours.h"
 #include "index/catalog_state.h"
 #include "index/schema.h"
 
@@ -14,8 +15,9 @@ namespace {
 // A file of sorted rows is begun anew when it has so many bytes.
 constexpr uint64_t kFileBytes = 64 << 20;
 
+// Hours follow from the segments, and are counted where those are put back.
 bool IsRow(Family family, std::string_view key) {
-  return family != Family::kDefault || key == kConfirmedKey;
+  return family != Family::kHours && (family != Family::kDefault || key == kConfirmedKey);
 }
 
 std::optional<Family> FamilyOf(std::string_view name) {
@@ -148,6 +150,7 @@ bool IsGood(Family family, const CatalogRow& row) {
       return IsRecord<Copy>(RecordKind::kCopy, row, [](const Copy& copy) {
         return schema::CopyKey(copy.segment, copy.volume);
       });
+    case Family::kHours:
     case Family::kCount:
       break;
   }
@@ -354,6 +357,7 @@ Status CatalogLoader::Finish(uint64_t position) {
   const auto status = database->db->Put(rocksdb::WriteOptions(), database->family(Family::kDefault),
                                         AsSlice(kPositionKey), AsSlice(stored));
   if (!status.ok()) return tl::unexpected(Translate(status, "write the catalog"));
+  LB_TRY(EnsureHours(*database, position));
   LB_TRY(s.catalog.Flush());
   s.catalog.state_->position = position;
   return Ok();

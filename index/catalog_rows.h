@@ -35,8 +35,8 @@ class CatalogView {
 
   // The number of the first ledger record that is not in them.
   uint64_t position() const;
-  // Family by family, in the order of keys; `visit` returns false to stop. The position and the
-  // catalog's format are no rows.
+  // Family by family, in the order of keys; `visit` returns false to stop. The position, the
+  // catalog's format and its hours are no rows.
   Status Visit(const std::function<bool(const CatalogRow&)>& visit) const;
 
  private:

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "index/catalog_hours.h"
 #include "index/schema.h"
 
 namespace lookback::index {
@@ -162,8 +163,11 @@ Status Catalog::State::OpenAs(bool read_only) {
   if (stored && !schema::ParseU64(*stored, number)) {
     return Fail(Code::kCorrupt, "the catalog " + path + " has a malformed position");
   }
+  if (!read_only) LB_TRY(EnsureHours(*opened, number));
+  LB_TRY_ASSIGN(counted, AreHoursCounted(*opened, number));
   database = std::move(opened);
   position = number;
+  hours_counted = counted;
   failed.reset();
   return Ok();
 }

@@ -36,12 +36,13 @@ enum class Family : uint8_t {
   kNotes,
   kAlarms,
   kCopies,
+  kHours,
   kCount
 };
 inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);
 inline constexpr std::array<std::string_view, kFamilies> kFamilyNames{
-    "default",  "segments", "gaps",   "lost", "markers", "marked", "cameras",
-    "policies", "persons",  "totals", "acts", "notes",   "alarms", "copies"};
+    "default", "segments", "gaps", "lost",  "markers", "marked", "cameras", "policies",
+    "persons", "totals",   "acts", "notes", "alarms",  "copies", "hours"};
 // Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what came
 // later: that is empty.
 inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);
@@ -49,6 +50,9 @@ inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);
 inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kPositionKey = "position";
 inline constexpr std::string_view kConfirmedKey = "confirmed";
+// The position up to which the hours are counted. Another one than the catalog's says that a build
+// which knows of no hours has written to it since.
+inline constexpr std::string_view kHoursKey = "hours";
 
 Error Translate(const rocksdb::Status& status, std::string_view doing);
 
@@ -82,7 +86,8 @@ struct Catalog::State {
   mutable std::mutex mutex;            // For `database`.
   std::shared_ptr<Database> database;  // nullptr when it could not be opened again.
   std::atomic<uint64_t> position{0};
-  std::optional<Error> failed;  // Once set, Apply goes on failing until Reopen().
+  std::atomic<bool> hours_counted{false};  // Else who asks for hours reads the segments.
+  std::optional<Error> failed;             // Once set, Apply goes on failing until Reopen().
 };
 
 }  // namespace lookback::index

@@ -19,6 +19,11 @@ class Builder {
   Builder& U64(uint64_t value) { return Integer(value, 8); }
   Builder& Time(TimeUs value) { return Integer(static_cast<uint64_t>(value), 8); }
   Builder& Id(const Uuid& id) { return Text(AsText(id.bytes)); }
+  Builder& Varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) U8(0x80 | (value & 0x7f));
+    return U8(value);
+  }
+  Builder& Varint(int64_t value) { return Varint(static_cast<uint64_t>(value)); }
   std::string Take() { return std::move(out_); }
 
  private:
@@ -56,6 +61,35 @@ bool TakeStream(std::string_view& key, StreamId& stream) {
 }
 
 TimeUs ReadTime(ByteReader& reader) { return static_cast<TimeUs>(reader.U64()); }
+
+// At most `max`, and in as few bytes as it needs; else false.
+bool TakeVarint(ByteReader& reader, uint64_t max, uint64_t& value) {
+  value = 0;
+  for (int shift = 0; shift < 64; shift += 7) {
+    const uint8_t byte = reader.U8();
+    value |= uint64_t{byte & 0x7fu} << shift;
+    if (byte >= 0x80) continue;
+    const bool fits = shift < 63 || byte <= 1;
+    return reader.ok() && fits && value <= max && (byte != 0 || shift == 0);
+  }
+  return false;
+}
+
+bool TakeHour(ByteReader& reader, FootageTotals& totals) {
+  constexpr auto kHour = static_cast<uint64_t>(kUsPerHour);
+  uint64_t missing = 0, thinned = 0, over = 0, tail = 0;
+  if (!TakeVarint(reader, UINT64_MAX, totals.segments) ||
+      !TakeVarint(reader, UINT64_MAX, totals.bytes) || !TakeVarint(reader, kHour, missing) ||
+      !TakeVarint(reader, kHour - missing, thinned) || !TakeVarint(reader, INT64_MAX / 2, over) ||
+      !TakeVarint(reader, kHour, tail)) {
+    return false;
+  }
+  totals.covered_us = static_cast<int64_t>(kHour - missing);
+  totals.thinned_us = static_cast<int64_t>(thinned);
+  totals.summed_us = totals.covered_us + static_cast<int64_t>(over);
+  totals.last_end_us = static_cast<int64_t>(kHour - tail);
+  return totals.segments > 0;
+}
 
 bool Whole(const ByteReader& reader) { return reader.ok() && reader.remaining() == 0; }
 
@@ -170,6 +204,44 @@ bool ParseTotalsValue(std::string_view value, uint64_t& segments, uint64_t& byte
   segments = reader.U64();
   bytes = reader.U64();
   return Whole(reader);
+}
+
+std::string DayKey(const StreamId& stream, int64_t day) {
+  return ForStream(stream).U32(static_cast<uint64_t>(day)).Take();
+}
+
+bool ParseDayKey(std::string_view key, StreamId& stream, int64_t& day) {
+  if (!TakeStream(key, stream)) return false;
+  ByteReader reader(AsBytes(key));
+  day = reader.U32();
+  return Whole(reader);
+}
+
+std::string DayValue(const DayTotals& hours) {
+  Builder builder;
+  for (size_t hour = 0; hour < hours.size(); ++hour) {
+    const FootageTotals& totals = hours[hour];
+    if (totals.segments == 0) continue;
+    builder.U8(hour)
+        .Varint(totals.segments)
+        .Varint(totals.bytes)
+        .Varint(kUsPerHour - totals.covered_us)
+        .Varint(totals.thinned_us)
+        .Varint(totals.summed_us - totals.covered_us)
+        .Varint(kUsPerHour - totals.last_end_us);
+  }
+  return builder.Take();
+}
+
+bool ParseDayValue(std::string_view value, DayTotals& hours) {
+  hours = {};
+  ByteReader reader(AsBytes(value));
+  for (size_t next = 0; reader.remaining() > 0;) {
+    const size_t hour = reader.U8();
+    if (hour < next || hour >= hours.size() || !TakeHour(reader, hours[hour])) return false;
+    next = hour + 1;
+  }
+  return !value.empty();
 }
 
 std::string ActValue(TimeUs time_us, const Record& record) {

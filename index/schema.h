@@ -3,7 +3,8 @@
 // Integers are big-endian and never negative, so byte order is the order of time.
 //
 //   family     key                                          value
-//   default    "format" | "position" | "confirmed"          u32 | u64 | u8
+//   default    "format" | "position" | "confirmed" |        u32 | u64 | u8 |
+//              "hours"                                      position:u64 up to which they are counted
 //   segments   stream start:u64 epoch:u32 sequence:u32      SEAL payload
 //   gaps       stream class:u8 start:u64 end:u64 cause:u8   detail text
 //   lost       stream cause:u8 start:u64                    end:u64; ranges of a cause never touch
@@ -18,11 +19,17 @@
 //   copies     a segment's key, volume:16                   COPY payload
 //   alarms     00 id:16 | 01 id:16 | 02 id:16               Alarm payload | empty, while it stands |
 //                                                           AlarmAcknowledged payload
+//   hours      stream day:u32 (of UTC, since 1970)          hour*; those with footage, in order
 //
+//   hour = hour:u8 segments bytes missing thinned over tail, each a varint (LEB128). Times are in µs:
+//          missing is an hour less what is covered, over what overlapping segments have more than
+//          that, tail what comes behind the last end (index/hours.h tells what each counts)
 //   stream = camera 00 stream:u8
 //
 // Example: segment 0 of epoch 7 of gate/main at 2026-05-04T14:00:00Z has the key
 //   67617465 00 00 000650fe58ae5800 00000007 00000000
+// and a day of gate/main with 60 segments and 1,000 bytes that cover the hour from 14:00 has
+//   67617465 00 00 00005061: 0e 3c e807 00 00 00 00
 //
 // Intervals of any length (gaps, markers) are found in O(answer): one of length (4^(L-1), 4^L] µs
 // is kept in class L, and a query [a, b) reads in each class only what starts in (a - 4^L, b). A
@@ -40,6 +47,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "index/hours.h"
 #include "index/records.h"
 
 namespace lookback::index::schema {
@@ -100,6 +108,11 @@ bool ParseU64(std::string_view bytes, uint64_t& value);
 
 std::string TotalsValue(uint64_t segments, uint64_t bytes);
 bool ParseTotalsValue(std::string_view value, uint64_t& segments, uint64_t& bytes);
+
+std::string DayKey(const StreamId& stream, int64_t day);
+bool ParseDayKey(std::string_view key, StreamId& stream, int64_t& day);
+std::string DayValue(const DayTotals& hours);
+bool ParseDayValue(std::string_view value, DayTotals& hours);
 
 std::string NoteKey(const CameraId& camera, uint64_t number);
 bool ParseNote(std::string_view key, std::string_view value, CameraId& camera, uint64_t& number,

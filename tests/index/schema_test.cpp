@@ -20,6 +20,48 @@ TEST(Schema, TheDocumentedExampleIsTrue) {
             "000650fe58ae5800"
             "00000007"
             "00000000");
+  DayTotals hours{};
+  hours[14] = {60, 1'000, kUsPerHour, 0, kUsPerHour, kUsPerHour};
+  EXPECT_EQ(HexEncode(AsBytes(DayKey(Gate(), HourOf(key.start_us) / kHoursADay))),
+            "67617465"
+            "00"
+            "00"
+            "00005061");
+  EXPECT_EQ(HexEncode(AsBytes(DayValue(hours))), "0e3ce80700000000");
+}
+
+TEST(Schema, HoursReadBackAndNothingElseIsRead) {
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 200; ++i) {
+    DayTotals hours{};
+    for (FootageTotals& totals : hours) {
+      if (random() % 3 == 0) continue;
+      const auto below = [&random](int64_t limit) {
+        return static_cast<int64_t>(random() % static_cast<uint64_t>(limit + 1));
+      };
+      totals.segments = 1 + random() % 4'000;
+      totals.bytes = random() >> random() % 64;
+      totals.covered_us = below(kUsPerHour);
+      totals.thinned_us = below(totals.covered_us);
+      totals.summed_us = totals.covered_us + below(5 * kUsPerHour);
+      totals.last_end_us = below(kUsPerHour);
+    }
+    const std::string value = DayValue(hours);
+    DayTotals read;
+    ASSERT_EQ(ParseDayValue(value, read), !value.empty());
+    EXPECT_EQ(read, hours);
+    for (size_t at = 0; at < value.size(); ++at) {
+      std::string bent = value;
+      bent[at] = static_cast<char>(random());
+      // What is read of it is what would be written.
+      if (ParseDayValue(bent, read)) {
+        ASSERT_TRUE(DayValue(read) == bent) << HexEncode(AsBytes(bent));
+      }
+      if (ParseDayValue(value.substr(0, at), read)) {
+        ASSERT_TRUE(DayValue(read) == value.substr(0, at)) << HexEncode(AsBytes(value));
+      }
+    }
+  }
 }
 
 TEST(Schema, ByteOrderIsTheOrderOfCameraStreamAndTime) {

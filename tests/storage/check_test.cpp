@@ -8,7 +8,7 @@
 
 #include "index/catalog_state.h"
 #include "index/schema.h"
-#include "tests/storage/raw_catalog.h"
+#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {

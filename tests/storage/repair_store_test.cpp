@@ -5,7 +5,7 @@
 
 #include "index/schema.h"
 #include "storage/check.h"
-#include "tests/storage/raw_catalog.h"
+#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {

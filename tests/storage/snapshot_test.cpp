@@ -7,7 +7,7 @@
 #include "storage/check.h"
 #include "storage/snapshotter.h"
 #include "tests/storage/file_size_limit.h"
-#include "tests/storage/raw_catalog.h"
+#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {

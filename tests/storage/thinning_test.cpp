@@ -8,7 +8,7 @@
 #include "storage/segment_copy.h"
 #include "storage/segment_thin.h"
 #include "storage/snapshot.h"
-#include "tests/storage/raw_catalog.h"
+#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 
 namespace lookback::storage {

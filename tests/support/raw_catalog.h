@@ -1,4 +1,4 @@
-// tests/storage/raw_catalog.h: a catalog as plain rows, by RocksDB alone.
+// tests/support/raw_catalog.h: a catalog as plain rows, by RocksDB alone.
 //
 // Threads:   one; the catalog is closed meanwhile.
 #pragma once
@@ -35,6 +35,13 @@ class RawCatalog {
   void Put(std::string_view family, const std::string& key, const std::string& value) {
     Check(db_->Put(rocksdb::WriteOptions(), Handle(family), key, value));
   }
+  void Drop(std::string_view family) { Check(db_->DropColumnFamily(Handle(family))); }
+  std::string FirstKey(std::string_view family) {
+    const std::unique_ptr<rocksdb::Iterator> it(
+        db_->NewIterator(rocksdb::ReadOptions(), Handle(family)));
+    it->SeekToFirst();
+    return it->Valid() ? it->key().ToString() : std::string();
+  }
   // Every row but the position and who did what, which a rebuild itself adds to.
   std::map<std::string, std::string> Rows() {
     std::map<std::string, std::string> rows;
@@ -48,6 +55,7 @@ class RawCatalog {
     }
     rows.erase("default position");
     rows.erase("default confirmed");
+    rows.erase("default hours");
     return rows;
   }
 
