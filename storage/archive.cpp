@@ -65,6 +65,7 @@ class ArchiveImpl : public Archive {
 
   Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) override;
   Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) override;
+  Result<std::vector<FootageHour>> Hours(const StreamId& stream, TimeRange range) override;
   Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) override;
   Result<std::unique_ptr<File>> Open(const FootageSegment& segment, size_t nth) override {
     return segment_files_.Open(segment.row, nth);
@@ -394,6 +395,22 @@ Result<std::vector<index::Gap>> ArchiveImpl::Gaps(const StreamId& stream, TimeRa
            std::pair(b.range.start_us, b.range.end_us);
   });
   return gaps;
+}
+
+Result<std::vector<FootageHour>> ArchiveImpl::Hours(const StreamId& stream, TimeRange range) {
+  std::vector<TimeRange> live;  // First, as above.
+  if (const auto state = Find(stream)) {
+    for (const auto& segment : state->Segments()) {
+      live.push_back({segment->key().start_us, segment->end_us()});
+    }
+  }
+  std::vector<FootageHour> kept;
+  LB_TRY(catalog_.VisitHours(stream, range, [&](TimeUs start_us, const index::FootageTotals& of) {
+    kept.push_back({start_us, of});
+    return true;
+  }));
+  if (kept.empty() && live.empty()) LB_TRY(CheckKnown(stream));
+  return RecountHours(stream, range, live, std::move(kept));
 }
 
 Result<std::shared_ptr<const SegmentIndex>> ArchiveImpl::Index(const FootageSegment& segment) {

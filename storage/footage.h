@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file_system.h"
+#include "index/hours.h"
 #include "index/records.h"
 #include "storage/damage.h"
 #include "storage/segment_format.h"
@@ -25,6 +26,12 @@ struct FootageSegment {
   std::shared_ptr<const SegmentIndex> open;  // Set while it is not sealed; else nullptr.
 };
 
+// What there is of a stream in an hour of UTC.
+struct FootageHour {
+  TimeUs start_us = 0;
+  index::FootageTotals totals;
+};
+
 class Footage {
  public:
   virtual ~Footage() = default;
@@ -32,6 +39,9 @@ class Footage {
   virtual Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) = 0;
   // Gaps on record, and the one that is going on now, cut off at `now`.
   virtual Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) = 0;
+  // The hours that have any and overlap `range`, each whole; by time. What was found damaged counts. An
+  // archive need not read the segments for it.
+  virtual Result<std::vector<FootageHour>> Hours(const StreamId& stream, TimeRange range);
   // The segment's index: from LKEN, or the open one's snapshot. Of its files the first good one
   // tells it; what is wrong with one before that is noted.
   virtual Result<std::shared_ptr<const SegmentIndex>> Index(const FootageSegment& segment) = 0;
@@ -57,6 +67,12 @@ class Footage {
   // What was found damaged, by whomever; a copy may have it still.
   DamageList& damage() { return damage_; }
   const DamageList& damage() const { return damage_; }
+
+ protected:
+  // `kept`, with the hours that `live` touches counted anew from the segments: no row tells of those.
+  Result<std::vector<FootageHour>> RecountHours(const StreamId& stream, TimeRange range,
+                                                const std::vector<TimeRange>& live,
+                                                std::vector<FootageHour> kept);
 
  private:
   DamageList damage_;
