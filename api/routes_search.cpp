@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "api/chosen_cameras.h"
 #include "api/search_input.h"
 #include "api/viewing.h"
 #include "query/footage_search.h"
@@ -17,58 +18,6 @@ namespace {
 
 constexpr size_t kWindowsAPage = 100;
 constexpr size_t kMaxWindowsAPage = 1'000;
-
-// Settings, and so no footage: who looks for cameras needs no record of it yet.
-struct Chosen {
-  std::vector<index::Camera> cameras;  // By id.
-  size_t without_place = 0;            // Left out since nobody said where they stand.
-};
-
-query::Point PointOf(const index::Place& place) {
-  const auto degrees = [](int64_t microdegrees) {
-    return static_cast<double>(microdegrees) / index::kMicrodegrees;
-  };
-  return {degrees(place.latitude_microdegrees), degrees(place.longitude_microdegrees)};
-}
-
-template <typename T>
-bool IsAmong(const T& one, const std::vector<T>& all) {
-  return all.empty() || std::find(all.begin(), all.end(), one) != all.end();
-}
-
-bool HasTag(const index::Camera& camera, const std::vector<std::string>& tags) {
-  return tags.empty() || std::any_of(tags.begin(), tags.end(), [&camera](const std::string& tag) {
-           return std::find(camera.tags.begin(), camera.tags.end(), tag) != camera.tags.end();
-         });
-}
-
-Chosen ChooseCameras(Context& context, const CameraChoice& choice) {
-  for (const CameraId& camera : choice.cameras) (void)FindCamera(context, camera);
-  Chosen chosen;
-  // Removed ones too: their footage stays.
-  for (index::Camera& camera : OrThrow(context.store.catalog().Cameras())) {
-    if (!IsAmong(camera.id, choice.cameras) || !IsAmong(camera.group, choice.groups) ||
-        !HasTag(camera, choice.tags)) {
-      continue;
-    }
-    if (choice.by_place()) {
-      if (!camera.place) {
-        ++chosen.without_place;
-        continue;
-      }
-      const query::Point point = PointOf(*camera.place);
-      if (choice.near && DistanceM(choice.near->centre, point) > choice.near->radius_m) continue;
-      if (choice.box && !choice.box->Contains(point)) continue;
-    }
-    chosen.cameras.push_back(std::move(camera));
-  }
-  if (chosen.cameras.size() > index::kMaxRecordCameras) {
-    throw FieldProblem("bad-parameter", "camera",
-                       fmt::format("that are {} cameras; at most {} are searched at once",
-                                   chosen.cameras.size(), index::kMaxRecordCameras));
-  }
-  return chosen;
-}
 
 // "1777932000000000-gate": the camera last, for its id may have hyphens.
 std::string CursorOf(const query::SearchPlace& place) {
@@ -172,12 +121,6 @@ net::HttpResponse Answer(Context& context, query::SearchPlan plan, const Json& h
   return response;
 }
 
-std::vector<CameraId> IdsOf(const std::vector<index::Camera>& cameras) {
-  std::vector<CameraId> ids;
-  for (const index::Camera& camera : cameras) ids.push_back(camera.id);
-  return ids;
-}
-
 Json HeadOf(const Chosen& chosen, TimeRange range) {
   Json head = RangeToJson(range);
   head["cameras"] = chosen.cameras.size();
@@ -219,8 +162,8 @@ net::HttpResponse SearchFootage(Context& context, const Call& call) {
   if (const auto after = query.Text("after")) plan.after = ReadCursor(*after, "bad-parameter");
   const std::string reason = query.Reason();
   const Chosen chosen = ChooseCameras(context, choice);
-  RecordAccess(context, call, index::ActKind::kSearch, WhatOf(call.http), IdsOf(chosen.cameras),
-               range, reason, /*continues=*/plan.after.has_value());
+  RecordAccess(context, call, index::ActKind::kSearch, WhatOf(call.http), chosen.ids(), range,
+               reason, /*continues=*/plan.after.has_value());
   const auto windows = std::make_shared<const std::vector<TimeRange>>(
       query::FindWindows(when.rule, range, when.zone));
   for (const index::Camera& camera : chosen.cameras) {
@@ -275,7 +218,7 @@ net::HttpResponse SearchRoute(Context& context, const Call& call) {
                            from.longitude, to.latitude, to.longitude, journey.buffer_m,
                            journey.slowest_m_per_s * 3.6, journey.fastest_m_per_s * 3.6,
                            plan.marker_text.empty() ? "" : " marker=" + plan.marker_text),
-               IdsOf(chosen.cameras), range, reason, /*continues=*/plan.after.has_value());
+               chosen.ids(), range, reason, /*continues=*/plan.after.has_value());
   Json head = HeadOf(chosen, range);
   head["length_m"] = std::llround(LengthM(journey.route));
   return Answer(context, std::move(plan), head);

@@ -1,4 +1,4 @@
-// api/routes_search.h: the footage search.
+// api/routes_search.h: the footage search, and how much there is of many cameras over a long time.
 //
 // Invariant: a search is on record before anything of footage is looked up.
 // Threads:   any.
@@ -11,5 +11,6 @@ namespace lookback::api {
 
 net::HttpResponse SearchFootage(Context&, const Call&);
 net::HttpResponse SearchRoute(Context&, const Call&);
+net::HttpResponse GetSummary(Context&, const Call&);
 
 }  // namespace lookback::api

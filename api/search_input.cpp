@@ -145,13 +145,16 @@ CameraChoice ReadCameraChoice(const Query& query) {
   return choice;
 }
 
+TimeZone ReadZone(const Query& query) {
+  const auto name = query.Text("tz");
+  if (!name) return TimeZone::Local();
+  auto zone = TimeZone::Find(*name);
+  if (!zone) Refuse("tz", zone.message());
+  return *std::move(zone);
+}
+
 WhenAsked ReadWhen(const Query& query) {
-  WhenAsked when{{}, TimeZone::Local()};
-  if (const auto name = query.Text("tz")) {
-    auto zone = TimeZone::Find(*name);
-    if (!zone) Refuse("tz", zone.message());
-    when.zone = *std::move(zone);
-  }
+  WhenAsked when{{}, ReadZone(query)};
   if (const auto daily = query.Text("daily")) ReadDaily(*daily, when.rule);
   if (query.Text("weekdays")) when.rule.weekdays = ReadWeekdays(query);
   return when;

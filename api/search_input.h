@@ -44,6 +44,9 @@ struct CameraChoice {
 };
 CameraChoice ReadCameraChoice(const Query& query);
 
+// `tz`, an IANA name; the store's own zone without it.
+TimeZone ReadZone(const Query& query);
+
 struct WhenAsked {
   query::WallClockRule rule;
   TimeZone zone;

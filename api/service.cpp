@@ -39,6 +39,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/api/v1/cameras/{}/clock-checks", Right::kSee, AddClockCheck},
     Route{"GET", "/api/v1/cameras/{}/timeline", Right::kSee, GetTimeline},
     Route{"GET", "/api/v1/timeline", Right::kSee, GetTimelines},
+    Route{"GET", "/api/v1/timeline/summary", Right::kSee, GetSummary},
     Route{"GET", "/api/v1/cameras/{}/clip.mp4", Right::kSee, GetClip},
     Route{"GET", "/api/v1/cameras/{}/clip.json", Right::kSee, DescribeClip},
     Route{"GET", "/api/v1/cameras/{}/segments", Right::kSee, ListSegments},
