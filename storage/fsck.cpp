@@ -8,6 +8,7 @@
 #include "index/catalog.h"
 #include "storage/check.h"
 #include "storage/data_directory.h"
+#include "storage/hours_check.h"
 #include "storage/layout.h"
 #include "storage/ledger.h"
 #include "storage/ledger_copy_check.h"
@@ -72,11 +73,10 @@ class Checker {
   }
 
   Finding& Add(FindingKind kind, std::string sentence) {
-    Finding finding;
+    Finding& finding = report_.findings.emplace_back();
     finding.kind = kind;
     finding.sentence = std::move(sentence);
-    report_.findings.push_back(std::move(finding));
-    return report_.findings.back();
+    return finding;
   }
 
   Finding& Add(FindingKind kind, const index::SegmentKey& key, TimeUs end_us,
@@ -173,7 +173,8 @@ class Checker {
       entry.volume = seal.volume;
       return GoesOn(rows);
     }));
-    return stopped_;
+    if (share_.number > 0 || !stopped_) return stopped_;
+    return CheckHours(**catalog, options_.go_on, report_.findings);
   }
 
   // Once, whatever the number of shares: each record against its leaf.

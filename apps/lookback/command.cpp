@@ -95,6 +95,17 @@ void AddRangeOptions(CLI::App* command, WrittenRange& range, bool required) {
   command->add_option("--date", range.date, "YYYY-MM-DD in the store's zone, or that of --tz");
 }
 
+void AddDayOptions(CLI::App* command, WrittenRange& range) {
+  CLI::Option* const from =
+      command->add_option("--from", range.from, "YYYY-MM-DD, in place of --start: from that day,")
+          ->excludes("--start")
+          ->excludes("--end");
+  CLI::Option* const to =
+      command->add_option("--to", range.to, "YYYY-MM-DD: up to the end of that one");
+  from->needs(to);
+  to->needs(from);
+}
+
 Result<std::string> DefaultDataDirectory() {
   if (const std::string home = Environment("XDG_DATA_HOME"); home.rfind('/', 0) == 0) {
     return JoinPath(home, "lookback");

@@ -72,6 +72,8 @@ struct Commands {
 
 // --start, --end and --date.
 void AddRangeOptions(CLI::App* command, WrittenRange& range, bool required);
+// --from and --to besides, for a command that does not require those.
+void AddDayOptions(CLI::App* command, WrittenRange& range);
 
 // $XDG_DATA_HOME/lookback or ~/.local/share/lookback.
 Result<std::string> DefaultDataDirectory();

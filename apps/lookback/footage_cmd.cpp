@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "apps/lookback/calendar.h"
 #include "apps/lookback/camera_clock.h"
 #include "apps/lookback/clip_fetch.h"
 #include "apps/lookback/command.h"
@@ -20,6 +21,10 @@ constexpr std::string_view kStandardOutput = "-";
 
 struct FootageOptions {
   std::string camera;
+  // Of a timeline by steps alone.
+  std::string step;
+  std::vector<std::string> cameras;
+  std::string group, tag;
   std::string stream = "main";
   WrittenRange range;
   std::string reason;
@@ -39,9 +44,47 @@ std::string StreamText(const FootageOptions& options) {
   return (options.stream == "sub" ? "the sub stream of " : "") + Printable(options.camera);
 }
 
-Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
+Json AskedJson(TimeRange range, const TimeZone& zone) {
+  return {{"start", zone.Format(range.start_us)},
+          {"end", zone.Format(range.end_us)},
+          {"time_zone", zone.name()}};
+}
+
+// Day by day or hour by hour, of as many cameras as are named, or all.
+Result<int> ShowSteps(Client& client, const FootageOptions& options, TimeRange range,
+                      const TimeZone& zone) {
+  std::vector<std::pair<std::string, std::string>> query;
+  for (const std::string& camera : options.cameras) query.emplace_back("camera", camera);
+  query.insert(query.end(), {{"group", options.group},
+                             {"tag", options.tag},
+                             {"start", FormatTime(range.start_us)},
+                             {"end", FormatTime(range.end_us)},
+                             {"step", options.step},
+                             {"tz", zone.name()},
+                             {"stream", options.stream},
+                             {"reason", options.reason}});
+  LB_TRY_ASSIGN(summary, client.api().Get(WithQuery("/api/v1/timeline/summary", query)));
+  if (client.json()) {
+    summary["asked"] = AskedJson(range, zone);
+    PrintJson(summary);
+    return kExitOk;
+  }
+  PrintText(fmt::format("{}, times of {}\n", ScreenRange(range, zone), zone.name()) +
+            CalendarText(summary, zone));
+  return kExitOk;
+}
+
+Result<int> ShowTimeline(Client& client, FootageOptions options) {
+  LB_TRY(CheckGiven(options.range));
   LB_TRY_ASSIGN(zone, client.Zone());
   LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
+  if (!options.step.empty()) return ShowSteps(client, options, range, zone);
+  if (options.cameras.size() != 1) {
+    return Fail(
+        Code::kInvalid,
+        "the timeline of one camera is shown; with --step day or --step hour those of many");
+  }
+  options.camera = options.cameras.front();
   const std::string path =
       WithQuery("/api/v1/cameras/" + PercentEncode(options.camera) + "/timeline",
                 {{"start", FormatTime(range.start_us)},
@@ -50,9 +93,7 @@ Result<int> ShowTimeline(Client& client, const FootageOptions& options) {
                  {"reason", options.reason}});
   LB_TRY_ASSIGN(timeline, client.api().Get(path));
   if (client.json()) {
-    timeline["asked"] = {{"start", zone.Format(range.start_us)},
-                         {"end", zone.Format(range.end_us)},
-                         {"time_zone", zone.name()}};
+    timeline["asked"] = AskedJson(range, zone);
     PrintJson(timeline);
     return kExitOk;
   }
@@ -218,14 +259,24 @@ void AddFootageCommands(Commands& commands) {
   CLI::App* clip = commands.AddClient(
       &commands.app, "clip", "Take a range of footage, as one MP4 file.",
       [&commands, options](Client& client) { return TakeClip(client, *options, commands); });
+  timeline->add_option("camera", options->cameras, "one; with --step as many, or none for all");
+  clip->add_option("camera", options->camera)->required();
   for (CLI::App* command : {timeline, clip}) {
-    command->add_option("camera", options->camera)->required();
     command->add_option("--stream", options->stream, "main, or sub, the light one")
         ->check(CLI::IsMember({"main", "sub"}))
         ->capture_default_str();
-    AddRangeOptions(command, options->range, /*required=*/true);
+    AddRangeOptions(command, options->range, /*required=*/command == clip);
     command->add_option("--reason", options->reason, "why: it stands in the record of the access");
   }
+  AddDayOptions(timeline, options->range);
+  CLI::Option* const step =
+      timeline
+          ->add_option("--step", options->step,
+                       "day, or hour: how much there is, in a cell each, in place of runs and gaps")
+          ->check(CLI::IsMember({"day", "hour"}));
+  timeline->add_option("--group", options->group, "cameras of these groups: NAME,NAME")
+      ->needs(step);
+  timeline->add_option("--tag", options->tag, "cameras with any of these: TAG,TAG")->needs(step);
   clip->add_option("-o,--output", options->file, "the file to write; - is standard output")
       ->required();
   clip->add_option("--gaps", options->gaps,

@@ -20,25 +20,12 @@ struct SearchOptions {
   std::vector<std::string> cameras;
   std::string group, tag, near, box;
   WrittenRange range;
-  std::string from, to;  // Days.
   std::string daily, weekdays, stream = "main", marker, reason, after;
   bool with_footage = false;
   size_t limit = kWindowsShown;
   std::string route_file, speed;
   double buffer_m = 50;
 };
-
-Result<TimeRange> ReadRange(const SearchOptions& options, const TimeZone& zone) {
-  if (options.from.empty()) {
-    if (!options.range.start.empty() && !options.range.end.empty()) {
-      return ResolveRange(options.range, zone);
-    }
-    return Fail(Code::kInvalid, "say --start and --end, or --from and --to with days");
-  }
-  LB_TRY_ASSIGN(start, ResolveTime("--from", "00:00", options.from, zone));
-  LB_TRY_ASSIGN(end, ResolveTime("--to", "24:00", options.to, zone));
-  return TimeRange{start, end};
-}
 
 // Of lines "52.5163,13.3777"; what follows a # is not read.
 Result<Json> ReadRoute(FileSystem& files, const std::string& path) {
@@ -198,8 +185,9 @@ std::string ResultText(const Json& answer, const SearchOptions& options, const T
 }
 
 Result<int> Search(Client& client, const SearchOptions& options, FileSystem& files) {
+  LB_TRY(CheckGiven(options.range));
   LB_TRY_ASSIGN(zone, client.Zone());
-  LB_TRY_ASSIGN(range, ReadRange(options, zone));
+  LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
   LB_TRY_ASSIGN(answer, AskAll(client, options, range, zone, files));
   if (client.json()) {
     answer["asked"] = {{"start", zone.Format(range.start_us)},
@@ -254,14 +242,7 @@ void AddSearchCommand(Commands& commands) {
       "Find footage by camera, place, time of day, marker, or along a road.",
       [&commands, options](Client& client) { return Search(client, *options, commands.files); });
   AddRangeOptions(search, options->range, /*required=*/false);
-  CLI::Option* const from =
-      search->add_option("--from", options->from, "YYYY-MM-DD, in place of --start: from that day,")
-          ->excludes("--start")
-          ->excludes("--end");
-  CLI::Option* const to =
-      search->add_option("--to", options->to, "YYYY-MM-DD: up to the end of that one");
-  from->needs(to);
-  to->needs(from);
+  AddDayOptions(search, options->range);
   AddWhere(search, *options);
   search->add_option("--marker", options->marker,
                      "only what is marked, or held, with this in label, note or case");

@@ -62,7 +62,19 @@ Result<TimeUs> ResolveTime(std::string_view option, const std::string& text,
   return ResolveInstant(option, text, !date.empty());
 }
 
+Status CheckGiven(const WrittenRange& written) {
+  const bool days = !written.from.empty() && !written.to.empty();
+  if (days || (!written.start.empty() && !written.end.empty())) return Ok();
+  return Fail(Code::kInvalid, "say --start and --end, or --from and --to with days");
+}
+
 Result<TimeRange> ResolveRange(const WrittenRange& written, const TimeZone& zone) {
+  LB_TRY(CheckGiven(written));
+  if (!written.from.empty()) {
+    LB_TRY_ASSIGN(from, ResolveTime("--from", "00:00", written.from, zone));
+    LB_TRY_ASSIGN(to, ResolveTime("--to", "24:00", written.to, zone));
+    return TimeRange{from, to};
+  }
   const bool dated = !written.date.empty();
   const bool start_local = dated && IsTimeOfDay(written.start);
   const bool end_local = dated && IsTimeOfDay(written.end);

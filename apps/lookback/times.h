@@ -14,12 +14,17 @@
 
 namespace lookback::app {
 
-// As written after --date, --start and --end; `date` is empty when it is not given.
+// As written after --date, --start and --end, or after --from and --to; what is not given is empty.
 struct WrittenRange {
   std::string date;
   std::string start;
   std::string end;
+  std::string from = {};  // Days, up to the end of the last one.
+  std::string to = {};
 };
+
+// Whether it says both ends, which can be told before the zone is known.
+Status CheckGiven(const WrittenRange& written);
 
 // Each of start and end may be RFC 3339 with offset; beside a date also "22:00[:00]" of that day in
 // `zone`. A local end that is earlier in the day than the start is of the next day; "24:00" is the

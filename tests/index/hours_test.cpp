@@ -184,6 +184,28 @@ TEST_F(HoursTest, ARowLongerThanASegmentCanBeCountsAsLongAsOneCanBe) {
   EXPECT_TRUE(HoursOf(*catalog_, Gate()).empty());
 }
 
+TEST_F(HoursTest, OneGroupMayTouchMoreDaysThanAreKeptInMemory) {
+  // A segment a day, another over it, and the first of both gone again: all in one batch.
+  constexpr int kDays = 2'500, kSecondsADay = 24 * kSecondsAnHour;
+  std::vector<Record> group;
+  for (int day = 0; day < kDays; ++day) {
+    group.emplace_back(Segment(day * kSecondsADay, 60, static_cast<uint32_t>(2 * day)));
+    group.emplace_back(Segment(day * kSecondsADay + 30, 60, static_cast<uint32_t>(2 * day + 1)));
+  }
+  for (int day = 0; day < kDays; day += 2) {
+    const Seal seal = Segment(day * kSecondsADay, 60, static_cast<uint32_t>(2 * day));
+    group.emplace_back(Delete{KeyOf(seal), seal.end_us, 0, "", ""});
+  }
+  Apply(group);
+  const Hours hours = HoursOf(*catalog_, Gate());
+  ASSERT_EQ(hours.size(), size_t{kDays});
+  for (int day = 0; day < kDays; ++day) {
+    EXPECT_EQ(hours.at(kStart + day * kUsPerDay).covered_us,
+              (day % 2 == 0 ? 60 : 90) * kUsPerSecond);
+  }
+  EXPECT_TRUE(Miscounted(*catalog_).empty());
+}
+
 // Draws what may befall two streams, and keeps what should be left.
 class Fates {
  public:

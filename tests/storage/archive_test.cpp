@@ -57,6 +57,31 @@ TEST_F(ArchiveTest, ASegmentIsCutAtASyncSampleAfterAMinute) {
   EXPECT_EQ(segments[1].row.media_start_90k, 60 * 90'000);
 }
 
+TEST_F(ArchiveTest, HoursAreWhatTheSegmentsSayTheOpenOneToo) {
+  ASSERT_OK(Open());
+  // From ten minutes before an hour's end to five after it, of which the last minutes are not sealed.
+  const TimeUs start_us = kEvening - 10 * kUsPerMinute;
+  SyntheticRun run(gate_, start_us);
+  Recording& recording = Begin(run);
+  for (media::Fragment& fragment : run.Until(15 * kUsPerMinute)) {
+    ASSERT_OK(recording.Append(std::move(fragment)));
+  }
+  ASSERT_OK(archive().Drain());
+  const TimeRange range{start_us, start_us + kUsPerHour};
+  const auto hours = archive().Hours(gate_, range);
+  ASSERT_OK(hours);
+  ASSERT_EQ(hours->size(), 2u);
+  EXPECT_EQ((*hours)[0].totals.covered_us, 10 * kUsPerMinute);
+  EXPECT_EQ((*hours)[1].totals.covered_us, 5 * kUsPerMinute);
+  EXPECT_EQ((*hours)[1].start_us, kEvening);
+  const auto counted = archive().Footage::Hours(gate_, range);
+  ASSERT_OK(counted);
+  for (size_t i = 0; i < 2; ++i) EXPECT_EQ((*hours)[i].totals, (*counted)[i].totals);
+  // Of a moment of the first alone.
+  EXPECT_EQ(archive().Hours(gate_, {start_us, start_us + 1})->size(), 1u);
+  EXPECT_EQ(archive().Hours(MakeStream("nobody"), range).code(), Code::kNotFound);
+}
+
 TEST_F(ArchiveTest, AnEndlessGopIsCutBeforeTheLimit) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening, {.frames_per_gop = 1'000'000});

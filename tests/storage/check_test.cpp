@@ -1,6 +1,8 @@
 // Fsck names each kind of disagreement and touches nothing; Rebuild makes the same catalog again.
 #include "storage/check.h"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -8,8 +10,8 @@
 
 #include "index/catalog_state.h"
 #include "index/schema.h"
-#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/raw_catalog.h"
 
 namespace lookback::storage {
 namespace {
@@ -83,6 +85,16 @@ class CheckTest : public StoreFixture {
     if (report.findings.size() != 1) return {};
     EXPECT_EQ(FindingKindName(report.findings[0].kind), FindingKindName(kind)) << all;
     return report.findings[0];
+  }
+  // Of a row that was put there or taken: that is named, and that the hours say otherwise.
+  Finding OnlyRow(FindingKind kind) {
+    const FsckReport report = Check();
+    EXPECT_EQ(report.findings.size(), 2u);
+    if (report.findings.size() != 2) return {};
+    EXPECT_EQ(report.findings[0].kind, FindingKind::kForeignRow);
+    EXPECT_THAT(report.findings[0].sentence, testing::HasSubstr("the hours of 1 day"));
+    EXPECT_EQ(report.findings[1].kind, kind);
+    return report.findings[1];
   }
   void ExpectNames(const Finding& finding, const index::Seal& row, bool fault = true) {
     EXPECT_EQ(finding.fault, fault);
@@ -219,7 +231,7 @@ TEST_F(CheckTest, ARowThatTheCatalogLacksIsNamed) {
   Make();
   test::RawCatalog(CatalogPath())
       .Erase("segments", index::schema::SegmentKeyBytes(index::KeyOf(rows_[1])));
-  ExpectNames(Only(FindingKind::kMissingRow), rows_[1]);
+  ExpectNames(OnlyRow(FindingKind::kMissingRow), rows_[1]);
 }
 
 TEST_F(CheckTest, ARowThatTheLedgerDoesNotKnowIsNamed) {
@@ -229,7 +241,20 @@ TEST_F(CheckTest, ARowThatTheLedgerDoesNotKnowIsNamed) {
   test::RawCatalog(CatalogPath())
       .Put("segments", index::schema::SegmentKeyBytes(index::KeyOf(foreign)),
            std::string(AsText(index::EncodeRecord(foreign))));
-  ExpectNames(Only(FindingKind::kForeignRow), foreign);
+  ExpectNames(OnlyRow(FindingKind::kForeignRow), foreign);
+}
+
+TEST_F(CheckTest, HoursThatSayOtherwiseThanTheRowsAreNamed) {
+  Make();
+  {
+    test::RawCatalog raw(CatalogPath());
+    raw.Erase("hours", raw.FirstKey("hours"));
+  }
+  const Finding finding = Only(FindingKind::kForeignRow);
+  EXPECT_TRUE(finding.fault);
+  EXPECT_EQ(finding.camera, rows_[0].stream.camera.text());
+  EXPECT_THAT(finding.sentence, testing::HasSubstr("the hours of 1 day"));
+  EXPECT_THAT(finding.sentence, testing::HasSubstr(FormatTime(rows_[0].start_us).substr(0, 10)));
 }
 
 TEST_F(CheckTest, AnAbsentCatalogIsNamed) {

@@ -12,11 +12,11 @@
 #include "storage/scrubber.h"
 #include "storage/settle_copies.h"
 #include "storage/snapshot.h"
-#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
 #include "tests/support/await.h"
 #include "tests/support/forwarding_file.h"
 #include "tests/support/listed_disk.h"
+#include "tests/support/raw_catalog.h"
 
 namespace lookback::storage {
 namespace {

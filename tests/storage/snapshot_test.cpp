@@ -7,8 +7,8 @@
 #include "storage/check.h"
 #include "storage/snapshotter.h"
 #include "tests/storage/file_size_limit.h"
-#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/raw_catalog.h"
 
 namespace lookback::storage {
 namespace {

@@ -8,8 +8,8 @@
 #include "storage/segment_copy.h"
 #include "storage/segment_thin.h"
 #include "storage/snapshot.h"
-#include "tests/support/raw_catalog.h"
 #include "tests/storage/store_fixture.h"
+#include "tests/support/raw_catalog.h"
 
 namespace lookback::storage {
 namespace {

@@ -209,7 +209,7 @@ TEST_F(CommandLineTest, WhatIsWrongWithALineIsASentence) {
       {{"volume", "elephant"},
        "`lookback volume` has no command \"elephant\"; it has list, add, drain, undrain, remove\n"},
       {{"camera", "add"}, "`lookback camera add` needs ID; `lookback camera add --help` says"},
-      {{"timeline", "gate"}, "`lookback timeline` needs --start;"},
+      {{"clip", "gate", "-o", "f"}, "`lookback clip` needs --start;"},
       {{"events", "--limit", "x"}, "--limit is a number from 1 to 1000, and not \"x\"; `lookback"},
       {{"fsck", "now"}, "`lookback fsck` does not take \"now\";"},
       {{"fsck", "--zebra"}, "`lookback fsck` has no option --zebra;"},
@@ -220,6 +220,9 @@ TEST_F(CommandLineTest, WhatIsWrongWithALineIsASentence) {
       {{"retention", "set", "--min-days", "x"}, "--min-days is a whole number, and \"x\" is none;"},
       {{"retention", "set", "--quota", "12XB"}, "--quota takes bytes, as 500GB or 2TB"},
       {{"scrub", "--wait=maybe"}, "--wait takes no value;"},
+      {{"timeline", "--group", "lane", "--start", "1", "--end", "2"},
+       "--group goes only with --step;"},
+      {{"timeline", "gate", "--from", "2026-05-04"}, "--from goes only with --to;"},
       {{"apply", "f", "--yes", "--dry-run"}, "--yes and --dry-run do not go together;"},
       {{"rebuild", "--set-ledger-apart"}, "--set-ledger-apart goes only with --from-files;"}};
   for (const auto& [line, sentence] : lines) {
