@@ -16,6 +16,7 @@
 #include "api/alarm_watch.h"
 #include "api/camera_health.h"
 #include "api/clip_cache.h"
+#include "api/decode_gate.h"
 #include "api/events.h"
 #include "api/imports.h"
 #include "api/input.h"
@@ -57,6 +58,7 @@ struct Context {
   const std::unique_ptr<CameraSecrets> secrets;
   AccessLog access;
   ClipCache clips;
+  DecodeGate decoding;
   Webhook* const webhook;  // nullptr: nobody is told.
   AlarmWatch alarms;
   std::mutex look_mutex;

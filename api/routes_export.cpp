@@ -104,8 +104,7 @@ std::string FileName(const ExportOrder& order) {
 net::HttpResponse GetExport(Context& context, const Call& call) {
   AskedExport asked = ReadExport(context, call);
   const TimeRange range = asked.order.range;
-  RecordAccess(context, call, index::ActKind::kExport,
-               asked.order.stream == Stream::kSub ? "export.zip, sub stream" : "export.zip",
+  RecordAccess(context, call, index::ActKind::kExport, Variant("export.zip", asked.order.stream),
                asked.order.cameras, range, ExportReason(asked.case_name, asked.reason));
   CutToFootage(context, asked.order);
   asked.order.request = RequestOf(context, call, asked, range);

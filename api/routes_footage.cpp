@@ -48,11 +48,6 @@ std::optional<query::Span::CameraOffset> OffsetOf(Context& context, const Stream
   return query::Span::CameraOffset{status->camera_offset_us, status->camera_offset_us};
 }
 
-// What the record of an access says of the stream: nothing of the main one.
-std::string Variant(std::string what, Stream stream) {
-  return stream == Stream::kSub ? what + ", sub stream" : what;
-}
-
 std::vector<query::Timeline> BuildTimelines(Context& context, const Call& call, const Query& query,
                                             const std::vector<CameraId>& cameras) {
   const Stream stream = query.WhichStream();

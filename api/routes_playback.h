@@ -18,6 +18,9 @@ net::HttpResponse GetVariant(Context&, const Call&);
 net::HttpResponse GetIFrames(Context&, const Call&);
 net::HttpResponse GetLivePlaylist(Context&, const Call&);
 net::HttpResponse GetMedia(Context&, const Call&);
+net::HttpResponse GetPicture(Context&, const Call&);
+net::HttpResponse GetSpriteCues(Context&, const Call&);
+net::HttpResponse GetSprite(Context&, const Call&);
 
 // What a request brings to be let in: the token of its Authorization, or in the body of a login; the
 // session of its cookie. Empty: nothing.

@@ -58,6 +58,10 @@ Json GapsToJson(const std::vector<index::Gap>& gaps) {
   return list;
 }
 
+std::string Variant(std::string what, Stream stream) {
+  return stream == Stream::kSub ? what + ", sub stream" : what;
+}
+
 void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
                   std::vector<CameraId> cameras, TimeRange range, const std::string& reason,
                   bool continues) {

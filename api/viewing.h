@@ -16,6 +16,9 @@
 
 namespace lookback::api {
 
+// What the record of an access says of the stream: nothing of the main one.
+std::string Variant(std::string what, Stream stream);
+
 // Puts an access on record; one that `continues` may stand under a record of the same.
 void RecordAccess(Context& context, const Call& call, index::ActKind kind, std::string what,
                   std::vector<CameraId> cameras, TimeRange range, const std::string& reason,

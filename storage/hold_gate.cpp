@@ -130,14 +130,21 @@ Status HoldGate::RemoveFiles(const Loser& loser) {
   return removed;
 }
 
+// What was decoded of the segment goes too, and what was read of the row of before is not kept. Also
+// when the record may come yet.
+Status HoldGate::CommitLoss(const index::Seal& row, index::Record record) {
+  const Status committed = CommitCounted({std::move(record)}, deletes_under_way_);
+  parts_.pictures.Forget(row.stream, row.range());
+  return committed;
+}
+
 Status HoldGate::DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) {
   LB_TRY(AwaitCopiesOf(segment));
   const std::lock_guard lock(parts_.mutex);
   LB_TRY_ASSIGN(loser, MayLose(index::KeyOf(segment)));
   const index::Seal& row = loser.row;
-  LB_TRY(CommitCounted({index::Delete{index::KeyOf(row), row.end_us, row.bytes, policy, reason}},
-                       deletes_under_way_));
+  LB_TRY(CommitLoss(row, index::Delete{index::KeyOf(row), row.end_us, row.bytes, policy, reason}));
   return RemoveFiles(loser);
 }
 
@@ -152,9 +159,8 @@ Status HoldGate::ThinSegment(const index::Seal& thinned, const std::string& poli
     return Pass(loser.error());
   }
   const index::Seal& row = loser->row;
-  LB_TRY(CommitCounted({index::Thin{key, row.end_us, row.bytes, row.sha256, thinned.bytes,
-                                    thinned.fragments, thinned.sha256, policy, reason}},
-                       deletes_under_way_));
+  LB_TRY(CommitLoss(row, index::Thin{key, row.end_us, row.bytes, row.sha256, thinned.bytes,
+                                     thinned.fragments, thinned.sha256, policy, reason}));
   return RemoveFiles(*loser);
 }
 

@@ -25,6 +25,7 @@ class HoldGate {
     index::Catalog& catalog;
     Journal& journal;
     Archive& archive;
+    PictureCache& pictures;
     LedgerCopies* copies;  // nullptr: none are kept.
     std::function<std::vector<Volume*>()> volumes;
     Clock& clock;
@@ -55,6 +56,7 @@ class HoldGate {
   Result<Loser> MayLose(const index::SegmentKey& key);
   Result<Loser> MayThin(const index::Seal& thinned);
   void RemoveUnused(const index::Seal& thinned);
+  Status CommitLoss(const index::Seal& row, index::Record record);
   static Status RemoveFiles(const Loser& loser);
   tl::unexpected<Error> Unsettled(const std::string& what) const;
   Result<bool> WhollyDeleted(const index::Marker& marker) const;

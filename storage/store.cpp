@@ -20,6 +20,7 @@ namespace lookback::storage {
 namespace {
 
 constexpr std::string_view kLedgerFolder = "ledger";
+constexpr std::string_view kPictureFolder = "pictures";
 
 class StoreImpl : public Store {
  public:
@@ -43,6 +44,7 @@ class StoreImpl : public Store {
   std::vector<LedgerCopyState> ledger_copies() const override {
     return copies_ ? copies_->States() : std::vector<LedgerCopyState>();
   }
+  PictureCache& pictures() override { return *pictures_; }
   std::vector<Volume*> volumes() override {
     return volumes_ ? volumes_->All() : std::vector<Volume*>();
   }
@@ -98,6 +100,7 @@ class StoreImpl : public Store {
   std::unique_ptr<Recovery> recovery_;
   // Holds and what loses footage take turns, from the look at the one to the record of the other.
   std::mutex hold_mutex_;
+  std::unique_ptr<PictureCache> pictures_;
   std::unique_ptr<HoldGate> gate_;
 };
 
@@ -156,9 +159,11 @@ Status StoreImpl::Start() {
   LB_TRY_ASSIGN(archive, Archive::Start(archiving, volumes(), *journal_, *catalog_, clock_));
   archive_ = std::move(archive);
   StartCopies();
-  gate_ = std::make_unique<HoldGate>(HoldGate::Parts{*ledger_, *catalog_, *journal_, *archive_,
-                                                     copies_.get(), [this] { return volumes(); },
-                                                     clock_, hold_mutex_});
+  pictures_ = std::make_unique<PictureCache>(JoinPath(options_.data, kPictureFolder),
+                                             kPictureCacheBytes, files_);
+  gate_ = std::make_unique<HoldGate>(
+      HoldGate::Parts{*ledger_, *catalog_, *journal_, *archive_, *pictures_, copies_.get(),
+                      [this] { return volumes(); }, clock_, hold_mutex_});
   recovery_->StartRest();
   volumes_->Start(
       {*archive_, copies_.get(), *recovery_, *catalog_, *journal_, *ledger_, hold_mutex_});

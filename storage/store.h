@@ -21,6 +21,7 @@
 #include "storage/ledger.h"
 #include "storage/ledger_copies.h"
 #include "storage/merkle_tree.h"
+#include "storage/picture_cache.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -88,6 +89,7 @@ class Store {
   virtual const Ledger& ledger() const = 0;
   virtual MerkleTree& ledger_tree() = 0;  // Over it.
   virtual std::vector<LedgerCopyState> ledger_copies() const = 0;
+  virtual PictureCache& pictures() = 0;
   // Those there are now, which may be others in a moment. A pointer is good until Close().
   virtual std::vector<Volume*> volumes() = 0;
   virtual VolumeContents ContentsOf(const Uuid& volume) const = 0;

@@ -33,6 +33,8 @@ async function send(method, target, body) {
 
 export const get = async (path, query) => (await send('GET', url(path, query))).json();
 
+export const text = async (path, query) => (await send('GET', url(path, query))).text();
+
 export const post = async (path, body) => (await send('POST', url(path), body)).json();
 
 export const remove = (path) => send('DELETE', url(path));

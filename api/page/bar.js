@@ -7,15 +7,17 @@ const STEPS = {
   PageDown: -60 * MINUTE, PageUp: 60 * MINUTE,
 };
 const LABEL_PX = 44;  // What an hour's label takes.
+const PREVIEW_PX = 160;  // And a small picture.
 
 export class Bar {
-  // `seek` is told the instant.
-  constructor(root, hours, seek) {
+  // `seek` is told the instant, `look` the one that a mouse is over.
+  constructor(root, hours, seek, look) {
     this.root = root;
     this.hours = hours;
     this.footage = root.querySelector('#footage');
     this.chosen = root.querySelector('#chosen');
     this.playhead = root.querySelector('#playhead');
+    this.preview = root.querySelector('#preview');
     this.day = {start: 0, end: 1};
     root.addEventListener('click', (event) => seek(this.instantAt(event.clientX)));
     root.addEventListener('keydown', (event) => {
@@ -26,6 +28,16 @@ export class Bar {
       event.preventDefault();
       seek(Math.min(Math.max(to, start), end - 1000));
     });
+    root.addEventListener('pointermove', ({clientX, pointerType}) => {
+      if (pointerType !== 'mouse' || !this.zone) return;
+      const instant = this.instantAt(clientX);
+      this.preview.hidden = false;
+      this.preview.querySelector('span').textContent = this.zone.time(instant);
+      const {left, width} = root.getBoundingClientRect();
+      this.preview.style.left = `${Math.min(Math.max(clientX - left, PREVIEW_PX / 2), width - PREVIEW_PX / 2)}px`;
+      look(instant);
+    });
+    root.addEventListener('pointerleave', () => { this.preview.hidden = true; });
     new ResizeObserver(() => this.labelHours()).observe(root);
   }
 

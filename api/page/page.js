@@ -3,6 +3,7 @@
 import {Failure, get, post, remove, url} from '/page/api.js';
 import {Bar} from '/page/bar.js';
 import {Player} from '/page/player.js';
+import {Sprites} from '/page/sprites.js';
 import {Zone, dayAfter, duration} from '/page/zone.js';
 
 const $ = (id) => document.getElementById(id);
@@ -14,7 +15,11 @@ let timeline;  // Of the day that is shown: its gaps and spans with instants.
 let turn = 0;  // Of days: an older answer gives way.
 const chosen = {start: undefined, end: undefined};
 
-const bar = new Bar($('bar'), $('hours'), (instant) => attempt(() => seek(instant, true)));
+const sprites = new Sprites($('cell'));
+const bar = new Bar($('bar'), $('hours'), (instant) => attempt(() => seek(instant, true)), (instant) => {
+  sprites.show(instant);
+  if (timeline?.spans.length) attempt(() => sprites.load(timeline.camera, timeline.day, asked()));
+});
 const player = new Player($('video'), {
   time: showTime,
   ended: (instant) => attempt(() => goOn(instant)),
@@ -148,6 +153,7 @@ for (const id of ['camera', 'stream', 'date', 'reason']) {
     const at = player.now();
     const time = at === undefined ? $('time').value : zone.time(at);
     player.close();
+    sprites.clear();
     await showDay();
     // The same time of another camera or day.
     if (time) await seek(zone.instant(`${$('date').value}T${time}`), false);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "base/checksum.h"
 
@@ -131,14 +130,6 @@ void AppendSamples(const AVPacket& packet, AVRational base, const media::TrackCo
 }
 
 }  // namespace
-
-TempDir::TempDir() {
-  std::string pattern = std::filesystem::temp_directory_path() / "lookback-query-XXXXXX";
-  LB_CHECK(mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
-}
-
-TempDir::~TempDir() { std::filesystem::remove_all(path_); }
 
 CommandResult RunCommand(const std::string& command) {
   CommandResult result;

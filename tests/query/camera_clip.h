@@ -13,21 +13,9 @@
 #include "media/fragmenter.h"
 #include "media/sample.h"
 #include "tests/query/player.h"
+#include "tests/support/temp_dir.h"
 
 namespace lookback::test {
-
-// A directory that goes with its owner.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 struct CameraClip {
   std::vector<media::TrackConfig> tracks;

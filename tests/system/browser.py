@@ -97,14 +97,18 @@ class Browser:
 
     def click_at(self, selector, share):
         """A click at so much of the width of an element."""
+        self.point_at(selector, share, [{"type": "pointerDown", "button": 0},
+                                        {"type": "pointerUp", "button": 0}])
+
+    def point_at(self, selector, share, then=()):
+        """The mouse goes there."""
         x, y = self.run(
             "const box = document.querySelector(arguments[0]).getBoundingClientRect();"
             "return [Math.round(box.left + box.width * arguments[1]),"
             "        Math.round(box.top + box.height / 2)]", selector, share)
         self.call("POST", f"{self.session}/actions", {"actions": [
             {"type": "pointer", "id": "mouse", "actions": [
-                {"type": "pointerMove", "duration": 0, "x": x, "y": y},
-                {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]}]})
+                {"type": "pointerMove", "duration": 0, "x": x, "y": y}, *then]}]})
 
     def text(self, selector):
         return self.run("return document.querySelector(arguments[0]).textContent", selector).strip()

@@ -84,6 +84,7 @@ class Page(unittest.TestCase):
     def test_from_login_to_a_checked_export(self):
         self.log_in()
         self.choose_the_day()
+        self.look_before_playing()
         self.play()
         self.see_the_gap()
         self.take_an_export()
@@ -129,12 +130,39 @@ class Page(unittest.TestCase):
         self.assertTrue(any("recorder down" in line and self.local(self.gap[0], "%H:%M:%S") in line
                             for line in why), why)
 
+    def share_of_day(self, instant_us):
+        day = datetime.datetime.fromtimestamp(instant_us / US, self.zone)
+        return (day.hour * 3600 + day.minute * 60 + day.second) / 86_400
+
+    def look_before_playing(self):
+        """Who moves over the bar sees a small picture of that time."""
+        browser = self.browser
+        browser.run("window.scrollTo(0, 0)")
+
+        def seen():
+            # Some pixels to and fro, for each move shows what has come by then.
+            seen.nth += 1
+            browser.point_at("#bar", self.share_of_day(self.first) + seen.nth % 2 / 2_000)
+            return browser.run("return !document.querySelector('#cell').hidden")
+        seen.nth = 0
+        wait_for("a small picture", seen)
+        self.picture("preview")
+        self.assertEqual(browser.run(
+            "const sheet = document.querySelector('#cell img'); return [sheet.naturalWidth, sheet.naturalHeight]"),
+            [1600, 900])
+        # The cell is not black: it is what was recorded.
+        light = browser.run("""
+            const canvas = document.createElement('canvas'), sheet = document.querySelector('#cell img');
+            [canvas.width, canvas.height] = [160, 90];
+            const draw = canvas.getContext('2d');
+            draw.drawImage(sheet, parseInt(sheet.style.left), parseInt(sheet.style.top));
+            return draw.getImageData(0, 0, 160, 90).data.reduce((sum, value) => sum + value, 0) / (160 * 90 * 4)""")
+        self.assertGreater(light, 255 / 4 + 20)
+
     def play(self):
         browser = self.browser
         # A minute of the bar is less than a pixel: a click beside the footage goes on to where it begins.
-        day = datetime.datetime.fromtimestamp(self.first / US, self.zone)
-        second = day.hour * 3600 + day.minute * 60 + day.second
-        browser.click_at("#bar", (second - 300) / 86_400)
+        browser.click_at("#bar", self.share_of_day(self.first) - 1 / 288)
         browser.wait("a moving picture", "return document.querySelector('video').currentTime > 1")
         self.assertIn("Footage goes on at", browser.text("#message"))
         self.assertGreater(browser.run("return document.querySelector('video').videoWidth"), 0)
