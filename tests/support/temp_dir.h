@@ -1,7 +1,6 @@
 // tests/support/temp_dir.h: a directory that is gone when the test is.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -13,7 +12,7 @@ namespace lookback::test {
 class TempDir {
  public:
   TempDir() {
-    std::string pattern = testing::TempDir() + "lookback-XXXXXX";
+    std::string pattern = std::filesystem::temp_directory_path() / "lookback-XXXXXX";
     path_ = mkdtemp(pattern.data());
   }
   ~TempDir() {
