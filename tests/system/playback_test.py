@@ -161,7 +161,7 @@ class Playback(unittest.TestCase):
         for url, *_ in read_playlist(text):
             self.assertEqual(self.get(url)[0], 200)
         acts = json.loads(self.site.http("/api/v1/custody?limit=200")[2])["acts"]
-        mine = [act for act in acts if act["what"] == "playback" and act["start"] == time_text(self.first)]
+        mine = [act for act in acts if act["what"] == "playback" and time_us(act["start"]) == self.first]
         self.assertEqual(len(mine), 1, acts[:10])
 
 
