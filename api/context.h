@@ -146,6 +146,7 @@ net::HttpResponse ProveConsistency(Context&, const Call&);
 
 net::HttpResponse GetStatus(Context&, const Call&);
 net::HttpResponse GetCustody(Context&, const Call&);
+net::HttpResponse GetDocument(Context&, const Call&);
 net::HttpResponse GetHealth(Context&, const Call&);
 net::HttpResponse GetReadiness(Context&, const Call&);
 net::HttpResponse GetMetrics(Context&, const Call&);

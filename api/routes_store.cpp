@@ -1,10 +1,11 @@
-// The store itself: status, custody, health, metrics.
+// The store itself: status, custody, health, metrics, and the document of this API.
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "api/context.h"
+#include "api/embedded_files.h"
 #include "api/held_copies.h"
 #include "api/metrics.h"
 #include "base/time_zone.h"
@@ -272,6 +273,11 @@ net::HttpResponse GetCustody(Context& context, const Call& call) {
     }
   }
   return JsonResponse({{"acts", std::move(list)}, {"next", more ? Json(before) : Json()}});
+}
+
+net::HttpResponse GetDocument(Context&, const Call& call) {
+  const Query query(call.http, {});
+  return ServeFile(call.http, Documents().front());
 }
 
 net::HttpResponse GetHealth(Context&, const Call&) { return TextResponse(200, "ok\n"); }

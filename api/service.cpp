@@ -96,6 +96,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/api/v1/users", Right::kUsers, AddUser},
     Route{"POST", "/api/v1/users/{}/tokens", Right::kUsers, AddToken},
     Route{"DELETE", "/api/v1/users/{}/tokens", Right::kUsers, RevokeTokens},
+    Route{"GET", "/api/v1/openapi.json", Right::kSee, GetDocument},
     Route{"GET", "/healthz", Right::kNone, GetHealth},
     Route{"GET", "/readyz", Right::kSee, GetReadiness},
     Route{"GET", "/metrics", Right::kSee, GetMetrics},
@@ -156,6 +157,14 @@ std::string_view RightName(Right right) {
   constexpr std::array<std::string_view, 8> kNames = {"none",  "see",   "cameras", "retention",
                                                       "holds", "users", "audit",   "upkeep"};
   return kNames[static_cast<size_t>(right)];
+}
+
+std::vector<RouteShape> Routes() {
+  std::vector<RouteShape> shapes;
+  for (const Route& route : kRoutes) {
+    shapes.push_back({route.method, route.path, RightName(route.right)});
+  }
+  return shapes;
 }
 
 struct Service::State {

@@ -12,6 +12,8 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "api/imports.h"
 #include "base/clock.h"
@@ -28,6 +30,14 @@
 namespace lookback::api {
 
 class Webhook;
+
+// One route, as docs/openapi.json has to have it.
+struct RouteShape {
+  std::string_view method;
+  std::string_view path;   // "/api/v1/cameras/{}/status": "{}" stands for one segment.
+  std::string_view right;  // What it takes: "none", "see", "cameras", ...
+};
+std::vector<RouteShape> Routes();
 
 class Service {
  public:

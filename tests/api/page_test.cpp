@@ -1,5 +1,5 @@
 // The page at "/": for who has no token yet, whole, and loading nothing from elsewhere.
-#include "api/page.h"
+#include "api/embedded_files.h"
 
 #include <gmock/gmock.h>
 
@@ -57,7 +57,7 @@ bool IsWord(const std::string& text) {
 
 TEST_F(PageTest, EachFileThatThePageNamesIsThere) {
   int named = 0;
-  for (const PageFile& file : PageFiles()) {
+  for (const EmbeddedFile& file : PageFiles()) {
     for (const auto& [before, after] :
          {std::pair("src=\"", "\""), {"href=\"", "\""}, {"from '", "'"}}) {
       for (const std::string& path : Between(std::string(file.text), before, after)) {
@@ -70,7 +70,7 @@ TEST_F(PageTest, EachFileThatThePageNamesIsThere) {
 }
 
 TEST_F(PageTest, NoScriptOrStyleStandsInItsTextAndNoOtherHost) {
-  for (const PageFile& file : PageFiles()) {
+  for (const EmbeddedFile& file : PageFiles()) {
     std::string text(file.text);
     // The name of a vocabulary, which nobody loads.
     const size_t svg = text.find("http://www.w3.org/2000/svg");
