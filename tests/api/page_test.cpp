@@ -1,6 +1,4 @@
 // The page at "/": for who has no token yet, whole, and loading nothing from elsewhere.
-#include "api/embedded_files.h"
-
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -8,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/embedded_files.h"
 #include "tests/api/service_fixture.h"
 
 namespace lookback::api {
