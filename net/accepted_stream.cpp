@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/sslerr.h>
@@ -25,6 +26,12 @@ constexpr std::string_view kThisIsTls =
 
 uv_buf_t BufferOf(char* bytes, size_t count) {
   return uv_buf_init(bytes, static_cast<unsigned>(count));
+}
+
+void LimitUnsent(const uv_tcp_t& handle) {
+  uv_os_fd_t fd = -1;
+  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(&handle), &fd) != 0) return;
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMaxUnsentBytes, sizeof kMaxUnsentBytes);
 }
 
 }  // namespace
@@ -127,6 +134,7 @@ std::unique_ptr<AcceptedStream> AcceptedStream::Accept(Loop& loop, uv_stream_t* 
   std::unique_ptr<AcceptedStream> stream(new AcceptedStream(loop, buffers, handler));
   if (uv_accept(listener, stream->cell_->stream()) != 0) return nullptr;
   uv_tcp_nodelay(&stream->cell_->handle, 1);
+  LimitUnsent(stream->cell_->handle);
   if (tls) stream->session_ = std::make_unique<Session>(tls);
   return stream;
 }
@@ -314,14 +322,10 @@ uint64_t AcceptedStream::acknowledged_bytes() const {
 
 size_t AcceptedStream::room_bytes() const {
   uv_os_fd_t fd = -1;
-  int used = 0;
-  int limit = 0;
-  socklen_t size = sizeof limit;
+  int unsent = 0;
   if (uv_fileno(reinterpret_cast<uv_handle_t*>(&cell_->handle), &fd) != 0) return 0;
-  if (ioctl(fd, SIOCOUTQ, &used) != 0) return 0;
-  if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &limit, &size) != 0) return 0;
-  // The kernel counts its own overhead in, about as much again.
-  return limit / 2 > used ? static_cast<size_t>(limit / 2 - used) : 0;
+  if (ioctl(fd, SIOCOUTQNSD, &unsent) != 0) return 0;
+  return unsent < kMaxUnsentBytes ? static_cast<size_t>(kMaxUnsentBytes - unsent) : 0;
 }
 
 }  // namespace lookback::net

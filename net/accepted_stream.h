@@ -21,6 +21,9 @@
 namespace lookback::net {
 
 inline constexpr size_t kReadBytes = 16 << 10;
+// Of what waits in the kernel for a client, so much is not on the wire yet: by itself it would take
+// megabytes for one that reads a kilobyte a second.
+inline constexpr int kMaxUnsentBytes = 96 << 10;
 
 class AcceptedStream {
  public:
@@ -65,7 +68,7 @@ class AcceptedStream {
   std::string client() const;  // "192.0.2.7:50512", "[2001:db8::7]:50512"
   // Bytes that the peer's kernel has taken.
   uint64_t acknowledged_bytes() const;
-  // How much more the kernel takes at once, at a guess.
+  // How much more the kernel takes at once, about.
   size_t room_bytes() const;
 
  private:

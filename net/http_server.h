@@ -27,8 +27,8 @@ namespace lookback::net {
 
 inline constexpr size_t kMaxRequestBody = 1 << 20;
 inline constexpr size_t kMaxRequestHeaders = 16 << 10;
-inline constexpr size_t kBodyPieceBytes = 256 << 10;
-inline constexpr size_t kSlowPieceBytes = 64 << 10;  // For a client that does not keep up.
+inline constexpr size_t kBodyPieceBytes = 96 << 10;
+inline constexpr size_t kSlowPieceBytes = 64 << 10;  // While the kernel has much that is unsent.
 
 // What all clients together, and each one, may cost. Tests shorten them.
 struct HttpLimits {
