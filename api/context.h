@@ -24,6 +24,7 @@
 #include "api/problem.h"
 #include "api/service.h"
 #include "api/webhook.h"
+#include "query/clip_reader.h"
 
 namespace lookback::api {
 
@@ -57,6 +58,7 @@ struct Context {
   const std::unique_ptr<Tokens> tokens;
   const std::unique_ptr<CameraSecrets> secrets;
   AccessLog access;
+  const std::shared_ptr<query::IdleReaders> readers = std::make_shared<query::IdleReaders>();
   ClipCache clips;
   DecodeGate decoding;
   Webhook* const webhook;  // nullptr: nobody is told.

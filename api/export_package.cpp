@@ -60,7 +60,8 @@ class ExportPackage final : public net::HttpBody {
     request.stream = {camera, order_.stream};
     request.range = part;
     request.audio = order_.audio;
-    auto clip = query::Clip::Plan(context_.store.archive(), request, context_.clock.NowUs());
+    auto clip = query::Clip::Plan(context_.store.archive(), request, context_.clock.NowUs(),
+                                  context_.readers);
     file_ = ExportClipName(camera.text(), order_.stream, part.start_us);
     if (!clip && clip.code() == Code::kNotFound) return Ok();  // gaps.csv says why.
     // Another codec from some instant on: what can be had instead is said where it would stand.

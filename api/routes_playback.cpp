@@ -106,7 +106,7 @@ net::HttpResponse GetMedia(Context& context, const Call& call) {
   if (!stream) throw Problem{404, "unknown-media", stream.message()};
   const auto name = query::ParseMediaName({camera, *stream}, call.names[2], call.names[3]);
   if (!name) throw Problem{404, "unknown-media", name.message()};
-  const auto part = query::OpenMediaPart(context.store.archive(), *name, audio);
+  const auto part = query::OpenMediaPart(context.store.archive(), *name, audio, context.readers);
   if (!part && (part.code() == Code::kNotFound || part.code() == Code::kInvalid)) {
     throw Problem{404, "unknown-media", part.message()};
   }

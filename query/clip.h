@@ -57,10 +57,14 @@ struct ClipReport {
   std::optional<int64_t> camera_offset_us;
 };
 
+class IdleReaders;  // query/clip_reader.h
+
 class Clip {
  public:
+  // Clips with the same `readers` keep together, between reads, what those may; nullptr: its own.
   static Result<std::shared_ptr<const Clip>> Plan(storage::Footage& footage,
-                                                  const ClipRequest& request, TimeUs now_us);
+                                                  const ClipRequest& request, TimeUs now_us,
+                                                  std::shared_ptr<IdleReaders> readers = nullptr);
   virtual ~Clip() = default;
 
   virtual uint64_t size() const = 0;

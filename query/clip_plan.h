@@ -51,8 +51,9 @@ struct ClipParts {
   std::string etag;
 };
 
-// A file of those parts, which exists only while it is read.
-std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts);
+// A file of those parts, which exists only while it is read. `readers`: of Clip::Plan().
+std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts,
+                                            std::shared_ptr<IdleReaders> readers);
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us);
 

@@ -3,12 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
-#include <mutex>
 #include <optional>
 
 #include "media/fragment_boxes.h"
+#include "query/clip_reader.h"
 #include "query/fragment_loader.h"
 #include "query/long_clip_plan.h"
 #include "query/movie_head.h"
@@ -23,6 +22,8 @@ using storage::SegmentFragment;
 
 // Numbers of fragments rise through the clip: so many of a part's own.
 constexpr uint32_t kNumbersAPart = storage::kMaxSegmentFragments;
+// About what a segment's index holds for a fragment of two seconds with sound.
+constexpr size_t kIndexBytesAFragment = 4 << 10;
 static_assert(uint64_t{kNumbersAPart} * kMaxLongClipParts <= UINT32_MAX);
 
 void WriteFreeHead(std::span<uint8_t> box) {
@@ -48,52 +49,52 @@ struct OpenPart {
   std::vector<Block> blocks;
 };
 
-class LongClip : public Clip {
+class PartReader final : public ClipReader {
  public:
-  LongClip(storage::Footage& footage, LongClipParts parts)
-      : footage_(footage), parts_(std::move(parts)), loader_(footage) {}
+  PartReader(storage::Footage& footage, const LongClipParts& parts)
+      : footage_(footage), parts_(parts), loader_(footage) {}
 
-  uint64_t size() const override { return parts_.size(); }
-  const std::string& etag() const override { return parts_.etag; }
-  const ClipReport& report() const override { return parts_.report; }
-  size_t memory_bytes() const override {
-    return parts_.head.size() + parts_.parts.size() * sizeof(LongPart);
+  Status Read(uint64_t offset, std::span<uint8_t> into) override {
+    while (!into.empty()) {
+      LB_TRY_ASSIGN(count, ReadPart(offset, into));
+      offset += count;
+      into = into.subspan(count);
+    }
+    return Ok();
   }
-  bool broken() const override { return broken_; }
 
-  Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const override {
-    if (offset >= size()) return size_t{0};
-    const auto wanted = static_cast<size_t>(std::min<uint64_t>(into.size(), size() - offset));
-    size_t done = 0;
-    if (offset < parts_.head.size()) {
-      done = std::min<size_t>(wanted, parts_.head.size() - offset);
-      std::memcpy(into.data(), parts_.head.data() + offset, done);
-    }
-    const std::lock_guard lock(mutex_);
-    while (done < wanted) {
-      const auto read = ReadPart(offset + done, into.subspan(done, wanted - done));
-      if (!read) {
-        broken_ = true;
-        return Pass(read.error());
-      }
-      done += *read;
-    }
-    return wanted;
+  bool HasInMemory(uint64_t offset) const override {
+    const size_t place = PlaceOf(offset);
+    return filled_ && open_.place == place &&
+           *filled_ == BlockAt(InFile(parts_.parts[place], offset))->from;
+  }
+  size_t memory_bytes() const override {
+    return sizeof(*this) + buffer_.capacity() + open_.blocks.capacity() * sizeof(Block) +
+           open_.blocks.size() * kIndexBytesAFragment;
   }
 
  private:
-  // Some of what is wanted from `offset` on, which is behind the head.
-  Result<size_t> ReadPart(uint64_t offset, std::span<uint8_t> into) const {
+  size_t PlaceOf(uint64_t offset) const {
     const auto next =
         std::upper_bound(parts_.parts.begin(), parts_.parts.end(), offset,
                          [](uint64_t at, const LongPart& part) { return at < part.at; });
-    const auto place = static_cast<size_t>(next - parts_.parts.begin()) - 1;
+    return static_cast<size_t>(next - parts_.parts.begin()) - 1;
+  }
+  static uint64_t InFile(const LongPart& part, uint64_t offset) {
+    return part.from + (offset - part.at);
+  }
+  std::vector<Block>::const_iterator BlockAt(uint64_t at) const {
+    return std::upper_bound(open_.blocks.begin(), open_.blocks.end(), at,
+                            [](uint64_t position, const Block& b) { return position < b.to; });
+  }
+
+  // Some of what is wanted from `offset` on.
+  Result<size_t> ReadPart(uint64_t offset, std::span<uint8_t> into) {
+    const size_t place = PlaceOf(offset);
     if (open_.place != place) LB_TRY(OpenPartAt(place));
     const LongPart& part = parts_.parts[place];
-    const uint64_t at = part.from + (offset - part.at);
-    const auto block =
-        std::upper_bound(open_.blocks.begin(), open_.blocks.end(), at,
-                         [](uint64_t position, const Block& b) { return position < b.to; });
+    const uint64_t at = InFile(part, offset);
+    const auto block = BlockAt(at);
     const auto skip = static_cast<size_t>(at - block->from);
     const size_t count = std::min<size_t>(into.size(), block->to - at);
     LB_TRY(Fill(part, *block));
@@ -101,7 +102,7 @@ class LongClip : public Clip {
     return count;
   }
 
-  Status OpenPartAt(size_t place) const {
+  Status OpenPartAt(size_t place) {
     open_.place = SIZE_MAX;
     filled_.reset();
     const LongPart& part = parts_.parts[place];
@@ -122,7 +123,7 @@ class LongClip : public Clip {
   }
 
   // The part as blocks that follow one another; kCorrupt when the file's index contradicts that.
-  Status CutBlocks(uint32_t place, const LongPart& part) const {
+  Status CutBlocks(uint32_t place, const LongPart& part) {
     open_.blocks.clear();
     uint64_t at = part.from;
     uint32_t number = place * kNumbersAPart;
@@ -161,7 +162,7 @@ class LongClip : public Clip {
   }
 
   // Puts the block into the buffer as it leaves.
-  Status Fill(const LongPart& part, const Block& block) const {
+  Status Fill(const LongPart& part, const Block& block) {
     if (filled_ == block.from) return Ok();
     filled_.reset();
     if (block.fragment == nullptr) {
@@ -183,7 +184,7 @@ class LongClip : public Clip {
   }
 
   // To its place in the clip.
-  Status Move(const LongPart& part, const Block& block) const {
+  Status Move(const LongPart& part, const Block& block) {
     for (const FragmentTrack& track : block.fragment->info.tracks) {
       const uint64_t head = media::TrackFragmentBytes(track);
       const uint64_t begin = track.data_offset - std::min<uint64_t>(head, track.data_offset);
@@ -212,19 +213,40 @@ class LongClip : public Clip {
   }
 
   storage::Footage& footage_;
+  const LongClipParts& parts_;
+  FragmentLoader loader_;
+  OpenPart open_;
+  Bytes buffer_;                    // A block,
+  std::optional<uint64_t> filled_;  // and where in the file of the open part it begins.
+};
+
+class LongClip final : public StoredClip {
+ public:
+  LongClip(storage::Footage& footage, LongClipParts parts, std::shared_ptr<IdleReaders> readers)
+      : StoredClip(std::move(readers)), footage_(footage), parts_(std::move(parts)) {}
+
+  uint64_t size() const override { return parts_.size(); }
+  const std::string& etag() const override { return parts_.etag; }
+  const ClipReport& report() const override { return parts_.report; }
+  size_t memory_bytes() const override {
+    return parts_.head.size() + parts_.parts.size() * sizeof(LongPart);
+  }
+
+ private:
+  const Bytes& head() const override { return parts_.head; }
+  std::unique_ptr<ClipReader> NewReader() const override {
+    return std::make_unique<PartReader>(footage_, parts_);
+  }
+
+  storage::Footage& footage_;
   const LongClipParts parts_;
-  mutable std::mutex mutex_;  // Over all that follows but the last.
-  mutable FragmentLoader loader_;
-  mutable OpenPart open_;
-  mutable Bytes buffer_;                    // A block,
-  mutable std::optional<uint64_t> filled_;  // and where in the file of the open part it begins.
-  mutable std::atomic<bool> broken_{false};
 };
 
 }  // namespace
 
-std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts) {
-  return std::make_shared<LongClip>(footage, std::move(parts));
+std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts,
+                                         std::shared_ptr<IdleReaders> readers) {
+  return std::make_shared<LongClip>(footage, std::move(parts), std::move(readers));
 }
 
 }  // namespace lookback::query

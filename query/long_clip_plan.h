@@ -65,7 +65,8 @@ struct LongClipParts {
 Result<LongClipParts> PlanLongClip(storage::Footage& footage, const ClipRequest& request,
                                    TimeUs now_us);
 
-// The clip of such a plan.
-std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts);
+// The clip of such a plan. `readers`: of Clip::Plan().
+std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts,
+                                         std::shared_ptr<IdleReaders> readers);
 
 }  // namespace lookback::query

@@ -186,12 +186,13 @@ Bytes PartInit(const LoadedSegment& segment, bool audio) {
   return media::BuildInitSection({segment.tracks.front()});
 }
 
-Result<MediaPart> OpenMediaPart(storage::Footage& footage, const MediaName& name, bool audio) {
+Result<MediaPart> OpenMediaPart(storage::Footage& footage, const MediaName& name, bool audio,
+                                std::shared_ptr<IdleReaders> readers) {
   LB_TRY_ASSIGN(segment, FindSegment(footage, name));
   const TimeRange whole = segment.footage.row.range();
   LB_TRY_ASSIGN(parts, PartPlanner(std::move(segment), name, audio).Plan());
   const TimeRange range = parts.report.shown;
-  auto file = MakeVirtualFile(footage, std::move(parts));
+  auto file = MakeVirtualFile(footage, std::move(parts), std::move(readers));
   // A player that got half of it could not tell why; so what is damaged is told before a byte is.
   Bytes scratch(std::min<uint64_t>(kCheckBytes, file->size()));
   for (uint64_t at = 0; at < file->size();) {

@@ -54,7 +54,9 @@ struct MediaPart {
   TimeRange segment;  // Of all that is in its file.
 };
 
-// Every digest was checked once when this returns, and is again as the bytes leave.
-Result<MediaPart> OpenMediaPart(storage::Footage& footage, const MediaName& name, bool audio);
+// Every digest was checked once when this returns, and is again as the bytes leave. `readers`: of
+// Clip::Plan().
+Result<MediaPart> OpenMediaPart(storage::Footage& footage, const MediaName& name, bool audio,
+                                std::shared_ptr<IdleReaders> readers = nullptr);
 
 }  // namespace lookback::query
