@@ -26,14 +26,60 @@ std::shared_ptr<const query::Clip> ClipCache::Find(const query::ClipRequest& req
   return nullptr;
 }
 
-void ClipCache::Put(const query::ClipRequest& request, std::shared_ptr<const query::Clip> clip) {
+Result<std::shared_ptr<const query::Clip>> ClipCache::Put(const query::ClipRequest& request,
+                                                          const std::string& person,
+                                                          std::shared_ptr<const query::Clip> clip) {
   const std::string key = KeyOf(request);
   const std::lock_guard lock(mutex_);
-  plans_.remove_if(
-      [&](const Plan& plan) { return plan.key == key && plan.clip->etag() == clip->etag(); });
+  in_use_.remove_if([](const InUse& plan) { return plan.clip.expired(); });
   const size_t memory_bytes = clip->memory_bytes();
-  plans_.push_front({key, std::move(clip), clock_.MonotonicUs(), memory_bytes});
+  if (auto equal = FindEqual(key, clip->etag())) {
+    clip = std::move(equal);
+  } else {
+    LB_TRY(CheckRoom(person, memory_bytes));
+    in_use_.push_front({key, person, clip, memory_bytes});
+  }
+  plans_.remove_if([&](const Plan& plan) { return plan.clip == clip; });
+  plans_.push_front({key, clip, clock_.MonotonicUs(), memory_bytes});
   Trim();
+  return clip;
+}
+
+std::shared_ptr<const query::Clip> ClipCache::FindEqual(const std::string& key,
+                                                        const std::string& etag) {
+  for (const InUse& plan : in_use_) {
+    if (plan.key != key) continue;
+    auto clip = plan.clip.lock();
+    if (clip && clip->etag() == etag && !clip->broken()) return clip;
+  }
+  return nullptr;
+}
+
+Status ClipCache::CheckRoom(const std::string& person, size_t memory_bytes) const {
+  size_t all = memory_bytes;
+  size_t persons = memory_bytes;
+  size_t persons_count = 0;
+  for (const InUse& plan : in_use_) {
+    all += plan.memory_bytes;
+    if (plan.person != person) continue;
+    persons += plan.memory_bytes;
+    ++persons_count;
+  }
+  if (persons > kMaxPersonsPlansBytes && persons_count > 0) {
+    return Fail(
+        Code::kUnavailable,
+        fmt::format("{} reads {} clips already, as many as one person may at once (what they "
+                    "are made of may take {} MiB of memory): read those to their end first",
+                    person, persons_count, kMaxPersonsPlansBytes >> 20));
+  }
+  if (all > kMaxPlansInUseBytes && !in_use_.empty()) {
+    return Fail(
+        Code::kUnavailable,
+        fmt::format("{} clips are being read, as many as may at once (what they are made of "
+                    "may take {} MiB of memory): try again in a moment",
+                    in_use_.size(), kMaxPlansInUseBytes >> 20));
+  }
+  return Ok();
 }
 
 void ClipCache::Trim() {

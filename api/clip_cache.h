@@ -1,10 +1,12 @@
 // api/clip_cache.h: keeps the plans of clips that were asked for, so that the pieces which one
-// client fetches are pieces of one file, even while its last segment is being written.
+// client fetches are pieces of one file, even while its last segment is being written, and so that
+// many who read one clip hold one plan.
 //
 // Invariant: at most kMaxPlans plans, kMaxPlansBytes of memory together (one plan alone is always
-//            kept), none older than kPlanKeptUs.
+//            kept), none older than kPlanKeptUs. With those that are being read besides, at most
+//            kMaxPlansInUseBytes, and kMaxPersonsPlansBytes of one person's.
 // Threads:   any.
-// Errors:    none.
+// Errors:    kUnavailable beyond that: later, when other clips have been read.
 #pragma once
 
 #include <list>
@@ -20,6 +22,8 @@ namespace lookback::api {
 
 inline constexpr size_t kMaxPlans = 64;
 inline constexpr size_t kMaxPlansBytes = 16 << 20;  // Two hours have about 3 MB, a month too.
+inline constexpr size_t kMaxPlansInUseBytes = 128 << 20;
+inline constexpr size_t kMaxPersonsPlansBytes = 64 << 20;
 inline constexpr int64_t kPlanKeptUs = 10 * kUsPerMinute;
 
 class ClipCache {
@@ -29,7 +33,10 @@ class ClipCache {
   // The plan of that request that `tags` (a header such as If-Range) names; any when it is empty:
   // then the newest. nullptr when there is none. One that broke is as good as none.
   std::shared_ptr<const query::Clip> Find(const query::ClipRequest& request, std::string_view tags);
-  void Put(const query::ClipRequest& request, std::shared_ptr<const query::Clip> clip);
+  // Keeps a plan of `person`; the one to read instead, which is equal, where there is such a one.
+  Result<std::shared_ptr<const query::Clip>> Put(const query::ClipRequest& request,
+                                                 const std::string& person,
+                                                 std::shared_ptr<const query::Clip> clip);
 
  private:
   struct Plan {
@@ -39,11 +46,22 @@ class ClipCache {
     size_t memory_bytes = 0;
   };
 
+  // One that somebody may be reading still, kept or not.
+  struct InUse {
+    std::string key;
+    std::string person;
+    std::weak_ptr<const query::Clip> clip;
+    size_t memory_bytes = 0;
+  };
+
+  std::shared_ptr<const query::Clip> FindEqual(const std::string& key, const std::string& etag);
+  Status CheckRoom(const std::string& person, size_t memory_bytes) const;
   void Trim();
 
   Clock& clock_;
   std::mutex mutex_;
   std::list<Plan> plans_;  // Newest first.
+  std::list<InUse> in_use_;
 };
 
 }  // namespace lookback::api

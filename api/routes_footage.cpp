@@ -99,11 +99,14 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   return asked;
 }
 
-std::shared_ptr<const query::Clip> PlanClip(Context& context, const query::ClipRequest& request) {
-  auto clip = query::Clip::Plan(context.store.archive(), request, context.clock.NowUs());
+std::shared_ptr<const query::Clip> PlanClip(Context& context, const Call& call,
+                                            const query::ClipRequest& request) {
+  auto clip =
+      query::Clip::Plan(context.store.archive(), request, context.clock.NowUs(), context.readers);
   if (clip) {
-    context.clips.Put(request, *clip);
-    return std::move(*clip);
+    auto kept = context.clips.Put(request, call.person.name, std::move(*clip));
+    if (!kept) throw Problem{503, "busy", kept.message()};
+    return std::move(*kept);
   }
   if (clip.code() == Code::kNotFound) {
     ThrowNoFootage(context, request.stream, request.range, clip.error());
@@ -113,14 +116,15 @@ std::shared_ptr<const query::Clip> PlanClip(Context& context, const query::ClipR
 
 // The plan that this request means: the one that its tags name while it is held, for a piece the
 // newest one held, for the whole a new one.
-std::shared_ptr<const query::Clip> ChooseClip(Context& context, const net::HttpRequest& http,
+std::shared_ptr<const query::Clip> ChooseClip(Context& context, const Call& call,
                                               const query::ClipRequest& request) {
+  const net::HttpRequest& http = call.http;
   std::string_view tags = http.Header("if-match");
   if (tags.empty()) tags = http.Header("if-range");
   if (!tags.empty() || !http.Header("range").empty()) {
     if (auto held = context.clips.Find(request, tags)) return held;
   }
-  return PlanClip(context, request);
+  return PlanClip(context, call, request);
 }
 
 std::string FileName(const std::string& camera, const query::ClipRequest& request) {
@@ -244,7 +248,7 @@ net::HttpResponse GetClip(Context& context, const Call& call) {
   const bool piece = !call.http.Header("range").empty() || call.http.method == "HEAD";
   RecordAccess(context, call, index::ActKind::kView, "clip.mp4" + asked.variant,
                {asked.request.stream.camera}, asked.request.range, asked.reason, piece);
-  const auto clip = ChooseClip(context, call.http, asked.request);
+  const auto clip = ChooseClip(context, call, asked.request);
   net::HttpResponse response = SendFile(context, call.http, clip, "video/mp4");
   if (response.status < 400) AddClipHeaders(context, asked.request, *clip, response);
   return response;
@@ -255,7 +259,7 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
   const query::ClipRequest& request = asked.request;
   RecordAccess(context, call, index::ActKind::kSearch, "clip.json" + asked.variant,
                {request.stream.camera}, request.range, asked.reason);
-  const auto clip = PlanClip(context, request);
+  const auto clip = PlanClip(context, call, request);
   const query::ClipReport& report = clip->report();
   const ClockChecksAround checks =
       FindClockChecks(context, request.stream.camera, report.shown.start_us);

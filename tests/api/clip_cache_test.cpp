@@ -1,5 +1,6 @@
 #include "api/clip_cache.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace lookback::api {
@@ -35,7 +36,7 @@ TEST(ClipCache, APlanThatBrokeIsNotFoundAgain) {
   ManualClock clock(0);
   ClipCache cache(clock);
   const auto clip = std::make_shared<TaggedClip>("a");
-  cache.Put(Asked(1), clip);
+  (void)cache.Put(Asked(1), "li", clip);
   ASSERT_NE(cache.Find(Asked(1), "\"a\""), nullptr);
   clip->Break();
   EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
@@ -45,8 +46,8 @@ TEST(ClipCache, APlanThatBrokeIsNotFoundAgain) {
 TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {
   ManualClock clock(0);
   ClipCache cache(clock);
-  cache.Put(Asked(1), std::make_shared<TaggedClip>("a"));
-  cache.Put(Asked(1), std::make_shared<TaggedClip>("b"));
+  (void)cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("a"));
+  (void)cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("b"));
   EXPECT_EQ(cache.Find(Asked(1), "\"a\"")->etag(), "a");
   EXPECT_EQ(cache.Find(Asked(1), "")->etag(), "b");
   EXPECT_EQ(cache.Find(Asked(1), "\"c\""), nullptr);
@@ -55,14 +56,66 @@ TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {
   EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
 }
 
+TEST(ClipCache, ManyWhoReadOneClipHoldOnePlan) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  const auto first = *cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("a"));
+  EXPECT_EQ(*cache.Put(Asked(1), "wang", std::make_shared<TaggedClip>("a")), first);
+  // Also when it is not kept any more, as long as somebody reads it.
+  clock.Advance(kPlanKeptUs + 1);
+  EXPECT_EQ(cache.Find(Asked(1), ""), nullptr);
+  EXPECT_EQ(*cache.Put(Asked(1), "wang", std::make_shared<TaggedClip>("a")), first);
+  // Other bytes are another clip.
+  EXPECT_NE(*cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("b")), first);
+}
+
+TEST(ClipCache, ABrokenPlanIsNobodyElses) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  const auto broken = std::make_shared<TaggedClip>("a");
+  (void)cache.Put(Asked(1), "li", broken);
+  broken->Break();
+  EXPECT_NE(*cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("a")), broken);
+}
+
+TEST(ClipCache, OnePersonsClipsLeaveRoomForTheOthers) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  constexpr size_t kQuarter = kMaxPersonsPlansBytes / 4;
+  std::vector<std::shared_ptr<const query::Clip>> read;
+  const auto put = [&](const std::string& person) {
+    const auto place = static_cast<TimeUs>(read.size());
+    return cache.Put(Asked(120, place), person, std::make_shared<TaggedClip>("x", kQuarter));
+  };
+  for (const std::string person : {"li", "wang"}) {
+    for (int i = 0; i < 4; ++i) {
+      const auto clip = put(person);
+      ASSERT_TRUE(clip) << clip.message();
+      read.push_back(*clip);
+    }
+  }
+  const auto more = put("li");
+  ASSERT_FALSE(more);
+  EXPECT_EQ(more.code(), Code::kUnavailable);
+  EXPECT_THAT(more.message(), ::testing::HasSubstr("li reads 4 clips already"));
+  // All together have their bound, too; what is read to its end makes room.
+  EXPECT_FALSE(put("zhao"));
+  read.pop_back();
+  clock.Advance(kPlanKeptUs + 1);
+  EXPECT_EQ(cache.Find(Asked(1), ""), nullptr);
+  EXPECT_TRUE(put("zhao"));
+}
+
 TEST(ClipCache, PlansAreBoundedByCountAndByMemory) {
   ManualClock clock(0);
   ClipCache cache(clock);
-  for (int i = 0; i < 65; ++i) cache.Put(Asked(1, i), std::make_shared<TaggedClip>("x"));
+  for (int i = 0; i < 65; ++i)
+    (void)cache.Put(Asked(1, i), "li", std::make_shared<TaggedClip>("x"));
   EXPECT_EQ(cache.Find(Asked(1, 0), ""), nullptr);
   EXPECT_NE(cache.Find(Asked(1, 1), ""), nullptr);
   for (int i = 0; i < 5; ++i) {
-    cache.Put(Asked(120, 1000 + i), std::make_shared<TaggedClip>("y", kMaxPlansBytes / 4));
+    (void)cache.Put(Asked(120, 1000 + i), "li",
+                    std::make_shared<TaggedClip>("y", kMaxPlansBytes / 4));
   }
   EXPECT_EQ(cache.Find(Asked(120, 1000), ""), nullptr);
   EXPECT_NE(cache.Find(Asked(120, 1001), ""), nullptr);
