@@ -1,7 +1,8 @@
-"""Many cameras at once, alone and beside readers of clips: of what the simulator sent, nothing is dropped.
+"""Many cameras at once, alone, beside readers of clips, and beside players and exports: of what the simulator sent, nothing
+is dropped, and no player waits.
 
-LOOKBACK_CAMERAS, LOOKBACK_MBITS, LOOKBACK_SECONDS and LOOKBACK_READERS name the size, LOOKBACK_READER_MBITS what a reader
-takes at most (0: all it can get); see the target soak_load.
+LOOKBACK_CAMERAS, LOOKBACK_MBITS, LOOKBACK_SECONDS, LOOKBACK_READERS, LOOKBACK_PLAYERS and LOOKBACK_EXPORTS name the size,
+LOOKBACK_READER_MBITS what a reader takes at most (0: all it can get); see the targets soak_load and soak_players.
 """
 
 import os
@@ -12,12 +13,16 @@ import unittest
 
 from harness import US
 from load import LoadSite, cpu_seconds
+from players import Exporter, Player
 
 CAMERAS = int(os.environ.get("LOOKBACK_CAMERAS", 24))
 MBITS = float(os.environ.get("LOOKBACK_MBITS", 4))
-SECONDS = int(os.environ.get("LOOKBACK_SECONDS", 8))  # Of each of the two halves.
+SECONDS = int(os.environ.get("LOOKBACK_SECONDS", 8))  # Of each of the three parts.
 READERS = int(os.environ.get("LOOKBACK_READERS", 4))
 READER_MBITS = float(os.environ.get("LOOKBACK_READER_MBITS", 0))
+PLAYERS = int(os.environ.get("LOOKBACK_PLAYERS", 4))
+EXPORTS = int(os.environ.get("LOOKBACK_EXPORTS", 1))
+EXPORTED_CAMERAS = 10
 SEED = int(os.environ.get("LOOKBACK_SEED", random.randrange(1 << 30)))
 CLIP_S = 5
 READER_NICENESS = 19
@@ -60,7 +65,7 @@ class Readers:
 
 
 class Load(unittest.TestCase):
-    def half(self, site, what):
+    def part(self, site, what):
         """Records for a while, and prints what it took."""
         before = [cpu_seconds(process.pid) for process in (site.recorder, site.cameras)]
         received = sum(site.metrics("lookback_camera_received_bytes_total").values())
@@ -76,7 +81,7 @@ class Load(unittest.TestCase):
         dropped = sum(site.metrics("lookback_camera_dropped_fragments_total").values())
         self.assertEqual(dropped, 0, f"{what}: {dropped:.0f} fragments found no room on their way to the disk")
 
-    def test_no_picture_is_dropped_alone_nor_beside_readers(self):
+    def test_no_picture_is_dropped_whoever_reads(self):
         print(f"LOOKBACK_SEED={SEED}, {CAMERAS} cameras of {MBITS} Mbit/s")
         with LoadSite() as site:
             site.start_load(CAMERAS, MBITS)
@@ -86,20 +91,39 @@ class Load(unittest.TestCase):
             site.await_all_recording(START_S)
             print(f"all recorded after {time.monotonic() - began:.1f} s")
             site.await_recorded(site.names[-1], site.recorded_until_us(site.names[-1]) + CLIP_S * US)
-            self.half(site, "alone")
+            site.began_us = site.recorded_until_us(site.names[-1]) - CLIP_S * US
+            self.part(site, "alone")
             readers = Readers(site, READERS)
             try:
-                self.half(site, f"{READERS} readers")
+                self.part(site, f"{READERS} readers")
             finally:
                 readers.stop()
             self.assertEqual(readers.errors, [])
-            self.assertGreater(min(readers.clips), 0)
+            self.assertGreater(min(readers.clips, default=1), 0)
             print(f"readers took {sum(readers.clips)} clips, {sum(readers.bytes) / 1e9:.2f} GB")
+            self.watch_and_export(site)
             self.assertEqual(sum(site.metrics("lookback_camera_reconnects_total").values()), 0)
             site.stop_recorder()
             self.assertEqual(site.cameras.stop(), 0)
             print("simulator:", site.cameras.errors().strip())
             self.judge(site)
+
+    def watch_and_export(self, site):
+        players = [Player(site, SEED + number, live=number % 2 == 0) for number in range(PLAYERS)]
+        exporters = [Exporter(site, SEED - 1 - number, EXPORTED_CAMERAS) for number in range(EXPORTS)]
+        try:
+            self.part(site, f"{PLAYERS} players and {EXPORTS} exports")
+        finally:
+            for worker in players + exporters:
+                worker.stop()
+        self.assertEqual([worker.error for worker in players + exporters if worker.error], [])
+        stalls = [stall for player in players for stall in player.stalls]
+        print(f"players showed {sum(player.shown_s for player in players):.0f} s and stalled {len(stalls)} times"
+              f"{f' ({max(stalls):.2f} s at most)' if stalls else ''}; {sum(one.exports for one in exporters)} exports of "
+              f"{sum(one.bytes for one in exporters) / 1e9:.2f} GB, each with a good manifest")
+        self.assertGreater(min((player.shown_s for player in players), default=1), 0)
+        self.assertGreater(min((one.exports for one in exporters), default=1), 0)
+        self.assertEqual(stalls, [])
 
     def judge(self, site):
         sent = site.sent_frames()
