@@ -1,6 +1,6 @@
 // bench_catalog: a million segments in the catalog, against SQLite.
 //
-//   bench_catalog [--rows=1000000] [--directory=/tmp] [--benchmark_filter=...]
+//   bench_catalog [--rows=1000000] [--directory=/tmp | --keep=DIR] [--benchmark_filter=...]
 //
 //   Fill        every row, 500 to a group, as the ledger hands them on; then the bytes a row
 //   DayWarm     the 1,440 segments of one camera and day, every field decoded; the same day again
@@ -15,6 +15,8 @@
 // everything is flushed, and the logs that a flush made needless gone. A cold day is measured once
 // for each opening; opening itself does not count. Pages are dropped with posix_fadvise, of these
 // files alone. Days and groups are given as medians, for a busy machine spoils a mean.
+// With --keep the filled stores stay in DIR, and a later run, or one after this was killed, goes on
+// filling from what is there, for 100 M rows take hours. What that took so far is in DIR/*-fill.
 #include "index/catalog.h"
 
 #include <benchmark/benchmark.h>
@@ -27,6 +29,7 @@
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "bench/cpu_time.h"
@@ -38,6 +41,7 @@ namespace {
 constexpr TimeUs kStart = 1'777'852'800 * kUsPerSecond;  // 2026-05-04T00:00:00Z
 constexpr int kCameras = 100;
 constexpr size_t kGroupRows = 500;
+constexpr uint64_t kRowsANote = 1'000'000;
 constexpr int kWarmUpGroups = 20;
 constexpr int kMinutesADay = 1'440;
 constexpr int kColdDays = 21;
@@ -138,6 +142,7 @@ class Ours {
     return seals->size();
   }
   void Flush() { LB_CHECK(catalog_->Flush().has_value()); }
+  uint64_t rows() const { return catalog_->position(); }
   void OpenCold() {
     catalog_.reset();
     Open();
@@ -168,6 +173,7 @@ class Theirs {
     return catalog_->Segments(camera, range).size();
   }
   void Flush() { catalog_->Checkpoint(); }
+  uint64_t rows() { return catalog_->Count(); }
   void OpenCold() {
     catalog_.reset();
     Open();
@@ -222,11 +228,14 @@ class Bench {
 
   void Fill(benchmark::State& state) {
     for (auto _ : state) {
-      for (uint64_t i = 0; i < g_rows; i += kGroupRows) {
+      const uint64_t there = GoOn();
+      for (uint64_t i = there; i < g_rows; i += kGroupRows) {
         const std::vector<index::Seal> group = Group();
         FillPart([&] { store_.Apply(group); });
+        if ((i + kGroupRows) % kRowsANote == 0) Note(i + kGroupRows);
       }
       FillPart([this] { store_.Flush(); });
+      Note(std::max(there, g_rows));
       state.SetIterationTime(figures_.fill_seconds);
     }
     store_.OpenCold();
@@ -234,6 +243,19 @@ class Bench {
         static_cast<double>(BytesIn(store_.directory())) / static_cast<double>(g_rows);
     state.counters["B/row"] = figures_.bytes_per_row;
   }
+
+  // How many rows are there already; what they took counts.
+  uint64_t GoOn() {
+    const uint64_t there = store_.rows();
+    for (uint64_t i = 0; i < there; ++i) (void)rows_.Next();
+    std::ifstream(NotePath()) >> figures_.fill_seconds >> figures_.fill_cpu_seconds;
+    return there;
+  }
+  void Note(uint64_t rows) {
+    std::ofstream(NotePath()) << figures_.fill_seconds << ' ' << figures_.fill_cpu_seconds << ' '
+                              << rows << '\n';
+  }
+  std::string NotePath() const { return store_.directory() + "-fill"; }
 
   template <typename Part>
   void FillPart(Part part) {
@@ -316,25 +338,33 @@ int main(int argc, char** argv) {
   using namespace lookback::bench;
   benchmark::Initialize(&argc, argv);
   std::string directory = "/tmp";
+  std::string keep;
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument.rfind("--rows=", 0) == 0) {
       g_rows = std::stoull(std::string(argument.substr(7)));
     } else if (argument.rfind("--directory=", 0) == 0) {
       directory = argument.substr(12);
+    } else if (argument.rfind("--keep=", 0) == 0) {
+      keep = argument.substr(7);
     } else {
       fmt::print(stderr, "{}: not an option\n", argument);
       return 2;
     }
   }
-  directory += "/lookback-bench-catalog-XXXXXX";
-  LB_CHECK(mkdtemp(directory.data()) != nullptr);
+  if (keep.empty()) {
+    directory += "/lookback-bench-catalog-XXXXXX";
+    LB_CHECK(mkdtemp(directory.data()) != nullptr);
+  } else {
+    directory = keep;
+    std::filesystem::create_directories(directory);
+  }
   {
     Bench<Ours> ours("Lookback", directory + "/catalog");
     Bench<Theirs> theirs("Sqlite", directory + "/sqlite");
     benchmark::RunSpecifiedBenchmarks();
     PrintRatios(ours.figures(), theirs.figures());
   }
-  std::filesystem::remove_all(directory);
+  if (keep.empty()) std::filesystem::remove_all(directory);
   return 0;
 }

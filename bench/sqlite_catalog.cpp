@@ -85,6 +85,14 @@ void SqliteCatalog::Apply(const std::vector<index::Seal>& seals) {
 
 void SqliteCatalog::Checkpoint() { Execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
 
+uint64_t SqliteCatalog::Count() {
+  sqlite3_stmt* statement = Prepare("SELECT count(*) FROM segment");
+  LB_CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  const int64_t count = sqlite3_column_int64(statement, 0);
+  sqlite3_finalize(statement);
+  return static_cast<uint64_t>(count);
+}
+
 std::vector<index::Seal> SqliteCatalog::Segments(const CameraId& camera, TimeRange range) {
   std::vector<index::Seal> seals;
   sqlite3_bind_int64(select_, 1, NumberOf(camera));

@@ -26,6 +26,7 @@ class SqliteCatalog {
   // One transaction, not synced: what index::Catalog::Apply promises.
   void Apply(const std::vector<index::Seal>& seals);
   void Checkpoint();
+  uint64_t Count();
   // Segments of `camera` that overlap `range`, every column read.
   std::vector<index::Seal> Segments(const CameraId& camera, TimeRange range);
 
