@@ -82,6 +82,11 @@ Status ClipCache::CheckRoom(const std::string& person, size_t memory_bytes) cons
   return Ok();
 }
 
+void ClipCache::DropOld() {
+  const std::lock_guard lock(mutex_);
+  Trim();
+}
+
 void ClipCache::Trim() {
   const int64_t oldest_us = clock_.MonotonicUs() - kPlanKeptUs;
   size_t count = 0;

@@ -38,6 +38,9 @@ class ClipCache {
                                                  const std::string& person,
                                                  std::shared_ptr<const query::Clip> clip);
 
+  // Forgets what is older than kPlanKeptUs, and with it the pins on footage that nobody reads any more.
+  void DropOld();
+
  private:
   struct Plan {
     std::string key;

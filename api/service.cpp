@@ -178,11 +178,15 @@ struct Service::State {
   bool stopping = false;
   std::thread looker;
 
+  void LookOnce() {
+    context.clips.DropOld();
+    api::LookAtAlarms(context);
+  }
   void Look() {
     std::unique_lock lock(looker_mutex);
     while (!stopping) {
       lock.unlock();
-      api::LookAtAlarms(context);
+      LookOnce();
       lock.lock();
       wake.wait_for(lock, std::chrono::microseconds(kLookIntervalUs), [this] { return stopping; });
     }
@@ -284,7 +288,7 @@ struct Service::State {
 Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Service::~Service() { state_->StopLooking(); }
 
-void Service::LookAtAlarms() { api::LookAtAlarms(state_->context); }
+void Service::LookAtAlarms() { state_->LookOnce(); }
 
 void Service::StartLooking() {
   state_->looker = std::thread([state = state_.get()] { state->Look(); });

@@ -62,8 +62,11 @@ class PayloadReader final : public ClipReader {
 
 class VirtualClip final : public StoredClip {
  public:
-  VirtualClip(storage::Footage& footage, ClipParts parts, std::shared_ptr<IdleReaders> readers)
-      : StoredClip(std::move(readers)), footage_(footage), parts_(std::move(parts)) {}
+  VirtualClip(storage::Footage& footage, ClipParts parts, std::shared_ptr<IdleReaders> readers,
+              storage::ReadPins::Pin pin)
+      : StoredClip(std::move(readers), std::move(pin)),
+        footage_(footage),
+        parts_(std::move(parts)) {}
 
   uint64_t size() const override { return parts_.head.size() + parts_.payload.bytes; }
   const std::string& etag() const override { return parts_.etag; }
@@ -87,13 +90,16 @@ class VirtualClip final : public StoredClip {
 }  // namespace
 
 std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts,
-                                            std::shared_ptr<IdleReaders> readers) {
-  return std::make_shared<VirtualClip>(footage, std::move(parts), std::move(readers));
+                                            std::shared_ptr<IdleReaders> readers,
+                                            storage::ReadPins::Pin pin) {
+  return std::make_shared<VirtualClip>(footage, std::move(parts), std::move(readers),
+                                       std::move(pin));
 }
 
 Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
                                                const ClipRequest& request, TimeUs now_us,
                                                std::shared_ptr<IdleReaders> readers) {
+  auto pin = footage.pins().Add(request.stream, request.range, now_us);
   if (request.range.duration_us() > kMaxFlatClipUs) {
     if (request.range.duration_us() > kMaxClipUs) {
       return Fail(Code::kUnsupported,
@@ -101,10 +107,10 @@ Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
                       FormatDuration(request.range.duration_us()) + ": ask for it in parts");
     }
     LB_TRY_ASSIGN(parts, PlanLongClip(footage, request, now_us));
-    return MakeLongClip(footage, std::move(parts), std::move(readers));
+    return MakeLongClip(footage, std::move(parts), std::move(readers), std::move(pin));
   }
   LB_TRY_ASSIGN(parts, PlanClip(footage, request, now_us));
-  return MakeVirtualFile(footage, std::move(parts), std::move(readers));
+  return MakeVirtualFile(footage, std::move(parts), std::move(readers), std::move(pin));
 }
 
 }  // namespace lookback::query

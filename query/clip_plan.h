@@ -53,7 +53,8 @@ struct ClipParts {
 
 // A file of those parts, which exists only while it is read. `readers`: of Clip::Plan().
 std::shared_ptr<const Clip> MakeVirtualFile(storage::Footage& footage, ClipParts parts,
-                                            std::shared_ptr<IdleReaders> readers);
+                                            std::shared_ptr<IdleReaders> readers,
+                                            storage::ReadPins::Pin pin = {});
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us);
 

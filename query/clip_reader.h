@@ -61,9 +61,10 @@ class IdleReaders {
 // A clip whose head is in memory, and whose rest readers read.
 class StoredClip : public Clip {
  public:
-  // `readers` may be those of other clips too; nullptr: its own.
-  explicit StoredClip(std::shared_ptr<IdleReaders> readers)
-      : readers_(readers ? std::move(readers) : std::make_shared<IdleReaders>()) {}
+  // `readers` may be those of other clips too; nullptr: its own. `pin`: on what it reads.
+  explicit StoredClip(std::shared_ptr<IdleReaders> readers, storage::ReadPins::Pin pin = {})
+      : readers_(readers ? std::move(readers) : std::make_shared<IdleReaders>()),
+        pin_(std::move(pin)) {}
   ~StoredClip() override { readers_->Drop(this); }
 
   Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const final;
@@ -74,6 +75,7 @@ class StoredClip : public Clip {
   virtual std::unique_ptr<ClipReader> NewReader() const = 0;
 
   const std::shared_ptr<IdleReaders> readers_;
+  const storage::ReadPins::Pin pin_;
   mutable std::atomic<bool> broken_{false};
 };
 

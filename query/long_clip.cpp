@@ -222,8 +222,11 @@ class PartReader final : public ClipReader {
 
 class LongClip final : public StoredClip {
  public:
-  LongClip(storage::Footage& footage, LongClipParts parts, std::shared_ptr<IdleReaders> readers)
-      : StoredClip(std::move(readers)), footage_(footage), parts_(std::move(parts)) {}
+  LongClip(storage::Footage& footage, LongClipParts parts, std::shared_ptr<IdleReaders> readers,
+           storage::ReadPins::Pin pin)
+      : StoredClip(std::move(readers), std::move(pin)),
+        footage_(footage),
+        parts_(std::move(parts)) {}
 
   uint64_t size() const override { return parts_.size(); }
   const std::string& etag() const override { return parts_.etag; }
@@ -245,8 +248,9 @@ class LongClip final : public StoredClip {
 }  // namespace
 
 std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts,
-                                         std::shared_ptr<IdleReaders> readers) {
-  return std::make_shared<LongClip>(footage, std::move(parts), std::move(readers));
+                                         std::shared_ptr<IdleReaders> readers,
+                                         storage::ReadPins::Pin pin) {
+  return std::make_shared<LongClip>(footage, std::move(parts), std::move(readers), std::move(pin));
 }
 
 }  // namespace lookback::query

@@ -67,6 +67,7 @@ Result<LongClipParts> PlanLongClip(storage::Footage& footage, const ClipRequest&
 
 // The clip of such a plan. `readers`: of Clip::Plan().
 std::shared_ptr<const Clip> MakeLongClip(storage::Footage& footage, LongClipParts parts,
-                                         std::shared_ptr<IdleReaders> readers);
+                                         std::shared_ptr<IdleReaders> readers,
+                                         storage::ReadPins::Pin pin);
 
 }  // namespace lookback::query

@@ -17,6 +17,7 @@
 #include "index/hours.h"
 #include "index/records.h"
 #include "storage/damage.h"
+#include "storage/read_pins.h"
 #include "storage/segment_format.h"
 
 namespace lookback::storage {
@@ -68,6 +69,9 @@ class Footage {
   DamageList& damage() { return damage_; }
   const DamageList& damage() const { return damage_; }
 
+  // What is being read.
+  ReadPins& pins() { return pins_; }
+
  protected:
   // `kept`, with the hours that `live` touches counted anew from the segments: no row tells of those.
   Result<std::vector<FootageHour>> RecountHours(const StreamId& stream, TimeRange range,
@@ -76,6 +80,7 @@ class Footage {
 
  private:
   DamageList damage_;
+  ReadPins pins_;
 };
 
 }  // namespace lookback::storage

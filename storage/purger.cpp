@@ -81,6 +81,8 @@ class PurgerThread : public Purger {
       if (Stopping()) break;  // The rest is planned again.
       LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
       if (!segment) continue;  // Gone since.
+      const bool urgent = victim.cause == DeleteCause::kPressure;
+      if (!urgent && IsRead(*segment)) continue;  // The next round's.
       if (Takes(takes, segment->volume) &&
           Delete(round, victim, *segment, takes[segment->volume])) {
         continue;
@@ -135,6 +137,10 @@ class PurgerThread : public Purger {
     return true;
   }
 
+  bool IsRead(const index::Seal& segment) {
+    return store_.archive().pins().Covers(segment.stream, segment.range(), clock_.NowUs());
+  }
+
   bool Takes(std::map<Uuid, bool>& takes, const Uuid& volume) {
     const auto [found, first] = takes.try_emplace(volume, true);
     if (first) found->second = CanRemove(volume);
@@ -160,6 +166,7 @@ class PurgerThread : public Purger {
       if (over()) return;
       const auto row = store_.catalog().FindSegment(plan.KeyOf(thinning.stream, thinning.row));
       if (!row || !*row || (*row)->thinned || !Takes(takes, (*row)->volume)) continue;
+      if (IsRead(**row)) continue;
       const auto freed =
           thinner_.Thin(**row, plan.PolicyOf(thinning.stream), plan.ReasonOf(thinning), on_read);
       if (freed) {

@@ -1,7 +1,8 @@
 // storage/purger.h: deletes and thins what the plan says (storage/retention_plan.h), once a minute.
 //
 // Invariant: nothing is deleted but by Store::DeleteSegment, nor thinned but by Store::ThinSegment,
-//            which refuse what is held by then.
+//            which refuse what is held by then. What is being read waits (storage/read_pins.h), unless
+//            the disk is full.
 // Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time; a preview waits
 //            for none.
 // Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that

@@ -187,5 +187,22 @@ TEST_F(IdleReadersClipTest, AReaderThatIsGoneIsMadeAnew) {
   EXPECT_EQ(bytes, expected);
 }
 
+TEST_F(IdleReadersClipTest, WhatAClipShowsIsPinnedWhileItExists) {
+  Record(test::StreetClip(), test::kStart);
+  const TimeRange shown{test::kStart + 3 * kUsPerSecond, test::kStart + 5 * kUsPerSecond};
+  auto clip = Plan(Request(shown.start_us, shown.end_us));
+  const auto covers = [&](TimeRange range, TimeUs now_us) {
+    return footage_.pins().Covers(stream_, range, now_us);
+  };
+  EXPECT_TRUE(covers(shown, test::kNow));
+  EXPECT_FALSE(covers({shown.end_us, shown.end_us + kUsPerSecond}, test::kNow));
+  EXPECT_FALSE(covers(shown, test::kNow + storage::kPinnedUs));
+  clip.reset();
+  EXPECT_FALSE(covers(shown, test::kNow));
+  // What cannot be planned pins nothing.
+  (void)PlanError(Request(test::kStart - 2 * kUsPerHour, test::kStart - kUsPerHour));
+  EXPECT_FALSE(covers({0, test::kNow}, test::kNow));
+}
+
 }  // namespace
 }  // namespace lookback::query

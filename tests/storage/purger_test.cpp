@@ -198,6 +198,44 @@ TEST_F(PurgerTest, AHoldKeepsExactlyWhatItTouchesUntilItExpires) {
   EXPECT_EQ(KeysOf(RunOnce()), KeysOf({held}));
 }
 
+TEST_F(PurgerTest, WhatIsBeingReadOutlivesItsAgeUntilItsReaderIsDone) {
+  const auto before = RecordAged(gate_, 40 * kUsPerDay);
+  const auto read = RecordAged(gate_, 39 * kUsPerDay);
+  const auto other_camera = RecordAged(yard_, 39 * kUsPerDay);
+  Put(Days(0, 30));
+  {
+    const auto pin =
+        store_->archive().pins().Add(gate_, {before.end_us, read.end_us}, clock_.NowUs());
+    // A preview tells what goes once nobody reads it.
+    EXPECT_EQ(KeysOf(Preview()), KeysOf({before, read, other_camera}));
+    EXPECT_EQ(Round().deleted_segments, 2u);
+    EXPECT_EQ(GoneOf({before, read, other_camera}), KeysOf({before, other_camera}));
+  }
+  EXPECT_EQ(Round().deleted_segments, 1u);
+  EXPECT_EQ(GoneOf({read}), KeysOf({read}));
+}
+
+TEST_F(PurgerTest, AReaderCannotLiftTheCeilingForLongerThanItsPin) {
+  const auto read = RecordAged(gate_, 40 * kUsPerDay);
+  Put(Days(0, 30));
+  const auto pin = store_->archive().pins().Add(gate_, read.range(), clock_.NowUs());
+  clock_.Advance(kPinnedUs - 1);
+  EXPECT_EQ(Round().deleted_segments, 0u);
+  clock_.Advance(1);
+  EXPECT_EQ(Round().deleted_segments, 1u);
+}
+
+TEST_F(PurgerTest, AFullDiskDoesNotWaitForReaders) {
+  std::vector<index::Seal> rows;
+  for (int days = 5; days > 3; --days) rows.push_back(RecordAged(gate_, days * kUsPerDay));
+  const auto pin = store_->archive().pins().Add(gate_, rows[0].range(), clock_.NowUs());
+  // Half a segment is free, where 2 % of 100 segments' worth is to be.
+  disk_->total_bytes = 100 * rows[0].bytes;
+  disk_->used_by_others = disk_->total_bytes - 2 * rows[0].bytes - rows[0].bytes / 2;
+  EXPECT_GT(Round().deleted_segments, 0u);
+  EXPECT_TRUE(GoneOf(rows).contains(index::KeyOf(rows[0])));
+}
+
 TEST_F(PurgerTest, BothStreamsOfACameraFollowItsPolicyAndItsHolds) {
   const StreamId sub = test::MakeStream("gate", Stream::kSub);
   const auto old_main = RecordAged(gate_, 40 * kUsPerDay);
