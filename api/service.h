@@ -62,8 +62,8 @@ class Service {
   // service.Handle(r); }.
   net::HttpResponse Handle(const net::HttpRequest& request);
 
-  // One round of the alarms (api/alarm_watch.h), and of what is kept for readers that do not come back. StartLooking() does it every kLookIntervalUs on a
-  // thread of its own, until the service ends.
+  // One round of the alarms (api/alarm_watch.h), and of what is kept for readers that do not come
+  // back. StartLooking() does it every kLookIntervalUs on a thread of its own, until the service ends.
   void LookAtAlarms();
   void StartLooking();
 

@@ -95,20 +95,35 @@ function(lookback_library folder)
   lookback_use_precompiled(lookback_${folder} ${ARG_PRECOMPILED})
 endfunction()
 
-# lookback_test(<folder> SOURCES ... DEPS ...) makes <folder>_test, run by ctest case by case.
+# lookback_test(<folder> SOURCES ... DEPS ... [SHARDS n] [TIMEOUT seconds]) makes <folder>_test, which
+# ctest runs as <folder>, or in n parts side by side as <folder>.1 to <folder>.n.
 function(lookback_test folder)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "" "SHARDS;TIMEOUT" "SOURCES;DEPS" ${ARGN})
   add_executable(${folder}_test ${ARG_SOURCES})
   target_link_libraries(${folder}_test PRIVATE lookback_options ${ARG_DEPS} GTest::gmock GTest::gtest_main
     lookback_test_options)
   lookback_use_precompiled(${folder}_test lookback_test_headers)
-  add_test(NAME ${folder} COMMAND ${folder}_test)
-  set_tests_properties(${folder} PROPERTIES TIMEOUT 600 LABELS unit)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 600)
+  endif()
+  if(NOT ARG_SHARDS)
+    add_test(NAME ${folder} COMMAND ${folder}_test)
+    set_tests_properties(${folder} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS unit)
+    return()
+  endif()
+  foreach(shard RANGE 1 ${ARG_SHARDS})
+    math(EXPR index "${shard} - 1")
+    add_test(NAME ${folder}.${shard} COMMAND ${folder}_test)
+    set_tests_properties(${folder}.${shard} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS unit
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()
 
 # lookback_bench(<name> SOURCES ... DEPS ...) makes bench_<name>.
+add_custom_target(benches)
 function(lookback_bench name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_executable(bench_${name} ${ARG_SOURCES})
   target_link_libraries(bench_${name} PRIVATE lookback_options ${ARG_DEPS} benchmark::benchmark)
+  add_dependencies(benches bench_${name})
 endfunction()
