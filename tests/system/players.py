@@ -13,6 +13,7 @@ from harness import US, program, time_text
 
 NICENESS = 19  # They stand for other machines, and must not take the processors of this one from the recorder.
 AHEAD_S = 30  # Of recorded footage a player fetches so much before it is shown.
+STALL_S = 0.25  # What is shorter may be this program's own, which runs last on a busy machine.
 BUFFERED_SEGMENTS = 3  # Before a live one begins: RFC 8216 §6.3.3 forbids to begin nearer to the end.
 
 
@@ -77,7 +78,8 @@ class Player(Worker):
                 self.get(base + url)
                 now = time.monotonic()
                 if began is not None and now - began > fetched:
-                    self.stalls.append(now - began - fetched)
+                    if now - began - fetched > STALL_S:
+                        self.stalls.append(now - began - fetched)
                     began = now - fetched
                 fetched += seconds
                 if began is None:
