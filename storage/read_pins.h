@@ -1,7 +1,7 @@
 // storage/read_pins.h: what is being read just now, so that age does not take it from under a reader.
 //
 // A pin keeps a range from rounds of retention that would delete or thin it for its age or a quota,
-// for kPinnedUs at most: a law's ceiling is not a reader's to lift. Disk pressure does not ask:
+// for kPinnedUs at most; who asks for the range anew pins it anew. Disk pressure does not ask:
 // recording comes first, and the reader is cut off with an error.
 //
 // Invariant: at most kMaxPins at once; a pin beyond them pins nothing.
