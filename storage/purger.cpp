@@ -81,16 +81,14 @@ class PurgerThread : public Purger {
       if (Stopping()) break;  // The rest is planned again.
       LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
       if (!segment) continue;  // Gone since.
-      const bool urgent = victim.cause == DeleteCause::kPressure;
-      if (!urgent && IsRead(*segment)) continue;  // The next round's.
+      if (!IsUrgent(plan, victim) && IsRead(*segment)) continue;  // The next round's.
       if (Takes(takes, segment->volume) &&
           Delete(round, victim, *segment, takes[segment->volume])) {
         continue;
       }
-      if (victim.cause != DeleteCause::kCeiling) continue;
-      const uint32_t max_days = plan.streams[victim.stream].policy.max_days;
-      plan.overdue_us =
-          std::max(plan.overdue_us, clock_.NowUs() - victim.row.end_us - max_days * kUsPerDay);
+      if (victim.cause == DeleteCause::kCeiling) {
+        plan.overdue_us = std::max(plan.overdue_us, Overdue(plan, victim));
+      }
     }
     Report(round);
     Thin(plan, takes);
@@ -135,6 +133,18 @@ class PurgerThread : public Purger {
       spent_.emplace_back(clock_.MonotonicUs(), segment.bytes);
     }
     return true;
+  }
+
+  // By how much it is past its ceiling.
+  int64_t Overdue(const RetentionPlan& plan, const Victim& victim) const {
+    const uint32_t max_days = plan.streams[victim.stream].policy.max_days;
+    return clock_.NowUs() - victim.row.end_us - max_days * kUsPerDay;
+  }
+
+  // It does not wait for readers, however often they ask.
+  bool IsUrgent(const RetentionPlan& plan, const Victim& victim) const {
+    if (victim.cause == DeleteCause::kCeiling) return Overdue(plan, victim) >= kPinnedUs;
+    return victim.cause == DeleteCause::kPressure;
   }
 
   bool IsRead(const index::Seal& segment) {

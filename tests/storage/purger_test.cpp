@@ -200,7 +200,7 @@ TEST_F(PurgerTest, AHoldKeepsExactlyWhatItTouchesUntilItExpires) {
 
 TEST_F(PurgerTest, WhatIsBeingReadOutlivesItsAgeUntilItsReaderIsDone) {
   const auto before = RecordAged(gate_, 40 * kUsPerDay);
-  const auto read = RecordAged(gate_, 39 * kUsPerDay);
+  const auto read = RecordAged(gate_, 30 * kUsPerDay + kUsPerHour);
   const auto other_camera = RecordAged(yard_, 39 * kUsPerDay);
   Put(Days(0, 30));
   {
@@ -215,14 +215,30 @@ TEST_F(PurgerTest, WhatIsBeingReadOutlivesItsAgeUntilItsReaderIsDone) {
   EXPECT_EQ(GoneOf({read}), KeysOf({read}));
 }
 
-TEST_F(PurgerTest, AReaderCannotLiftTheCeilingForLongerThanItsPin) {
-  const auto read = RecordAged(gate_, 40 * kUsPerDay);
+TEST_F(PurgerTest, AReaderThatAsksAgainAndAgainDoesNotLiftTheCeiling) {
+  const auto read = RecordAged(gate_, 30 * kUsPerDay + kUsPerHour);
   Put(Days(0, 30));
-  const auto pin = store_->archive().pins().Add(gate_, read.range(), clock_.NowUs());
-  clock_.Advance(kPinnedUs - 1);
+  ReadPins& pins = store_->archive().pins();
+  const int64_t due_us = read.end_us + 30 * kUsPerDay;
+  auto pin = pins.Add(gate_, read.range(), clock_.NowUs());
+  clock_.Advance(due_us + kPinnedUs - 1 - clock_.NowUs());
+  pin = pins.Add(gate_, read.range(), clock_.NowUs());
   EXPECT_EQ(Round().deleted_segments, 0u);
   clock_.Advance(1);
   EXPECT_EQ(Round().deleted_segments, 1u);
+}
+
+TEST_F(PurgerTest, APinThatWasNotRenewedHoldsAQuotaBackNoLonger) {
+  const auto old = RecordAged(gate_, 2 * kUsPerDay);
+  const auto young = RecordAged(gate_, kUsPerDay);
+  index::Policy policy = Days(0, 30);
+  policy.quota_bytes = old.bytes + young.bytes - 1;
+  Put(policy);
+  const auto pin = store_->archive().pins().Add(gate_, old.range(), clock_.NowUs());
+  clock_.Advance(kPinnedUs - 1);
+  EXPECT_EQ(Round().deleted_segments, 0u);
+  clock_.Advance(1);
+  EXPECT_EQ(KeysOf(RunOnce()), KeysOf({old}));
 }
 
 TEST_F(PurgerTest, AFullDiskDoesNotWaitForReaders) {
