@@ -80,7 +80,7 @@ class PurgerThread : public Purger {
     for (const Victim& victim : plan.victims) {
       if (Stopping()) break;  // The rest is planned again.
       LB_TRY_ASSIGN(segment, store_.catalog().FindSegment(plan.KeyOf(victim)));
-      if (!segment) continue;  // Gone since.
+      if (!segment) continue;                                     // Gone since.
       if (!IsUrgent(plan, victim) && IsRead(*segment)) continue;  // The next round's.
       if (Takes(takes, segment->volume) &&
           Delete(round, victim, *segment, takes[segment->volume])) {
