@@ -24,6 +24,7 @@
 #include "api/problem.h"
 #include "api/service.h"
 #include "api/webhook.h"
+#include "net/tls_certificate.h"
 #include "query/clip_reader.h"
 
 namespace lookback::api {
@@ -41,6 +42,7 @@ struct Context {
                parts.clock),
         clips(parts.clock),
         webhook(parts.webhook),
+        certificate(parts.certificate),
         alarms([this](auto records) { return store.journal().Commit(std::move(records)); },
                [this](AlarmWatch::What what, const index::AlarmEvent& event) {
                  if (webhook != nullptr) webhook->Post(WebhookBody(*this, what, event));
@@ -61,7 +63,8 @@ struct Context {
   const std::shared_ptr<query::IdleReaders> readers = std::make_shared<query::IdleReaders>();
   ClipCache clips;
   DecodeGate decoding;
-  Webhook* const webhook;  // nullptr: nobody is told.
+  Webhook* const webhook;                        // nullptr: nobody is told.
+  const net::TlsCertificate* const certificate;  // nullptr: the server speaks without TLS.
   AlarmWatch alarms;
   std::mutex look_mutex;
   CameraHealth camera_health;  // Under `look_mutex`.

@@ -63,12 +63,13 @@ class Page {
 
 double Seconds(int64_t us) { return static_cast<double>(us) / kUsPerSecond; }
 
-void AddStream(Context& context, const StreamId& id, Page& page) {
+void AddStream(Context& context, const StreamId& id, bool enabled, Page& page) {
   const std::initializer_list<Label> labels = {{"camera", id.camera.text()},
                                                {"stream", StreamName(id.stream)}};
   const auto stream = context.store.archive().StatusOf(id);
   const auto status = context.recorder.StatusOf(id);
   const bool recording = status && status->state == recorder::CameraState::kRecording;
+  page.Gauge("lookback_camera_enabled", "1 while it is to be recorded.", enabled, labels);
   page.Gauge("lookback_camera_recording", "1 while footage of it is recorded.", recording, labels);
   if (stream.durable_until_us > 0) {
     page.Gauge("lookback_camera_durable_lag_seconds",
@@ -78,8 +79,8 @@ void AddStream(Context& context, const StreamId& id, Page& page) {
   page.Counter("lookback_camera_dropped_fragments_total", "Fragments dropped: disk too slow.",
                stream.dropped_fragments, labels);
   if (!status) return;
-  page.Gauge("lookback_camera_bits_per_second", "Received over the last seconds.",
-             status->bits_per_second, labels);
+  page.Gauge("lookback_camera_bytes_per_second", "Received over the last seconds.",
+             status->bits_per_second / 8, labels);
   page.Counter("lookback_camera_received_bytes_total", "Received since the start.", status->bytes,
                labels);
   page.Counter("lookback_camera_frames_total", "Frames since the start.", status->frames, labels);
@@ -126,6 +127,22 @@ void AddVolumes(Context& context, Page& page) {
   }
 }
 
+void AddLoads(Context& context, Page& page) {
+  for (const storage::VolumeLoad& load : context.store.archive().Loads()) {
+    const std::initializer_list<Label> labels = {{"volume", load.root}};
+    page.Gauge("lookback_volume_queue_ratio", "How full its queue of footage to write is.",
+               load.queue_share, labels);
+    page.Counter("lookback_volume_writes_total", "Writes of footage that came back.",
+                 load.writes.calls, labels);
+    page.Add("lookback_volume_write_seconds_total", "counter", "What these took.",
+             Seconds(load.writes.lasted_us), labels);
+    page.Counter("lookback_volume_syncs_total", "Syncs of a group of segments that came back.",
+                 load.syncs.calls, labels);
+    page.Add("lookback_volume_sync_seconds_total", "counter", "What these took.",
+             Seconds(load.syncs.lasted_us), labels);
+  }
+}
+
 void AddScrub(Context& context, Page& page) {
   for (const storage::DamageTotal& total : context.store.archive().damage().Totals()) {
     page.Gauge(
@@ -143,12 +160,10 @@ void AddScrub(Context& context, Page& page) {
     const bool runs = scrub.pass.began_us != 0;
     page.Gauge("lookback_scrub_running", "1 while a pass is under way.", runs,
                {{"volume", volume.root}});
-    if (runs && scrub.bytes > 0) {
-      page.Gauge(
-          "lookback_scrub_pass_ratio", "How much of its bytes the pass has checked.",
-          std::min(1.0, static_cast<double>(scrub.pass.bytes) / static_cast<double>(scrub.bytes)),
-          {{"volume", volume.root}});
-    }
+    const double done = static_cast<double>(scrub.pass.bytes);
+    page.Gauge("lookback_scrub_pass_ratio", "How much of its bytes the pass has checked.",
+               runs && scrub.bytes > 0 ? std::min(1.0, done / static_cast<double>(scrub.bytes)) : 0,
+               {{"volume", volume.root}});
     if (scrub.last.ended_us != 0) {
       page.Gauge("lookback_scrub_last_pass_age_seconds", "Since the last whole pass ended.",
                  Seconds(context.clock.NowUs() - scrub.last.ended_us), {{"volume", volume.root}});
@@ -200,6 +215,13 @@ void AddAlarms(Context& context, Page& page) {
     page.Gauge("lookback_alarms", "Alarms that stand, by kind.", count,
                {{"kind", key.first}, {"acknowledged", key.second ? "yes" : "no"}});
   }
+  for (const index::AlarmEvent& event : context.alarms.Standing()) {
+    page.Gauge("lookback_alarm_standing", "1 for each alarm that stands.", 1,
+               {{"kind", event.alarm.kind},
+                {"subject", event.alarm.subject},
+                {"severity", index::SeverityName(event.alarm.severity)},
+                {"acknowledged", event.acknowledged ? "yes" : "no"}});
+  }
   page.Counter("lookback_alarm_changes_unrecorded_total",
                "Beginnings and ends of alarms that never came on record.",
                context.alarms.unrecorded_dropped());
@@ -221,6 +243,11 @@ void AddStore(Context& context, Page& page) {
              Seconds(context.clock.MonotonicUs() - context.started_monotonic_us));
   page.Gauge("lookback_clock_synchronised", "1 while the clock is disciplined.",
              context.clock.Synchronised());
+  if (context.certificate != nullptr) {
+    page.Gauge("lookback_certificate_remaining_seconds",
+               "Until the certificate of this server expires.",
+               Seconds(context.certificate->ExpiresUs() - context.clock.NowUs()));
+  }
   page.Gauge("lookback_catalog_behind", "1 while the catalog cannot be written.",
              context.store.journal().catalog_behind());
   if (const auto totals = context.store.catalog().Totals()) {
@@ -251,6 +278,11 @@ void AddStore(Context& context, Page& page) {
                "Segments of which retention kept the sync samples alone, since the start.",
                thinned.segments);
   page.Counter("lookback_thinned_bytes_total", "Bytes that got free so.", thinned.bytes);
+  if (const TimeUs breaks_us = context.last_forecast.breaks_us; breaks_us > 0) {
+    page.Gauge("lookback_promise_remaining_seconds",
+               "Until the first promise of a policy breaks, by the hourly forecast.",
+               Seconds(breaks_us - context.clock.NowUs()));
+  }
 }
 
 }  // namespace
@@ -259,14 +291,16 @@ std::string FormatMetrics(Context& context) {
   Page page;
   AddStore(context, page);
   AddVolumes(context, page);
+  AddLoads(context, page);
   AddScrub(context, page);
   AddHeldCopies(context, page);
   AddLedger(context, page);
   if (const auto cameras = context.store.catalog().Cameras()) {
     for (const index::Camera& camera : *cameras) {
       if (camera.removed) continue;
-      AddStream(context, {camera.id, Stream::kMain}, page);
-      if (!camera.sub_url.empty()) AddStream(context, {camera.id, Stream::kSub}, page);
+      const bool enabled = camera.enabled && !camera.imported;
+      AddStream(context, {camera.id, Stream::kMain}, enabled, page);
+      if (!camera.sub_url.empty()) AddStream(context, {camera.id, Stream::kSub}, enabled, page);
     }
   }
   return page.text();

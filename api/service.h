@@ -27,6 +27,10 @@
 #include "storage/snapshotter.h"
 #include "storage/store.h"
 
+namespace lookback::net {
+class TlsCertificate;
+}
+
 namespace lookback::api {
 
 class Webhook;
@@ -51,6 +55,7 @@ class Service {
     FileSystem& files;
     Webhook* webhook = nullptr;  // Told of alarms, if there is one.
     uint64_t max_import_bytes = kMaxImportBytes;
+    const net::TlsCertificate* certificate = nullptr;  // Of the server, if it speaks TLS.
   };
 
   // Reads the secrets and puts every enabled camera to the recorder. EnsureAdmin (api/access.h)

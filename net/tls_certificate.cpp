@@ -174,6 +174,13 @@ bool TlsCertificate::Reload() {
   return true;
 }
 
+TimeUs TlsCertificate::ExpiresUs() const {
+  tm expires{};
+  const X509* const own = SSL_CTX_get0_certificate(context().get());
+  LB_CHECK(ASN1_TIME_to_tm(X509_get0_notAfter(own), &expires) == 1);
+  return static_cast<TimeUs>(timegm(&expires)) * kUsPerSecond;
+}
+
 std::shared_ptr<SSL_CTX> TlsCertificate::context() const {
   const std::lock_guard lock(mutex_);
   return context_;

@@ -39,6 +39,8 @@ class TlsCertificate {
 
   // What new connections are made of: TLS 1.2 and 1.3, "h2" and "http/1.1" by ALPN.
   std::shared_ptr<SSL_CTX> context() const;
+  // When clients will refuse it.
+  TimeUs ExpiresUs() const;
 
  private:
   struct Pem {

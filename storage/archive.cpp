@@ -58,6 +58,7 @@ class ArchiveImpl : public Archive {
   void SetOpenGap(const StreamId& stream, std::optional<index::Gap> gap) override;
   StreamStatus StatusOf(const StreamId& stream) override;
   double Backlog() const override;
+  std::vector<VolumeLoad> Loads() const override;
   void Use(Volume& volume) override;
   std::vector<VolumeTrouble> Troubles() const override;
   Status Drain() override;
@@ -286,6 +287,15 @@ double ArchiveImpl::Backlog() const {
   double most = 0;
   for (const VolumeWriter* writer : Writers()) most = std::max(most, writer->Backlog());
   return most;
+}
+
+std::vector<VolumeLoad> ArchiveImpl::Loads() const {
+  std::vector<VolumeLoad> loads;
+  for (const VolumeWriter* writer : Writers()) {
+    loads.push_back(
+        {writer->volume().root(), writer->Backlog(), writer->writes(), writer->syncs()});
+  }
+  return loads;
 }
 
 std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {

@@ -25,6 +25,7 @@
 #include "storage/footage.h"
 #include "storage/journal.h"
 #include "storage/replay_budget.h"
+#include "storage/stopwatch.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -54,6 +55,14 @@ struct RunInfo {
 struct VolumeTrouble {
   std::string root;
   Error why;  // kDiskFull, kDiskFailed; kUnavailable: it is slow, and keeps the runs that it has.
+};
+
+// How busy a volume's writer is. A volume that was given up and came back has a new one, from 0.
+struct VolumeLoad {
+  std::string root;
+  double queue_share = 0;  // How full its queue is, 0 to 1.
+  CallTotals writes;       // A fragment each, or the end of a run.
+  CallTotals syncs;        // A group of segments each.
 };
 
 // One run on its way to disk. Ending it closes the segment.
@@ -112,6 +121,9 @@ class Archive : public Footage {
 
   // How full the fullest volume's queue is, 0 to 1: who reads gives way before it is full.
   virtual double Backlog() const = 0;
+
+  // Of the volumes that are written to.
+  virtual std::vector<VolumeLoad> Loads() const = 0;
 
   // One volume more: new runs may begin there at once. It must outlive the archive. One that is offline
   // is used from when it returns, and one that is removed is left. At most kMaxVolumes in all.

@@ -159,7 +159,7 @@ void VolumeWriter::WriterLoop() {
       Take(item);
     }
     item = Item();
-    writing_.Stop();
+    writing_.Stop(clock_);
   }
   EndThread();
 }
@@ -189,7 +189,7 @@ void VolumeWriter::EndThread() {
 Status VolumeWriter::SyncGroup(bool repair_all) {
   syncing_.Start(clock_);
   const Status synced = group_.Sync();
-  syncing_.Stop();
+  syncing_.Stop(clock_);
   if (abandoned_) return synced;
   if (!synced) health_.Enter(synced.error());
   ReplayUnsynced();

@@ -189,14 +189,14 @@ class Daemon {
   // Alarms are told to `webhook`, if there is one.
   Status Start(storage::Store& store, const recorder::Recorder::Options& recording,
                const storage::Scrubber::Options& scrub, std::unique_ptr<api::Webhook> webhook,
-               uint64_t max_import_bytes) {
+               uint64_t max_import_bytes, const net::TlsCertificate* certificate) {
     webhook_ = std::move(webhook);
     if (webhook_) webhook_->Start();
     // Before anybody asks: it knows what is damaged.
     scrubber_ = storage::Scrubber::Open(store, clock_, files_, scrub);
     recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
     LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
-                                                max_import_bytes}));
+                                                max_import_bytes, certificate}));
     service_ = std::move(service);
     purger_ = storage::Purger::Start(store, clock_, [this](const storage::RetentionRound& round) {
       service_->OnRetentionRound(round);
@@ -337,7 +337,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     LB_TRY_ASSIGN(
         first, api::EnsureAdmin(*store, clock, files, options.token_file, options.new_admin_token));
     LB_TRY(daemon.Start(*store, recording, ScrubOptionsOf(options), std::move(webhook),
-                        options.max_import_gib << 30));
+                        options.max_import_gib << 30, listen.certificate.get()));
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on {}://{}:{}\n", listen.certificate ? "https" : "http",
                           UrlHost(listen.host), daemon.port()));

@@ -116,6 +116,21 @@ TEST_F(EventsTest, AlarmsAreCountedByKindAndByWhetherSomebodySawThem) {
   EXPECT_THAT(page, HasSubstr("lookback_alarms{kind=\"camera-down\",acknowledged=\"yes\"} 1\n"));
 }
 
+TEST_F(EventsTest, AnAlarmThatStandsIsASeriesOfItsOwnUntilItEnds) {
+  using testing::HasSubstr;
+  using testing::Not;
+  const std::string standing =
+      "lookback_alarm_standing{kind=\"camera-down\",subject=\"gate\",severity=\"critical\","
+      "acknowledged=";
+  LoseTheCamera();
+  EXPECT_THAT(Ask("GET", "/metrics").body, HasSubstr(standing + "\"no\"} 1\n"));
+  EXPECT_EQ(Ask("POST", Path(Open()[0])).status, 200);
+  EXPECT_THAT(Ask("GET", "/metrics").body, HasSubstr(standing + "\"yes\"} 1\n"));
+  recorder_.sources = kept_;
+  Wait(60);
+  EXPECT_THAT(Ask("GET", "/metrics").body, Not(HasSubstr(standing)));
+}
+
 TEST_F(EventsTest, ASubStreamThatIsDownIsNamedAsSuchAndLessGrave) {
   AddCamera("gate");
   EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/gate", {{"sub_url", "rtsp://192.0.2.1/2"}}).status, 200);

@@ -499,6 +499,22 @@ TEST_F(RoutesTest, EveryMetricHasHelpAndTypeOnce) {
   EXPECT_EQ(series.count("lookback_stored_segments{camera=\"gate\",stream=\"main\"}"), 1u);
 }
 
+// What is not recorded because somebody wants it so must not look like what is down.
+TEST_F(RoutesTest, AMetricTellsWhichCamerasAreToBeRecorded) {
+  AddCamera("gate");
+  AddCamera("yard");
+  EXPECT_EQ(Ask("PATCH", "/api/v1/cameras/yard", {{"enabled", false}}).status, 200);
+  const Json files = {{"id", "shop"}, {"imported", true}};
+  ASSERT_EQ(Ask("POST", "/api/v1/cameras", files).status, 201);
+  const std::string text = Ask("GET", "/metrics").body;
+  for (const auto& [camera, value] : {std::pair("gate", "1"), {"yard", "0"}, {"shop", "0"}}) {
+    const std::string labels = std::string("{camera=\"") + camera + "\",stream=\"main\"} ";
+    for (const char* name : {"\nlookback_camera_enabled", "\nlookback_camera_recording"}) {
+      EXPECT_THAT(text, HasSubstr(name + labels + value + "\n"));
+    }
+  }
+}
+
 TEST_F(RoutesTest, ASubStreamIsSetChangedAndTakenAway) {
   const Json camera = {
       {"id", "gate"}, {"url", "rtsp://192.0.2.7/1"}, {"sub_url", "rtsp://192.0.2.7/2"}};

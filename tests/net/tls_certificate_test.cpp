@@ -54,6 +54,26 @@ TEST_F(TlsCertificateTest, ErrorsNameTheFileAndTheReason) {
   EXPECT_THAT(locked.message(), HasSubstr("locked with a password"));
 }
 
+TEST_F(TlsCertificateTest, TellsWhenTheOneThatIsShownExpires) {
+  Make("a", "-days 2");
+  Make("b", "-days 400");
+  Copy(Crt("a"), Crt("live"));
+  Copy(Key("a"), Key("live"));
+  auto opened = Open(Crt("live"), Key("live"));
+  ASSERT_TRUE(opened) << opened.message();
+  const auto expires = [this](const std::string& name) {
+    // As a number, by programs that know the calendar.
+    return std::stoll(test::Shell("date +%s -d \"$(openssl x509 -noout -enddate -in " + Crt(name) +
+                                  " | cut -d= -f2)\"")) *
+           kUsPerSecond;
+  };
+  EXPECT_EQ((*opened)->ExpiresUs(), expires("a"));
+  Copy(Crt("b"), Crt("live"));
+  Copy(Key("b"), Key("live"));
+  EXPECT_TRUE((*opened)->Reload());
+  EXPECT_EQ((*opened)->ExpiresUs(), expires("b"));
+}
+
 TEST_F(TlsCertificateTest, ANewPairIsTakenAndABadOneIsNot) {
   Make("a");
   Make("b");

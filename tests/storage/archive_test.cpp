@@ -138,6 +138,34 @@ TEST_F(ArchiveTest, TheClockCallsForTheGroupSync) {
       [&] { return archive().StatusOf(gate_).durable_until_us == kEvening + 10 * kUsPerSecond; }));
 }
 
+TEST_F(ArchiveTest, ALoadTellsHowManyWritesAndSyncsThereWereAndWhatTheyTook) {
+  ASSERT_OK(Open());
+  SyntheticRun run(gate_, kEvening);
+  Recording& recording = Begin(run);
+  const auto load = [&] { return archive().Loads().at(0); };
+  const auto written = [&] {
+    return archive().StatusOf(gate_).recorded_until_us == kEvening + 10 * kUsPerSecond;
+  };
+  files_->HoldBelow(options_.volumes[0]);
+  auto fragments = run.Until(10 * kUsPerSecond);
+  const uint64_t count = fragments.size();
+  AppendAll(recording, std::move(fragments));
+  ASSERT_TRUE(test::Await([&] { return files_->held() == 1; }));
+  EXPECT_EQ(load().root, options_.volumes[0]);
+  EXPECT_EQ(load().writes.calls, 0u);
+  EXPECT_GT(load().queue_share, 0);
+  clock_.Advance(3 * kUsPerSecond);  // Of the first one alone.
+  files_->LetGo();
+  ASSERT_TRUE(test::Await(written));
+  ASSERT_TRUE(test::Await([&] { return load().writes.calls == count; }));
+  EXPECT_EQ(load().writes.lasted_us, 3 * kUsPerSecond);
+  EXPECT_EQ(load().queue_share, 0);
+  EXPECT_EQ(load().syncs.calls, 0u);
+  ASSERT_OK(archive().Drain());
+  EXPECT_EQ(load().syncs.calls, 1u);
+  EXPECT_EQ(load().syncs.lasted_us, 0);
+}
+
 TEST_F(ArchiveTest, CatalogNeverNamesUnsyncedBytes) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);

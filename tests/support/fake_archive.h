@@ -67,6 +67,7 @@ class FakeArchive : public storage::Archive {
     return status;
   }
   double Backlog() const override { return 0; }
+  std::vector<storage::VolumeLoad> Loads() const override { return {}; }
   void Use(storage::Volume&) override {}
   std::vector<storage::VolumeTrouble> Troubles() const override { return {}; }
   Status Drain() override { return Ok(); }

@@ -50,6 +50,7 @@ class WatchedArchive : public storage::Archive {
     return archive_.StatusOf(stream);
   }
   double Backlog() const override { return archive_.Backlog(); }
+  std::vector<storage::VolumeLoad> Loads() const override { return archive_.Loads(); }
   void Use(storage::Volume& volume) override { archive_.Use(volume); }
   std::vector<storage::VolumeTrouble> Troubles() const override { return archive_.Troubles(); }
   Status Drain() override { return archive_.Drain(); }
