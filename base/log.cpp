@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "base/journal_stream.h"
+
 namespace lookback {
 namespace {
 
@@ -25,7 +27,9 @@ spdlog::level::level_enum Convert(LogLevel level) {
 spdlog::logger& Logger() {
   static spdlog::logger logger = [] {
     spdlog::logger made("lookback", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    made.set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    // The journal has time and level of its own.
+    made.set_pattern(StandardErrorIsJournal() ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                     spdlog::pattern_time_type::utc);
     made.flush_on(spdlog::level::warn);
     return made;
   }();
@@ -37,7 +41,8 @@ spdlog::logger& Logger() {
 void SetLogLevel(LogLevel level) { Logger().set_level(Convert(level)); }
 
 void Log(LogLevel level, std::string_view part, std::string_view message) {
-  std::string line(part);
+  std::string line(JournalPrefix(level));
+  line += part;
   line += ": ";
   line += message.substr(0, kMaxLogLine);
   for (char& c : line) {

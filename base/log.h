@@ -17,7 +17,7 @@ inline constexpr size_t kMaxLogLine = 2'048;
 
 enum class LogLevel : unsigned char { kDebug, kInfo, kWarning, kError };
 
-// Lines below `level` are dropped. They go to standard error, with UTC time.
+// Lines below `level` are dropped. They go to standard error, with UTC time, or to the journal.
 void SetLogLevel(LogLevel level);
 
 // `part` is the folder or thread that speaks: "recorder", "volume".

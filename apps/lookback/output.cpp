@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/journal_stream.h"
 #include "base/words.h"
 
 namespace lookback::app {
@@ -86,7 +87,8 @@ int ExitCodeOf(const Error& error) {
 }
 
 void Complain(std::string_view sentence) {
-  const std::string line = "lookback: " + Printable(sentence) + "\n";
+  std::string line(JournalPrefix(LogLevel::kError));
+  line += "lookback: " + Printable(sentence) + "\n";
   std::fputs(line.c_str(), stderr);
 }
 
