@@ -181,12 +181,14 @@ std::string HeldText(const Json& status) {
 }
 
 std::string ServerText(const Json& status, const std::string& server, const TimeZone& zone) {
-  std::string text = fmt::format(
-      "lookback {} at {}, up {}, since {}\n", Printable(TextOf(status, "version")), server,
-      ScreenDuration(NumberOf(status, "uptime_us")), LocalTimeOf(status, "started", zone));
-  text += fmt::format("store {}, epoch {}, zone {}, clock {}\n", Printable(TextOf(status, "store")),
+  std::string text = Wrapped(
+      "", fmt::format("lookback {} at {}, up {}, since {}", Printable(TextOf(status, "version")),
+                      server, ScreenDuration(NumberOf(status, "uptime_us")),
+                      LocalTimeOf(status, "started", zone)));
+  text += Wrapped(
+      "", fmt::format("store {}, epoch {}, zone {}, clock {}", Printable(TextOf(status, "store")),
                       NumberOf(status, "epoch"), Printable(TextOf(status, "time_zone")),
-                      FlagOf(status, "clock_synchronised") ? "synchronised" : "not synchronised");
+                      FlagOf(status, "clock_synchronised") ? "synchronised" : "not synchronised"));
   text += fmt::format("you are {}{}\n", Printable(TextOf(status, "person")),
                       FlagOf(status, "admin") ? ", an admin" : "");
   const auto recovery = status.find("recovery");

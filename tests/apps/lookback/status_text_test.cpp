@@ -34,8 +34,13 @@ Json Volume(const std::string& root, const char* state) {
 }
 
 std::string Text(const Json& alarms, const Json& cameras, const Json& volumes) {
-  const Json status = {{"version", "1.2.3"}, {"uptime_us", 7}, {"alarms", alarms},
-                       {"volumes", volumes}, {"person", "li"}, {"store", "0e3c4f8a"}};
+  const Json status = {{"version", "1.2.3"},
+                       {"uptime_us", 7},
+                       {"started", "2026-05-04T22:00:00Z"},
+                       {"alarms", alarms},
+                       {"volumes", volumes},
+                       {"person", "li"},
+                       {"store", "0e3c4f8a-6c0e-4a53-9d5b-5d0f3a8f7a11"}};
   return StatusText(status, cameras, "http://127.0.0.1:8686", *TimeZone::Find("UTC"));
 }
 
