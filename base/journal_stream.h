@@ -1,5 +1,5 @@
-// base/journal_stream.h: whether lines on standard error go to systemd's journal, and what tells it how
-// grave each is (sd-daemon(3)), so that `journalctl -p warning` finds those that matter.
+// base/journal_stream.h: whether lines on standard error go to systemd's journal, and what tells
+// it how grave each is (sd-daemon(3)), so that `journalctl -p warning` finds those that matter.
 //
 // Invariant: without systemd, or where standard error was led elsewhere since, nothing is added.
 // Threads:   any.

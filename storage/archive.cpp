@@ -291,21 +291,17 @@ double ArchiveImpl::Backlog() const {
 
 std::vector<VolumeLoad> ArchiveImpl::Loads() const {
   std::vector<VolumeLoad> loads;
-  for (const VolumeWriter* writer : Writers()) {
-    loads.push_back(
-        {writer->volume().root(), writer->Backlog(), writer->writes(), writer->syncs()});
-  }
+  for (const VolumeWriter* writer : Writers()) loads.push_back(writer->Load());
   return loads;
 }
 
 std::vector<VolumeTrouble> ArchiveImpl::Troubles() const {
   std::vector<VolumeTrouble> troubles;
   for (const VolumeWriter* writer : Writers()) {
-    const std::string& root = writer->volume().root();
     if (!writer->health().taking()) {
-      troubles.push_back({root, writer->health().trouble()});
+      troubles.push_back({writer->volume().root(), writer->health().trouble()});
     } else if (writer->slow()) {
-      troubles.push_back({root,
+      troubles.push_back({writer->volume().root(),
                           {Code::kUnavailable, "a write or sync takes longer than " +
                                                    std::to_string(kSlowCallUs / kUsPerSecond) +
                                                    " s; other volumes take what is new"}});

@@ -87,8 +87,9 @@ class VolumeWriter {
   // How long the write or sync that is under way has been; 0: none is.
   int64_t writing_us() const { return writing_.Elapsed(clock_); }
   int64_t syncing_us() const { return syncing_.Elapsed(clock_); }
-  CallTotals writes() const { return writing_.totals(); }
-  CallTotals syncs() const { return syncing_.totals(); }
+  VolumeLoad Load() const {
+    return {volume_.root(), Backlog(), writing_.totals(), syncing_.totals()};
+  }
   bool slow() const { return std::max(writing_us(), syncing_us()) > kSlowCallUs; }
   bool hung() const { return writing_us() > kHungWriteUs || syncing_us() > kHungSyncUs; }
   // For good, while another volume takes recordings: its runs go on there, by way of this object,

@@ -18,8 +18,8 @@ size_t LinesIn(std::string_view text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// `text` in lines of at most kStatusColumns where its words allow it: `first` stands before the first
-// one, as many spaces before the others.
+// `text` in lines of at most kStatusColumns where its words allow it: `first` stands before the
+// first one, as many spaces before the others.
 std::string Wrapped(const std::string& first, std::string_view text) {
   const std::string indent(DisplayWidth(first), ' ');
   std::string all;

@@ -1,7 +1,7 @@
 // apps/lookback/status_text.h: how the server does, on one screen, the worst first.
 //
-// Invariant: at most kStatusLines lines, whatever is wrong; what has no room is counted, with the command
-//            that shows it. Sentences are wrapped at kStatusColumns.
+// Invariant: at most kStatusLines lines, whatever is wrong; what has no room is counted, with the
+//            command that shows it. Sentences are wrapped at kStatusColumns.
 // Threads:   any.
 // Errors:    none; what the answer does not have is left out.
 #pragma once
