@@ -24,8 +24,10 @@ class PayloadReader final : public ClipReader {
     for (auto piece = PieceAt(offset); !into.empty(); ++piece) {
       const auto skip = static_cast<size_t>(offset - piece->at);
       const size_t count = std::min<size_t>(into.size(), piece->length - skip);
-      LB_TRY(Load(piece->fragment));
-      std::memcpy(into.data(), buffer_.data() + piece->skip + skip, count);
+      const bool own = piece->fragment == kOwnText;
+      if (!own) LB_TRY(Load(piece->fragment));
+      const Bytes& from = own ? parts_.texts : buffer_;
+      std::memcpy(into.data(), from.data() + piece->skip + skip, count);
       into = into.subspan(count);
       offset += count;
     }
@@ -71,7 +73,8 @@ class VirtualClip final : public StoredClip {
   uint64_t size() const override { return parts_.head.size() + parts_.payload.bytes; }
   const std::string& etag() const override { return parts_.etag; }
   size_t memory_bytes() const override {
-    return parts_.head.size() + parts_.payload.pieces.size() * sizeof(PayloadPiece) +
+    return parts_.head.size() + parts_.texts.size() +
+           parts_.payload.pieces.size() * sizeof(PayloadPiece) +
            parts_.fragments.size() * sizeof(SourceFragment) +
            parts_.files.size() * sizeof(SourceFile);
   }
@@ -105,6 +108,12 @@ Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
       return Fail(Code::kUnsupported,
                   "a clip holds at most " + FormatDuration(kMaxClipUs) + ", asked were " +
                       FormatDuration(request.range.duration_us()) + ": ask for it in parts");
+    }
+    if (request.subtitles) {
+      return Fail(Code::kUnsupported, "a clip with subtitles holds at most " +
+                                          FormatDuration(kMaxFlatClipUs) + ", asked were " +
+                                          FormatDuration(request.range.duration_us()) +
+                                          ": ask for it in parts, or without them");
     }
     LB_TRY_ASSIGN(parts, PlanLongClip(footage, request, now_us));
     return MakeLongClip(footage, std::move(parts), std::move(readers), std::move(pin));

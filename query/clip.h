@@ -9,7 +9,7 @@
 // Threads:   Plan on any (it reads files); a Clip is immutable, Read on any. The footage must
 //            outlive the clip.
 // Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a
-//            bad range; kUnsupported above kMaxClipUs, and when a codec changes inside the range
+//            bad range; kUnsupported above kMaxClipUs (with subtitles kMaxFlatClipUs), and when a codec changes inside the range
 //            (the message lists the parts that can be had); Read gives kCorrupt or kNotFound when a
 //            file changed or went, and the reader must cut the transfer: the clip is broken() then,
 //            and one planned anew goes without that footage and says so.
@@ -28,6 +28,7 @@
 #include <string>
 #include <vector>
 
+#include "base/time_zone.h"
 #include "query/timeline.h"
 #include "storage/footage.h"
 
@@ -45,6 +46,9 @@ struct ClipRequest {
   TimeRange range;
   GapMode gaps = GapMode::kKeep;
   bool audio = true;  // When there is any.
+  // The time of the pictures in this zone, as subtitles and chapters (query/subtitles.h). Up to
+  // kMaxFlatClipUs.
+  std::optional<TimeZone> subtitles = std::nullopt;
 };
 
 struct ClipReport {

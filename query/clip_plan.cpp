@@ -5,6 +5,7 @@
 #include "query/clip_report.h"
 #include "query/clip_tracks.h"
 #include "query/movie_head.h"
+#include "query/subtitles.h"
 
 namespace lookback::query {
 namespace {
@@ -34,7 +35,15 @@ class Planner {
     if (sound_) LB_TRY(CheckAlike(TrackKind::kAudio, true));
     LB_TRY(CheckSize());
     ClipTracks tracks(loaded_, cuts_, parts_);
-    tracks.Fill(lead_, sound_, request_.gaps);
+    tracks.Place(lead_, request_.gaps);
+    Subtitles subtitles;
+    if (request_.subtitles) {
+      LB_TRY_ASSIGN(written, WriteSubtitles(cuts_, lead_, tracks.lead().timescale, request_.gaps,
+                                            *request_.subtitles));
+      subtitles = std::move(written);
+    }
+    tracks.Fill(sound_, subtitles);
+    parts_.texts = std::move(subtitles.texts);
     Report(tracks.lead());
     Seal(tracks);
     return std::move(parts_);
@@ -161,7 +170,14 @@ class Planner {
   void Seal(const ClipTracks& clip) {
     std::vector<const ClipTrack*> tracks = {&clip.lead()};
     if (!clip.sound().sizes.empty()) tracks.push_back(&clip.sound());
-    parts_.head = BuildMovieHead(tracks, parts_.payload.bytes, parts_.report.shown.start_us);
+    std::vector<Chapter> chapters;
+    if (request_.subtitles) {
+      tracks.push_back(&clip.subtitles());
+      chapters =
+          FindChapters(cuts_, clip.lead().timescale, parts_.report.missing, *request_.subtitles);
+    }
+    parts_.head =
+        BuildMovieHead(tracks, parts_.payload.bytes, parts_.report.shown.start_us, chapters);
 
     Bytes identity;
     ByteWriter out(identity);
@@ -187,6 +203,7 @@ class Planner {
     Xxh128Hasher hasher;
     hasher.Update(parts_.head);
     hasher.Update(identity);
+    hasher.Update(parts_.texts);
     parts_.etag = HexEncode(hasher.Digest());
   }
 

@@ -1,6 +1,6 @@
 // query/clip_plan.h: decides every byte of a clip before the first one is read.
 //
-// Invariant: head and payload together are the file; each payload piece lies in a source fragment.
+// Invariant: head and payload together are the file; each payload piece lies in a source fragment or the texts.
 //            Memory is that of the sample tables: about 3 MB for two hours of pictures and sound.
 // Threads:   any.
 // Errors:    of Clip::Plan.
@@ -45,6 +45,7 @@ struct SourceFile {
 struct ClipParts {
   Bytes head;
   Payload payload;
+  Bytes texts;  // That the payload has pieces of.
   std::vector<SourceFragment> fragments;
   std::vector<SourceFile> files;
   ClipReport report;

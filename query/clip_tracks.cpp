@@ -4,6 +4,7 @@
 
 #include "media/fragmenter.h"
 #include "query/movie_head.h"
+#include "query/subtitles.h"
 
 namespace lookback::query {
 namespace {
@@ -72,6 +73,13 @@ int64_t OpenStartPts(const Cut& cut, TrackKind lead) {
   return decode_time + track.samples[sync.sample].composition_offset;
 }
 
+// Where in the clip's track a fragment of the cut ends; where the cut begins, if that lacks pictures.
+int64_t EndOf(const Cut& cut, size_t piece, TrackKind lead) {
+  const FragmentTrack* track = cut.stretch->info(piece).Track(lead);
+  if (track == nullptr) return cut.position;
+  return track->base_decode_time + track->duration() - cut.origin + cut.position;
+}
+
 }  // namespace
 
 std::optional<Cut> CutStretch(const Stretch& stretch, TrackKind lead, TimeRange range) {
@@ -95,8 +103,10 @@ const TrackConfig* ConfigOf(const Stretches& stretches, const Cut& cut, TrackKin
   return cut.stretch->Has(kind) ? ConfigOf(stretches.segments[segment].tracks, kind) : nullptr;
 }
 
-void ClipTracks::PlaceCuts(GapMode gaps) {
-  const TrackConfig& config = *ConfigOf(stretches_, cuts_.front(), lead_.kind);
+void ClipTracks::Place(TrackKind lead, GapMode gaps) {
+  lead_kind_ = lead;
+  lead_.kind = lead == TrackKind::kVideo ? ClipTrackKind::kVideo : ClipTrackKind::kAudio;
+  const TrackConfig& config = *ConfigOf(stretches_, cuts_.front(), lead);
   lead_.timescale = config.timescale;
   lead_.width = config.width;
   lead_.height = config.height;
@@ -113,27 +123,31 @@ void ClipTracks::PlaceCuts(GapMode gaps) {
   lead_.edit_duration = cuts_.back().end_ticks() - lead_.edit_start;
 }
 
-void ClipTracks::Fill(TrackKind lead_kind, bool sound_wanted, GapMode gaps) {
-  lead_.kind = lead_kind;
-  sound_.kind = TrackKind::kAudio;
-  PlaceCuts(gaps);
+void ClipTracks::Fill(bool sound_wanted, const Subtitles& subtitles) {
+  sound_.kind = ClipTrackKind::kAudio;
   TrackBuilder lead(lead_, parts_.payload);
   TrackBuilder sound(sound_, parts_.payload);
+  TrackBuilder subtitle(subtitles_, parts_.payload);
   int64_t last_end = 0;
   for (const Cut& cut : cuts_) {
-    int64_t open_start_pts = OpenStartPts(cut, lead_kind);
+    int64_t open_start_pts = OpenStartPts(cut, lead_kind_);
     // Sound of the same instants may stand one fragment before or after the pictures.
     const size_t first = cut.start.sync.fragment - (cut.start.sync.fragment > 0 ? 1 : 0);
     const size_t last = std::min(cut.end.last.fragment + 1, cut.stretch->pieces.size() - 1);
     for (size_t piece = first; piece <= last; ++piece) {
       if (cut.start.sync.fragment <= piece && piece <= cut.end.last.fragment) {
+        // Beside the pictures of its time: a player that streams finds it where it reads.
+        const int64_t until = EndOf(cut, piece, lead_kind_) - lead_.edit_start;
+        AddSubtitles(subtitles, until, subtitle);
         last_end = AddLeading(cut, piece, open_start_pts, lead, last_end);
       }
       if (sound_wanted) AddSound(cut, piece, sound);
     }
   }
+  AddSubtitles(subtitles, INT64_MAX, subtitle);
   lead.Finish(std::max(last_end, cuts_.back().end_ticks()));
   if (!sound.empty()) FinishSound(sound);
+  if (!subtitle.empty()) FinishSubtitles(subtitle);
 }
 
 void ClipTracks::FinishSound(TrackBuilder& builder) {
@@ -142,16 +156,36 @@ void ClipTracks::FinishSound(TrackBuilder& builder) {
   sound_.edit_duration = std::max<int64_t>(1, std::min(shown, sound_.duration - sound_.edit_start));
 }
 
+// Those that begin before `until`, in ticks from the first shown instant.
+void ClipTracks::AddSubtitles(const Subtitles& subtitles, int64_t until, TrackBuilder& builder) {
+  for (size_t i = subtitles_.sizes.size(); i < subtitles.all.size(); ++i) {
+    const Subtitle& subtitle = subtitles.all[i];
+    if (subtitle.at >= until) break;
+    builder.Add({subtitle.at, 0, true, 0, kOwnText, subtitle.skip, subtitle.bytes});
+  }
+}
+
+void ClipTracks::FinishSubtitles(TrackBuilder& builder) {
+  builder.Finish(lead_.edit_duration);
+  subtitles_.kind = ClipTrackKind::kSubtitles;
+  subtitles_.timescale = lead_.timescale;
+  subtitles_.width = lead_.width;
+  constexpr uint16_t kPartOfHeight = 8;
+  subtitles_.height = lead_.height / kPartOfHeight;
+  subtitles_.entries.push_back(BuildSubtitleEntry(subtitles_.width, subtitles_.height));
+  subtitles_.edit_duration = lead_.edit_duration;
+}
+
 // Gives where the last sample that went in ends.
 int64_t ClipTracks::AddLeading(const Cut& cut, size_t piece, int64_t& open_start_pts,
                                TrackBuilder& builder, int64_t last_end) {
-  const FragmentTrack* track = cut.stretch->info(piece).Track(lead_.kind);
+  const FragmentTrack* track = cut.stretch->info(piece).Track(lead_kind_);
   if (track == nullptr) return last_end;
   const size_t first = piece == cut.start.sync.fragment ? cut.start.sync.sample : 0;
   const size_t last =
       piece == cut.end.last.fragment ? cut.end.last.sample : track->samples.size() - 1;
   const uint32_t fragment = SourceOf(*cut.stretch, piece);
-  const uint32_t entry = EntryOf(*cut.stretch, piece, lead_);
+  const uint32_t entry = EntryOf(*cut.stretch, piece, lead_kind_, lead_);
   const PieceSamples samples(*track, first, open_start_pts);
   if (piece == cut.start.sync.fragment && &cut != &cuts_.front()) {
     const LoadedSegment& segment = stretches_.segments[cut.stretch->pieces[piece].segment];
@@ -191,7 +225,7 @@ void ClipTracks::AddSound(const Cut& cut, size_t piece, TrackBuilder& builder) {
     if (at >= begin - lead_in && at < end) {
       if (!next) {
         next.emplace();
-        next->entry = EntryOf(*cut.stretch, piece, sound_);
+        next->entry = EntryOf(*cut.stretch, piece, TrackKind::kAudio, sound_);
         next->fragment = SourceOf(*cut.stretch, piece);
       }
       if (builder.empty()) {
@@ -229,12 +263,12 @@ uint32_t ClipTracks::SourceOf(const Stretch& stretch, size_t piece) {
 }
 
 // The number of the piece's sample entry in the track; equal entries are one.
-uint32_t ClipTracks::EntryOf(const Stretch& stretch, size_t piece, ClipTrack& track) {
-  const auto key = std::make_pair(stretch.pieces[piece].segment, track.kind);
+uint32_t ClipTracks::EntryOf(const Stretch& stretch, size_t piece, TrackKind kind,
+                             ClipTrack& track) {
+  const auto key = std::make_pair(stretch.pieces[piece].segment, kind);
   const auto known = entry_numbers_.find(key);
   if (known != entry_numbers_.end()) return known->second;
-  Bytes entry =
-      media::BuildSampleEntry(*ConfigOf(stretches_.segments[key.first].tracks, track.kind));
+  Bytes entry = media::BuildSampleEntry(*ConfigOf(stretches_.segments[key.first].tracks, kind));
   auto place = std::find(track.entries.begin(), track.entries.end(), entry);
   const auto number = static_cast<uint32_t>(place - track.entries.begin());
   if (place == track.entries.end()) track.entries.push_back(std::move(entry));

@@ -15,6 +15,8 @@
 
 namespace lookback::query {
 
+struct Subtitles;  // query/subtitles.h
+
 // What of a stretch goes into the clip, and where. The leading track (pictures, if there are any)
 // decides; ticks are its own.
 struct Cut {
@@ -41,26 +43,32 @@ class ClipTracks {
   ClipTracks(const Stretches& stretches, std::vector<Cut>& cuts, ClipParts& parts)
       : stretches_(stretches), cuts_(cuts), parts_(parts) {}
 
-  // Sets the cuts' positions, then fills the tracks; `cuts` is not empty.
-  void Fill(media::TrackKind lead, bool sound, GapMode gaps);
+  // Sets the cuts' positions; `cuts` is not empty.
+  void Place(media::TrackKind lead, GapMode gaps);
+  // Then fills the tracks. `subtitles` of these positions, or none.
+  void Fill(bool sound, const Subtitles& subtitles);
 
   const ClipTrack& lead() const { return lead_; }
-  const ClipTrack& sound() const { return sound_; }  // Without samples when there is none.
+  const ClipTrack& sound() const { return sound_; }          // Without samples when there is none.
+  const ClipTrack& subtitles() const { return subtitles_; }  // The same.
 
  private:
-  void PlaceCuts(GapMode gaps);
   int64_t AddLeading(const Cut& cut, size_t piece, int64_t& open_start_pts, TrackBuilder& builder,
                      int64_t last_end);
   void AddSound(const Cut& cut, size_t piece, TrackBuilder& builder);
   void FinishSound(TrackBuilder& builder);
+  void AddSubtitles(const Subtitles& subtitles, int64_t until, TrackBuilder& builder);
+  void FinishSubtitles(TrackBuilder& builder);
   uint32_t SourceOf(const Stretch& stretch, size_t piece);
-  uint32_t EntryOf(const Stretch& stretch, size_t piece, ClipTrack& track);
+  uint32_t EntryOf(const Stretch& stretch, size_t piece, media::TrackKind kind, ClipTrack& track);
 
   const Stretches& stretches_;
   std::vector<Cut>& cuts_;
   ClipParts& parts_;
+  media::TrackKind lead_kind_ = media::TrackKind::kVideo;
   ClipTrack lead_;
   ClipTrack sound_;
+  ClipTrack subtitles_;
   int64_t sound_origin_ = 0;  // Position of the sound's first sample, from the first shown instant.
   int64_t sound_end_ = 0;
   std::map<const storage::SegmentFragment*, uint32_t> fragment_numbers_;

@@ -271,8 +271,8 @@ class Planner {
 
   // Where in the clip each part begins, and how its media time is moved.
   void Place() {
-    video_.kind = TrackKind::kVideo;
-    sound_.kind = TrackKind::kAudio;
+    video_.kind = ClipTrackKind::kVideo;
+    sound_.kind = ClipTrackKind::kAudio;
     int64_t end = std::max<int64_t>(0, chains_.front().sound_lead);
     const TimeUs origin_us = chains_.front().range.start_us;
     const int64_t origin = end;

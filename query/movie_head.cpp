@@ -8,7 +8,6 @@ namespace lookback::query {
 namespace {
 
 using media::BoxScope;
-using media::TrackKind;
 
 constexpr uint64_t kSecondsFrom1904To1970 = 2'082'844'800;
 constexpr uint32_t kFixedOne = 0x0001'0000;  // 16.16
@@ -16,6 +15,17 @@ constexpr uint16_t kUndeterminedLanguage = 0x55C4;
 constexpr uint64_t kLargestOffset32 = UINT32_MAX;
 // More than head and tables of the longest clip take: decides between `stco` and `co64`.
 constexpr uint64_t kHeadAllowanceBytes = 64 << 20;
+
+std::string_view HandlerOf(ClipTrackKind kind) {
+  if (kind == ClipTrackKind::kVideo) return "vide";
+  return kind == ClipTrackKind::kAudio ? "soun" : "sbtl";
+}
+
+// Players show it where one chooses between tracks.
+std::string_view NameOf(ClipTrackKind kind) {
+  if (kind == ClipTrackKind::kVideo) return "VideoHandler";
+  return kind == ClipTrackKind::kAudio ? "SoundHandler" : "Time of the pictures";
+}
 
 // Where the chunk offsets of a track were written, to be completed when the head's size is known.
 struct OffsetTable {
@@ -33,8 +43,10 @@ void AppendU32Table(ByteWriter& out, const std::vector<uint32_t>& values, Bytes&
   out.Raw(buffer);
 }
 
-void AppendMatrix(ByteWriter& out) {
-  for (const uint32_t value : {kFixedOne, 0U, 0U, 0U, kFixedOne, 0U, 0U, 0U, 0x4000'0000U}) {
+// `down`: so many pixels below where it would stand.
+void AppendMatrix(ByteWriter& out, uint32_t down = 0) {
+  for (const uint32_t value :
+       {kFixedOne, 0U, 0U, 0U, kFixedOne, 0U, 0U, down << 16, 0x4000'0000U}) {
     out.U32(value);
   }
 }
@@ -50,14 +62,14 @@ class HeadWriter {
   Bytes WriteFragmented(int64_t start_ticks, const std::vector<IndexedPart>& parts) {
     fragmented_ = true;
     WriteBrands({"iso6", "iso4", "mp42"});
-    WriteMoov();
+    WriteMoov({});
     WriteIndex(start_ticks, parts);
     return std::move(bytes_);
   }
 
-  Bytes Write(uint64_t payload_bytes) {
+  Bytes Write(uint64_t payload_bytes, const std::vector<Chapter>& chapters) {
     WriteBrands({"isom", "iso4", "mp42"});
-    WriteMoov();
+    WriteMoov(chapters);
     constexpr uint64_t kHeaderBytes = 8;
     if (payload_bytes + kHeaderBytes <= kLargestOffset32) {
       out_.U32(static_cast<uint32_t>(payload_bytes + kHeaderBytes));
@@ -105,7 +117,7 @@ class HeadWriter {
     out_.U64(created_s_);
   }
 
-  void WriteMoov() {
+  void WriteMoov(const std::vector<Chapter>& chapters) {
     BoxScope moov(out_, "moov");
     int64_t longest = 0;
     for (const ClipTrack* track : tracks_) longest = std::max(longest, EditDuration(*track));
@@ -124,6 +136,23 @@ class HeadWriter {
     uint32_t id = 1;
     for (const ClipTrack* track : tracks_) WriteTrack(*track, id++);
     if (fragmented_) WriteExtends(longest);
+    if (!chapters.empty()) WriteChapters(chapters);
+  }
+
+  // Nero's, which has no standard; as libavformat, VLC and GPAC read it.
+  void WriteChapters(const std::vector<Chapter>& chapters) {
+    LB_CHECK(chapters.size() <= kMaxChapters);
+    BoxScope udta(out_, "udta");
+    BoxScope box(out_, "chpl", 1, 0);
+    out_.U32(0);
+    out_.U8(static_cast<uint8_t>(chapters.size()));
+    constexpr int64_t kTicksAUs = 10;
+    for (const Chapter& chapter : chapters) {
+      LB_CHECK(chapter.title.size() <= UINT8_MAX);
+      out_.I64(chapter.at_us * kTicksAUs);
+      out_.U8(static_cast<uint8_t>(chapter.title.size()));
+      out_.Text(chapter.title);
+    }
   }
 
   // What is in fragments (ISO/IEC 14496-12 §8.8.1): each of them tells all of its samples.
@@ -142,7 +171,7 @@ class HeadWriter {
   }
 
   void WriteTrack(const ClipTrack& track, uint32_t id) {
-    const bool video = track.kind == TrackKind::kVideo;
+    const bool subtitles = track.kind == ClipTrackKind::kSubtitles;
     BoxScope trak(out_, "trak");
     {
       constexpr uint32_t kEnabledAndInMovie = 3;
@@ -151,10 +180,12 @@ class HeadWriter {
       out_.U32(id);
       out_.U32(0);
       out_.I64(EditDuration(track));
-      out_.Zeros(8 + 2 + 2);  // Reserved, layer, alternate group.
-      out_.U16(video ? 0 : 0x0100);
+      out_.Zeros(8 + 2);  // Reserved, layer.
+      // QuickTime offers subtitles that are in a group.
+      out_.U16(subtitles ? 1 : 0);
+      out_.U16(track.kind == ClipTrackKind::kAudio ? 0x0100 : 0);  // Volume.
       out_.U16(0);
-      AppendMatrix(out_);
+      AppendMatrix(out_, subtitles ? tracks_.front()->height - track.height : 0);
       out_.U32(uint32_t{track.width} << 16);
       out_.U32(uint32_t{track.height} << 16);
     }
@@ -178,19 +209,22 @@ class HeadWriter {
     {
       BoxScope box(out_, "hdlr", 0, 0);
       out_.U32(0);
-      out_.Text(video ? "vide" : "soun");
+      out_.Text(HandlerOf(track.kind));
       out_.Zeros(12);
-      out_.Text(video ? "VideoHandler" : "SoundHandler");
+      out_.Text(NameOf(track.kind));
       out_.U8(0);
     }
-    WriteMinf(track, video);
+    WriteMinf(track);
   }
 
-  void WriteMinf(const ClipTrack& track, bool video) {
+  void WriteMinf(const ClipTrack& track) {
+    const bool video = track.kind == ClipTrackKind::kVideo;
     BoxScope minf(out_, "minf");
     if (video) {
       BoxScope box(out_, "vmhd", 0, 1);
       out_.Zeros(8);
+    } else if (track.kind == ClipTrackKind::kSubtitles) {
+      BoxScope box(out_, "nmhd", 0, 0);
     } else {
       BoxScope box(out_, "smhd", 0, 0);
       out_.Zeros(4);
@@ -306,8 +340,8 @@ Bytes BuildFragmentedHead(const std::vector<const ClipTrack*>& tracks, int64_t s
 }
 
 Bytes BuildMovieHead(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes,
-                     TimeUs created_us) {
-  return HeadWriter(tracks, payload_bytes, created_us).Write(payload_bytes);
+                     TimeUs created_us, const std::vector<Chapter>& chapters) {
+  return HeadWriter(tracks, payload_bytes, created_us).Write(payload_bytes, chapters);
 }
 
 }  // namespace lookback::query

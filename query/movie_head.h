@@ -6,6 +6,7 @@
 // Errors:    none.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/time.h"
@@ -15,9 +16,17 @@ namespace lookback::query {
 
 inline constexpr uint32_t kMovieTimescale = 90'000;
 
+// `chpl` counts them in 8 bits.
+inline constexpr size_t kMaxChapters = 255;
+
+struct Chapter {
+  int64_t at_us = 0;  // From the first shown instant.
+  std::string title;  // Below 256 bytes.
+};
+
 // `created_us`: of the footage, so that the file does not tell when it was made.
 Bytes BuildMovieHead(const std::vector<const ClipTrack*>& tracks, uint64_t payload_bytes,
-                     TimeUs created_us);
+                     TimeUs created_us, const std::vector<Chapter>& chapters = {});
 
 // A part of a fragmented clip, as `sidx` has it: it begins with a sync sample.
 struct IndexedPart {

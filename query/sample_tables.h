@@ -10,15 +10,18 @@
 #include <cstdint>
 #include <vector>
 
-#include "media/track.h"
+#include "base/bytes.h"
 
 namespace lookback::query {
 
-// A stretch of the clip's `mdat`: bytes of one fragment.
+// In place of a fragment's number: bytes that no camera sent, but the clip has of its own.
+inline constexpr uint32_t kOwnText = UINT32_MAX;
+
+// A stretch of the clip's `mdat`: bytes of one fragment, or of its own texts.
 struct PayloadPiece {
   uint64_t at = 0;        // In the payload.
-  uint32_t fragment = 0;  // Which, of the clip's fragments.
-  uint32_t skip = 0;      // Its first byte, from the fragment's start.
+  uint32_t fragment = 0;  // Which, of the clip's fragments; or kOwnText.
+  uint32_t skip = 0;      // Its first byte, from the fragment's or the texts' start.
   uint32_t length = 0;
 };
 
@@ -38,9 +41,11 @@ struct Chunk {
   uint32_t entry = 0;  // Of Track::entries, from 0.
 };
 
+enum class ClipTrackKind : uint8_t { kVideo, kAudio, kSubtitles };
+
 // One `trak`, ready to be written.
 struct ClipTrack {
-  media::TrackKind kind = media::TrackKind::kVideo;
+  ClipTrackKind kind = ClipTrackKind::kVideo;
   uint32_t timescale = 0;
   uint16_t width = 0;
   uint16_t height = 0;
