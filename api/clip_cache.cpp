@@ -8,8 +8,9 @@ namespace lookback::api {
 namespace {
 
 std::string KeyOf(const query::ClipRequest& request) {
-  return fmt::format("{} {} {} {} {}", request.stream.text(), request.range.start_us,
-                     request.range.end_us, static_cast<int>(request.gaps), request.audio);
+  return fmt::format("{} {} {} {} {} {}", request.stream.text(), request.range.start_us,
+                     request.range.end_us, static_cast<int>(request.gaps), request.audio,
+                     request.subtitles ? request.subtitles->name() : "");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "api/context.h"
+#include "api/search_input.h"
 #include "api/upkeep.h"
 #include "api/viewing.h"
 #include "base/words.h"
@@ -73,8 +74,29 @@ struct AskedClip {
   std::string variant;  // ", gaps closed, sub stream": what tells it from the usual.
 };
 
+// The zone of the subtitles that are asked for, if they are.
+std::optional<TimeZone> ReadSubtitles(const Query& query) {
+  if (query.Flag("subtitles", false)) return ReadZone(query);
+  if (query.Text("tz")) {
+    throw FieldProblem("bad-parameter", "tz",
+                       "tz is the zone of subtitles: it goes with subtitles=1");
+  }
+  return std::nullopt;
+}
+
+void CheckLength(const query::ClipRequest& request) {
+  const int64_t most_us = request.subtitles ? query::kMaxFlatClipUs : query::kMaxClipUs;
+  if (request.range.duration_us() <= most_us) return;
+  throw FieldProblem(
+      "range-too-long", "end",
+      fmt::format("a clip {}is made of at most {}; from {} to {} it is {}",
+                  request.subtitles ? "with subtitles " : "", FormatDuration(most_us),
+                  FormatTime(request.range.start_us), FormatTime(request.range.end_us),
+                  FormatDuration(request.range.duration_us())));
+}
+
 AskedClip ReadClipRequest(Context& context, const Call& call) {
-  const Query query(call.http, {"start", "end", "gaps", "audio", "stream"});
+  const Query query(call.http, {"start", "end", "gaps", "audio", "stream", "subtitles", "tz"});
   AskedClip asked;
   const CameraId camera = ReadCameraId(call.names[0], "camera");
   asked.request.stream = {camera, query.WhichStream()};
@@ -82,19 +104,14 @@ AskedClip ReadClipRequest(Context& context, const Call& call) {
   asked.request.gaps =
       query.OneOf("gaps", {"keep", "close"}) == 1 ? query::GapMode::kClose : query::GapMode::kKeep;
   asked.request.audio = query.Flag("audio", true);
+  asked.request.subtitles = ReadSubtitles(query);
   asked.reason = query.Reason();
-  if (asked.request.range.duration_us() > query::kMaxClipUs) {
-    throw FieldProblem(
-        "range-too-long", "end",
-        fmt::format("a clip is made of at most {}; from {} to {} it is {}",
-                    FormatDuration(query::kMaxClipUs), FormatTime(asked.request.range.start_us),
-                    FormatTime(asked.request.range.end_us),
-                    FormatDuration(asked.request.range.duration_us())));
-  }
+  CheckLength(asked.request);
   (void)FindCamera(context, camera);
   RefuseFuture(context, asked.request.range);
   if (asked.request.gaps == query::GapMode::kClose) asked.variant += ", gaps closed";
   if (!asked.request.audio) asked.variant += ", without audio";
+  if (asked.request.subtitles) asked.variant += ", with subtitles";
   asked.variant = Variant(asked.variant, asked.request.stream.stream);
   return asked;
 }
@@ -270,6 +287,8 @@ net::HttpResponse DescribeClip(Context& context, const Call& call) {
        {"end", FormatTime(request.range.end_us)},
        {"gaps", request.gaps == query::GapMode::kKeep ? "keep" : "close"},
        {"audio", request.audio},
+       {"subtitles", request.subtitles.has_value()},
+       {"time_zone", request.subtitles ? Json(request.subtitles->name()) : Json()},
        {"shown",
         {{"start", FormatTime(report.shown.start_us)}, {"end", FormatTime(report.shown.end_us)}}},
        {"duration_us", report.duration_us},

@@ -31,6 +31,7 @@ struct FootageOptions {
   std::string file;
   std::string gaps = "keep";
   bool no_audio = false;
+  bool subtitles = false;
   bool require_complete = false;
   bool force = false;
 };
@@ -213,7 +214,7 @@ Status CheckOutput(const Client& client, const FootageOptions& options, FileSyst
 }
 
 Result<ClipReceipt> Take(Client& client, const FootageOptions& options, TimeRange range,
-                         Commands& commands) {
+                         const TimeZone& zone, Commands& commands) {
   ClipOrder order;
   order.camera = options.camera;
   order.query = {{"start", FormatTime(range.start_us)},
@@ -221,6 +222,8 @@ Result<ClipReceipt> Take(Client& client, const FootageOptions& options, TimeRang
                  {"stream", options.stream},
                  {"gaps", options.gaps},
                  {"audio", options.no_audio ? "0" : "1"},
+                 {"subtitles", options.subtitles ? "1" : ""},
+                 {"tz", options.subtitles ? zone.name() : ""},
                  {"reason", options.reason}};
   order.file = options.file;
   order.require_complete = options.require_complete;
@@ -234,7 +237,7 @@ Result<int> TakeClip(Client& client, const FootageOptions& options, Commands& co
   LB_TRY(CheckOutput(client, options, commands.files));
   LB_TRY_ASSIGN(zone, client.Zone());
   LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
-  LB_TRY_ASSIGN(receipt, Take(client, options, range, commands));
+  LB_TRY_ASSIGN(receipt, Take(client, options, range, zone, commands));
   const Json& description = receipt.description;
   // A range with no footage at all has no count: all of it is missing.
   const int64_t missing_us = description.contains("missing_us")
@@ -286,6 +289,9 @@ void AddFootageCommands(Commands& commands) {
   clip->add_flag("--require-complete", options->require_complete,
                  "fail, and write nothing, when any second is missing");
   clip->add_flag("--no-audio", options->no_audio, "leave the sound out");
+  clip->add_flag(
+      "--subtitles", options->subtitles,
+      "the time of the pictures as subtitles, and a chapter behind each gap; up to two hours");
   clip->add_flag("--force", options->force, "replace the file if it exists");
 }
 

@@ -56,6 +56,19 @@ TEST(ClipCache, APlanIsFoundByItsTagUntilItIsTenMinutesOld) {
   EXPECT_EQ(cache.Find(Asked(1), "\"a\""), nullptr);
 }
 
+TEST(ClipCache, SubtitlesOfAnotherZoneAreAnotherClip) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  query::ClipRequest berlin = Asked(1);
+  berlin.subtitles = TimeZone::Find("Europe/Berlin").value();
+  query::ClipRequest utc = Asked(1);
+  utc.subtitles = TimeZone::Find("UTC").value();
+  (void)cache.Put(berlin, "li", std::make_shared<TaggedClip>("a"));
+  EXPECT_NE(cache.Find(berlin, ""), nullptr);
+  EXPECT_EQ(cache.Find(utc, ""), nullptr);
+  EXPECT_EQ(cache.Find(Asked(1), ""), nullptr);
+}
+
 TEST(ClipCache, ManyWhoReadOneClipHoldOnePlan) {
   ManualClock clock(0);
   ClipCache cache(clock);

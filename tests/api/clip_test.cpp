@@ -156,6 +156,31 @@ TEST_F(ClipTest, TheFileNameIsAsciiAndTheCamerasOwn) {
             "filename*=UTF-8''%E5%B8%82_%22%E4%B8%9C_20260504T220002Z.mp4");
 }
 
+TEST_F(ClipTest, SubtitlesAreOfTheZoneThatIsAskedAndOnRecord) {
+  const std::string asked = "&subtitles=1&tz=Asia/Shanghai";
+  auto response = Ask("GET", kClip + asked);
+  ASSERT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(Acts().front().what, "clip.mp4, with subtitles");
+  const std::string etag = HeaderOf(response, "ETag");
+  const std::string body = BodyOf(response);
+  EXPECT_NE(body.find("2026-05-05 06:00:02 +08:00"), std::string::npos);
+  EXPECT_NE(body.find("2026-05-05 06:00:09 +08:00"), std::string::npos);
+  const Json json = Get(kClipJson + asked);
+  EXPECT_EQ(json["subtitles"], true);
+  EXPECT_EQ(json["time_zone"], "Asia/Shanghai");
+  EXPECT_EQ(json["etag"], etag);
+  const Json plain = Get(kClipJson);
+  EXPECT_EQ(plain["subtitles"], false);
+  EXPECT_EQ(plain["time_zone"], Json());
+  EXPECT_NE(plain["etag"], etag);
+  EXPECT_LT(plain["size_bytes"], json["size_bytes"]);
+  // A piece of the one is none of the other.
+  auto piece = Ask("GET", kClip + asked, {}, {{"range", "bytes=0-99"}});
+  EXPECT_EQ(HeaderOf(piece, "ETag"), etag);
+  EXPECT_EQ(BodyOf(piece), body.substr(0, 100));
+  EXPECT_NE(HeaderOf(Ask("GET", kClip + std::string("&subtitles=1&tz=UTC")), "ETag"), etag);
+}
+
 TEST_F(ClipTest, BadRangesOfTimeEachHaveTheirProblem) {
   const auto problem = [this](const std::string& query) {
     return ProblemIn(Ask("GET", "/api/v1/cameras/gate/clip.mp4" + query));
@@ -173,6 +198,10 @@ TEST_F(ClipTest, BadRangesOfTimeEachHaveTheirProblem) {
   EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&gaps=maybe"), "bad-parameter");
   EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&audio=yes"), "bad-parameter");
   EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&colour=red"), "unknown-parameter");
+  EXPECT_EQ(problem(start + "&end=2026-05-05T00:00:01Z&subtitles=1"), "range-too-long");
+  EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&subtitles=en"), "bad-parameter");
+  EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&tz=UTC"), "bad-parameter");
+  EXPECT_EQ(problem(start + "&end=2026-05-04T22:00:01Z&subtitles=1&tz=Mars/Base"), "bad-parameter");
   EXPECT_EQ(problem(start + start.substr(0, 0) + "&start=2026-05-04T22:00:00Z&end=x"),
             "bad-parameter");
   EXPECT_EQ(ProblemIn(Ask("GET",

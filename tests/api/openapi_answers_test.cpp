@@ -165,6 +165,7 @@ void OpenApiAnswersTest::AskForFootage() {
   Expect(200, "GET", "/api/v1/timeline/summary?step=hour&" + longer);
   const Json clip = Expect(200, "GET", gate + "clip.json?gaps=close&" + longer);
   EXPECT_TRUE(clip["camera_clock"]["check_after"].is_object()) << clip["camera_clock"];
+  Expect(200, "GET", gate + "clip.json?subtitles=1&tz=Asia/Shanghai&" + range);
   Expect(200, "GET", gate + "clip.mp4?" + range);
   Expect(404, "GET", gate + "clip.mp4?start=2026-05-04T20:00:00Z&end=2026-05-04T20:01:00Z");
   const Json segments = Expect(200, "GET", gate + "segments?" + range)["segments"];

@@ -331,6 +331,24 @@ TEST_F(CommandLineTest, NoFootageIsNotFoundAndIncompleteWhereAllIsRequired) {
   EXPECT_FALSE(std::filesystem::exists(file));
 }
 
+TEST_F(CommandLineTest, SubtitlesAreAskedInTheZoneThatTimesAreReadIn) {
+  const std::string file = directory_.Path("clip.mp4");
+  std::vector<const char*> clip = {
+      "clip",    "yard", "--start",   "2026-05-04T22:00:00Z", "--end", "2026-05-04T22:01:00Z",
+      "--force", "-o",   file.c_str()};
+  EXPECT_EQ(Ask(clip).exit_code, 0);
+  EXPECT_EQ(asked_.Query("subtitles"), nullptr);
+  EXPECT_EQ(asked_.Query("tz"), nullptr);
+  clip.push_back("--subtitles");
+  EXPECT_EQ(Ask(clip).exit_code, 0);
+  ASSERT_NE(asked_.Query("subtitles"), nullptr);
+  EXPECT_EQ(*asked_.Query("subtitles"), "1");
+  EXPECT_EQ(*asked_.Query("tz"), "Asia/Shanghai");
+  clip.insert(clip.end(), {"--tz", "Europe/Berlin"});
+  EXPECT_EQ(Ask(clip).exit_code, 0);
+  EXPECT_EQ(*asked_.Query("tz"), "Europe/Berlin");
+}
+
 TEST_F(CommandLineTest, AFileThatIsThereIsNotReplacedUnasked) {
   const Said said = Ask({"clip", "gate", "--start", "2026-05-04T22:00:00Z", "--end",
                          "2026-05-04T22:01:00Z", "-o", token_file_.c_str()});
