@@ -1,12 +1,18 @@
 """A range over three segments, a run border and a gap: told, shown and timed right."""
 
+import datetime
+import json
 import os
 import subprocess
 import unittest
 
-from harness import US, Site, decode_errors, duration_s, now_us, sei, time_us, wait_for
+from harness import (US, Site, decode_errors, duration_s, now_us, sei, subtitles, time_us,
+                     wait_for)
 
 FRAME_S = 1 / 25
+# How far the recorder's clock map may be from the camera's stamps.
+CLOCK_S = 0.1
+NO_FOOTAGE = " no footage"
 
 
 class Gaps(unittest.TestCase):
@@ -49,6 +55,44 @@ class Gaps(unittest.TestCase):
                 middle = (begin + end) / 2 - asked[0]
                 seen = [p for p in shown if p["pts"] <= middle / US][-1]
                 self.assertEqual(seen["frame"], before["frame"])
+            self.check_subtitles(site, asked, gaps)
+
+    def check_subtitles(self, site, asked, gaps):
+        """The time on screen is that at which the camera took the picture, by its own stamp."""
+        for mode in ("keep", "close"):
+            path, _ = site.clip("cam1", *asked, "--gaps", mode, "--subtitles", "--tz",
+                                "Asia/Kolkata", name=f"{mode}_timed.mp4")
+            self.assertEqual(decode_errors(path), "")
+            shown = subtitles(path)
+            for _, _, text in shown:
+                self.assertTrue(text.removesuffix(NO_FOOTAGE).endswith(" +05:30"), text)
+            for (_, end, _), (start, _, _) in zip(shown, shown[1:]):
+                self.assertAlmostEqual(end, start, delta=0.0015)  # SubRip has milliseconds.
+            pictures = sei(path)
+            for picture in pictures:
+                text = [text for start, _, text in shown if start <= picture["pts"] + 0.001][-1]
+                second = datetime.datetime.strptime(text, "%Y-%m-%d %H:%M:%S %z").timestamp()
+                capture = picture["capture_us"] / US
+                self.assertLess(second, capture + CLOCK_S, (text, picture))
+                self.assertGreater(second + 1, capture - CLOCK_S, (text, picture))
+            without = sum(end - start for start, end, text in shown if text.endswith(NO_FOOTAGE))
+            missing = sum(end - begin for begin, end in gaps) / US if mode == "keep" else 0
+            self.assertAlmostEqual(without, missing, delta=2 * FRAME_S)
+            self.check_chapters(path, pictures, gaps)
+
+    def check_chapters(self, path, pictures, gaps):
+        """One at the start, and one at the first picture behind each gap."""
+        done = subprocess.run(["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path],
+                              capture_output=True, text=True, check=True, timeout=60)
+        chapters = json.loads(done.stdout)["chapters"]
+        begins = [pictures[0]["pts"]]
+        begins += [next(p["pts"] for p in pictures if p["capture_us"] / US > end / US - CLOCK_S)
+                   for _, end in gaps]
+        self.assertEqual(len(chapters), len(begins))
+        for chapter, begin in zip(chapters, begins):
+            self.assertAlmostEqual(float(chapter["start_time"]), begin, delta=FRAME_S)
+        for chapter in chapters[1:]:
+            self.assertRegex(chapter["tags"]["title"], r" \+05:30 after a gap of .* s \(recorder down\)$")
 
     def test_an_init_section_and_ranges_joined_by_hand_play(self):
         with Site() as site:

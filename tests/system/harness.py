@@ -294,6 +294,23 @@ def duration_s(path):
     return float(done.stdout)
 
 
+def subtitles(path):
+    """What a player shows beside the pictures: (from, to, text), in seconds of the file."""
+    done = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:s", "-f", "srt", "-"],
+                          capture_output=True, text=True, check=True, timeout=300)
+
+    def seconds(text):
+        hours, minutes, rest = text.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(rest.replace(",", "."))
+
+    shown = []
+    for block in done.stdout.strip().split("\n\n"):
+        _, times, text = block.split("\n", 2)
+        start, end = times.split(" --> ")
+        shown.append((seconds(start), seconds(end), text))
+    return shown
+
+
 def decode_errors(path):
     """What ffmpeg has to say when it decodes all of a file: nothing, if it is good."""
     done = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "null", "-"],
