@@ -81,6 +81,12 @@ class IngestLoop {
     });
   }
 
+  // False once it has stopped.
+  bool AtNextTick(std::function<void()> task) {
+    return loop_.Post(
+        [this, task = std::move(task)]() mutable { at_next_tick_.push_back(std::move(task)); });
+  }
+
   void Stop() {
     if (!thread_.joinable()) return;
     loop_.Post([this] {
@@ -112,6 +118,7 @@ class IngestLoop {
     for (auto& [id, recorded] : streams_) {
       if (recorded.session) recorded.session->Tick();
     }
+    for (const auto& task : std::exchange(at_next_tick_, {})) task();
     // The tick wanders by a tenth either way. One of exactly 50 ms would stay in step with a camera
     // of 20 frames a second and see each frame equally late, for ever; the clock map needs to see
     // some at once.
@@ -129,6 +136,7 @@ class IngestLoop {
   const IngestContext context_;
   std::map<StreamId, Recorded> streams_;
   std::unique_ptr<net::Timer> tick_;
+  std::vector<std::function<void()>> at_next_tick_;
   int64_t phase_ = 0;
   std::thread thread_;  // Last: it uses all of the above.
 };
@@ -193,6 +201,12 @@ class RecorderImpl : public Recorder {
                                       stream.dropping->detail);
     }
     return status;
+  }
+
+  size_t AtNextTick(const std::function<void()>& task) override {
+    size_t asked = 0;
+    for (auto& loop : loops_) asked += loop->AtNextTick(task) ? 1 : 0;
+    return asked;
   }
 
   void Stop() override {

@@ -9,6 +9,7 @@
 //            wrong later is in the status.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -128,6 +129,9 @@ class Recorder {
   // "camera off" and this detail ("switched off").
   virtual void Remove(const CameraId& id, const std::string& detail) = 0;
   virtual Result<CameraStatus> StatusOf(const StreamId& stream) = 0;
+  // Calls `task` once from each ingest loop, when that has gone over all of its cameras; returns how
+  // many will. So a watchdog learns that they are still read.
+  virtual size_t AtNextTick(const std::function<void()>& task) = 0;
   // Ends every session; what was received is in the archive's hands when it returns.
   virtual void Stop() = 0;
 };

@@ -14,6 +14,7 @@
 #include "api/service.h"
 #include "api/webhook.h"
 #include "apps/lookback/command.h"
+#include "apps/lookback/service_manager.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/worker_pool.h"
@@ -132,10 +133,14 @@ class StopSignals {
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // Threads that start later inherit it.
     std::signal(SIGPIPE, SIG_IGN);
   }
-  // From here on the next one ends the process at once.
-  int Await() {
-    int number = 0;
-    while (sigwait(&set_, &number) != 0) {
+  // Runs `meanwhile` each time that none came for so long. From its return on the next signal ends
+  // the process at once.
+  int Await(int64_t every_us, const std::function<void()>& meanwhile) {
+    const timespec wait{every_us / kUsPerSecond, every_us % kUsPerSecond * 1'000};
+    int number = -1;
+    while (number < 0) {
+      number = sigtimedwait(&set_, nullptr, &wait);
+      if (number < 0 && errno == EAGAIN) meanwhile();
     }
     pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
     return number;
@@ -225,6 +230,12 @@ class Daemon {
   }
 
   uint16_t port() const { return server_->port(); }
+
+  // Asks the threads that record and answer for a sign of life; returns how many will give one.
+  // Disks are not asked: those that hang are looked after without a restart, which mends none.
+  size_t AskForLife(const std::function<void()>& alive) {
+    return recorder_->AtNextTick(alive) + (loop_.Post(alive) ? 1 : 0);
+  }
 
   // Refuse requests, end the cameras, end deletion: what is left is the store's to seal.
   void Stop() {
@@ -322,6 +333,7 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
   }
   options.data = storage::AbsolutePath(options.data);
   if (options.token_file.empty()) options.token_file = DefaultTokenFile(options.data);
+  LB_TRY_ASSIGN(manager, ServiceManager::FromEnvironment());
   StopSignals signals;
   RaiseDescriptorLimit();
 
@@ -341,7 +353,12 @@ Result<int> Serve(const ServeOptions& asked, Clock& clock, FileSystem& files) {
     TellLogin(first, options.token_file);
     PrintText(fmt::format("listening on {}://{}:{}\n", listen.certificate ? "https" : "http",
                           UrlHost(listen.host), daemon.port()));
-    const int number = signals.Await();
+    manager.Ready();
+    Heartbeat heartbeat([&daemon](const auto& alive) { return daemon.AskForLife(alive); });
+    const int number = signals.Await(manager.alive_every_us(), [&] {
+      if (heartbeat.Beat()) manager.Alive();
+    });
+    manager.Stopping();
     LogInfo("serve", fmt::format("{}: stopping; once more ends at once",
                                  number == SIGINT ? "SIGINT" : "SIGTERM"));
   }

@@ -43,6 +43,7 @@ class RememberingRecorder final : public recorder::Recorder {
     status.camera_offset_us = camera_offset_us.value_or(0);
     return status;
   }
+  size_t AtNextTick(const std::function<void()>&) override { return 0; }
   void Stop() override {}
 
   std::map<CameraId, recorder::CameraSource> sources;
