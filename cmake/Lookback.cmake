@@ -30,6 +30,13 @@ find_program(LOOKBACK_MOLD mold)
 if(LOOKBACK_MOLD)
   target_link_options(lookback_options INTERFACE -fuse-ld=mold)
 endif()
+# What Debian builds its own packages with: a parser that is wrong ends the process, and is no way in.
+# A sanitizer sees more by itself.
+if(NOT LOOKBACK_SANITIZE)
+  target_compile_options(lookback_options INTERFACE
+    -fstack-protector-strong $<$<CONFIG:Release>:-D_FORTIFY_SOURCE=2>)
+  target_link_options(lookback_options INTERFACE -Wl,-z,relro,-z,now)
+endif()
 if(LOOKBACK_SANITIZE)
   target_compile_options(lookback_options INTERFACE
     -fsanitize=${LOOKBACK_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
