@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/worker_pool.h"
 #include "net/tls_policy.h"
 #include "recorder/camera_session.h"
 #include "recorder/start_pace.h"
@@ -109,6 +110,7 @@ class IngestLoop {
   };
 
   void Run() {
+    NameThisThread("ingest");
     tick_ = std::make_unique<net::Timer>(loop_);
     Tick();
     loop_.Run();

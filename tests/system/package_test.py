@@ -1,0 +1,220 @@
+"""The Debian package: what is in it, what it needs, its unit, its pages, and what a purge leaves.
+
+It is packed anew into a temporary directory, and looked at by dpkg, readelf, lintian, systemd-analyze, man and bash.
+Installing it into a bare system is package_install_test.py, by hand.
+"""
+
+import contextlib
+import ctypes
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import unittest
+
+from harness import BUILD, ROOT, Process, Site, program
+
+PACKAGING = os.path.join(ROOT, "packaging")
+PTRACE_SEIZE, PTRACE_INTERRUPT, WAIT_FOR_THREADS_TOO = 0x4206, 0x4207, 0x40000000
+
+
+def said(*command, ok=(0,)):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
+    if done.returncode not in ok:
+        raise AssertionError(f"{shlex.join(command)} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def commands(*words):
+    """Every command that can be typed, as --help lists them."""
+    text = said(program("lookback"), *words, "--help")
+    for name in re.findall(r"(?m)^  ([a-z]\S*) ", text.partition("\nSubcommands:\n")[2]):
+        below = list(commands(*words, name))
+        yield from below or [[*words, name]]
+
+
+def setting(unit, name):
+    """Every value of a setting, in the order of the file."""
+    return re.findall(rf"(?m)^{name}=(.*)$", unit)
+
+
+class Package(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="lookback-package-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        said("cpack", "-G", "DEB", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-B", cls.directory)
+        names = [name for name in os.listdir(cls.directory) if name.endswith(".deb")]
+        assert len(names) == 1, names
+        cls.deb = os.path.join(cls.directory, names[0])
+        cls.tree = os.path.join(cls.directory, "tree")
+        said("dpkg-deb", "--raw-extract", cls.deb, cls.tree)
+        with open(os.path.join(cls.tree, "lib/systemd/system/lookback.service"), encoding="utf-8") as file:
+            cls.unit = file.read()
+
+    def test_it_has_what_a_server_needs_and_everything_belongs_to_root(self):
+        lines = said("dpkg-deb", "--contents", self.deb).splitlines()
+        modes = {line.split()[-1]: line.split()[:2] for line in lines}
+        for path, mode in (("usr/bin/lookback", "-rwxr-xr-x"), ("etc/default/lookback", "-rw-r--r--"),
+                           ("lib/systemd/system/lookback.service", "-rw-r--r--"),
+                           ("usr/share/man/man1/lookback.1.gz", "-rw-r--r--"),
+                           ("usr/share/bash-completion/completions/lookback", "-rw-r--r--"),
+                           ("usr/share/doc/lookback/copyright", "-rw-r--r--"),
+                           ("usr/share/doc/lookback/docs/operations.md", "-rw-r--r--")):
+            self.assertEqual(modes["./" + path], [mode, "root/root"])
+        self.assertEqual({owner for _, owner in modes.values()}, {"root/root"})
+        self.assertEqual([path for path, (mode, _) in modes.items() if "w" in mode[4:]], [])
+        self.assertEqual(said("dpkg-deb", "--field", self.deb, "Version").strip(),
+                         said(program("lookback"), "version").split()[1])
+        with open(os.path.join(PACKAGING, "changelog"), encoding="utf-8") as file:
+            self.assertIn("(%s)" % said("dpkg-deb", "--field", self.deb, "Version").strip(), file.readline())
+
+    def test_it_depends_on_every_library_that_the_program_is_linked_with(self):
+        depends = said("dpkg-deb", "--field", self.deb, "Depends")
+        needed = re.findall(r"NEEDED.*\[(.*)\]", said("readelf", "-dW", os.path.join(self.tree, "usr/bin/lookback")))
+        self.assertGreater(len(needed), 15)
+        owners = said("dpkg-query", "-S", *["*/" + name for name in needed])
+        for name in needed:
+            packages = set(re.findall(rf"(?m)^([^:\s]+)\S*: \S*/{re.escape(name)}$", owners))
+            self.assertTrue(packages & set(re.findall(r"(?:^|, )(\S+)", depends)), (name, packages, depends))
+
+    def test_the_program_is_stripped_and_hardened(self):
+        path = os.path.join(self.tree, "usr/bin/lookback")
+        self.assertNotIn(".debug_info", said("readelf", "-SW", path))
+        dynamic = said("readelf", "-dW", path)
+        self.assertRegex(dynamic, "BIND_NOW|NOW")
+        self.assertIn("PIE", dynamic)
+        self.assertIn("GNU_RELRO", said("readelf", "-lW", path))
+        symbols = said("readelf", "--dyn-syms", "-W", path)
+        self.assertIn("__stack_chk_fail", symbols)
+        self.assertRegex(symbols, r"__\w+_chk\b")
+
+    def test_the_unit_runs_what_is_in_the_package_by_options_that_there_are(self):
+        command = shlex.split(setting(self.unit, "ExecStart")[0])
+        self.assertTrue(os.access(os.path.join(self.tree, command[0].lstrip("/")), os.X_OK), command)
+        with open(os.path.join(self.tree, "etc/default/lookback"), encoding="utf-8") as file:
+            default = file.read()
+        asked = set(re.findall(r"--[a-z-]+", " ".join(command) + default))
+        self.assertLessEqual({"--data", "--volume"}, asked)
+        self.assertLessEqual(asked, set(re.findall(r"--[a-z-]+", said(program("lookback"), "serve", "--help"))))
+        self.assertIn(setting(self.unit, "EnvironmentFile")[0].lstrip("-"),
+                      said("dpkg-deb", "--info", self.deb, "conffiles").split())
+        verified = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", os.path.join(PACKAGING, "lookback.service")],
+            capture_output=True, text=True, timeout=60)
+        complaints = [line for line in verified.stderr.splitlines()
+                      if "lookback.service" in line and "/usr/bin/lookback is not executable" not in line]
+        self.assertEqual(complaints, [])
+        # The exposure that packaging/README.md explains, times ten; exit code 1 above it.
+        said("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager",
+             os.path.join(PACKAGING, "lookback.service"))
+
+    def test_the_manual_renders_without_a_warning_and_has_every_command(self):
+        page = os.path.join(self.tree, "usr/share/man/man1/lookback.1.gz")
+        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True,
+                              text=True, timeout=60, env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        text = said("sh", "-c", f"MAN_KEEP_FORMATTING= MANWIDTH=100 man -l {shlex.quote(page)} | col -b")
+        every = list(commands())
+        self.assertGreater(len(every), 40)
+        for words in every:
+            self.assertRegex(text, rf"(?m)^\s+lookback {' '.join(words)}$")
+
+    def test_bash_completes_every_command(self):
+        script = os.path.join(self.tree, "usr/share/bash-completion/completions/lookback")
+        lines = "".join(
+            f"COMP_WORDS=(lookback {shlex.join(words)}); COMP_CWORD={len(words)}; _lookback\n"
+            'printf "%s " "${COMPREPLY[@]}"; echo\n' for words in commands())
+        completed = said("bash", "-c", f"source {shlex.quote(script)}\n{lines}").splitlines()
+        for words, line in zip(commands(), completed, strict=True):
+            self.assertIn(words[-1], line.split())
+
+    def test_lintian_finds_no_error_and_no_warning(self):
+        self.assertEqual(said("lintian", "--allow-root", "--fail-on", "none", self.deb), "")
+
+    def test_a_purge_keeps_what_was_recorded_and_says_where(self):
+        for script in ("postinst", "prerm", "postrm"):
+            said("sh", "-n", os.path.join(self.tree, "DEBIAN", script))
+        with Site() as site:
+            volume = site.path("footage 1")
+            site.start_recorder("--volume", volume)
+            site.stop_recorder()
+            before = said("find", site.directory, "-type", "f")
+            with open(os.path.join(self.tree, "DEBIAN", "postrm"), encoding="utf-8") as file:
+                script = file.read().replace("/var/lib/lookback", site.data).replace("/run/systemd/system", "/none")
+            told = said("sh", "-c", script.replace("deb-systemd-helper", "no-such-helper"), "postrm", "purge")
+            self.assertIn(f"  {site.data}  ", told)
+            self.assertIn(f"  {volume}  (footage)", told)
+            self.assertEqual(said("find", site.directory, "-type", "f"), before)
+
+
+class Hung:
+    """A thread of a child that goes no further, while all the others go on."""
+
+    def __init__(self, pid, name):
+        def is_it(tid):
+            with open(f"/proc/{pid}/task/{tid}/comm", encoding="ascii") as file:
+                return file.read().strip() == name
+
+        found = [int(tid) for tid in os.listdir(f"/proc/{pid}/task") if is_it(tid)]
+        assert len(found) == 1, (name, found)
+        self.tid = found[0]
+        libc = ctypes.CDLL(None, use_errno=True)
+        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+            if libc.ptrace(request, self.tid, None, None) != 0:
+                raise AssertionError("ptrace: " + os.strerror(ctypes.get_errno()))
+        os.waitpid(self.tid, WAIT_FOR_THREADS_TOO)
+
+    def reap(self):
+        """Of a killed process, which ends no sooner."""
+        while os.WIFSTOPPED(os.waitpid(self.tid, WAIT_FOR_THREADS_TOO)[1]):
+            pass
+
+
+class Watchdog(unittest.TestCase):
+    def test_signs_of_life_end_when_a_thread_that_records_or_answers_hangs(self):
+        for thread in ("ingest", "http-loop"):
+            with self.subTest(thread), Site() as site:
+                systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+                self.addCleanup(systemd.close)
+                systemd.bind(site.path("notify"))
+                systemd.settimeout(30)
+                recorder = Process(
+                    "lookback", [program("lookback"), "serve", "--data", site.data, "--listen", "127.0.0.1:0"],
+                    site.directory, {"NOTIFY_SOCKET": site.path("notify"), "WATCHDOG_USEC": "900000"})
+                site.recorder = recorder
+                self.assertEqual(systemd.recv(100), b"READY=1")
+                for _ in range(3):
+                    self.assertEqual(systemd.recv(100), b"WATCHDOG=1")
+                hung = Hung(recorder.pid, thread)
+                # One may have been under way, and one on its way.
+                late = []
+                systemd.settimeout(3)
+                with contextlib.suppress(TimeoutError):
+                    while len(late) < 5:
+                        late.append(systemd.recv(100))
+                self.assertLessEqual(len(late), 2, "signs of life without the thread")
+                recorder.signal(signal.SIGKILL)
+                hung.reap()
+                recorder.popen.wait(30)
+
+    def test_a_stop_is_told(self):
+        with Site() as site:
+            systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self.addCleanup(systemd.close)
+            systemd.bind(site.path("notify"))
+            systemd.settimeout(30)
+            site.recorder = Process(
+                "lookback", [program("lookback"), "serve", "--data", site.data, "--listen", "127.0.0.1:0"],
+                site.directory, {"NOTIFY_SOCKET": site.path("notify")})
+            self.assertEqual(systemd.recv(100), b"READY=1")
+            self.assertEqual(site.recorder.stop(), 0)
+            self.assertEqual(systemd.recv(100), b"STOPPING=1")
+
+
+if __name__ == "__main__":
+    unittest.main()
