@@ -78,10 +78,12 @@ Result<int> PrintManual(const Commands& commands) {
       ".SH ENVIRONMENT\n.TP\n.B LOOKBACK_SERVER\nthe server to ask, unless \\-\\-server names it\n"
       ".TP\n.B LOOKBACK_TOKEN\nthe token to show, unless \\-\\-token\\-file names a file\n";
   text +=
-      ".SH FILES\n.TP\n.I /etc/default/lookback\noptions of \\fBlookback serve\\fR where it runs as "
+      ".SH FILES\n.TP\n.I /etc/default/lookback\noptions of \\fBlookback serve\\fR where it runs "
+      "as "
       "the service of the Debian package\n"
       ".TP\n.I /var/lib/lookback\nthe store of that service\n"
-      ".TP\n.I /usr/share/doc/lookback/docs\nthe documentation; \\fIcli.md\\fR says what each command "
+      ".TP\n.I /usr/share/doc/lookback/docs\nthe documentation; \\fIcli.md\\fR says what each "
+      "command "
       "does, \\fIoperations.md\\fR how a store is run\n";
   text += fmt::format(".SH EXIT STATUS\n{}\n", Troff(kExitCodesHelp));
   PrintText(text);

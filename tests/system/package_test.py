@@ -79,8 +79,11 @@ class Package(unittest.TestCase):
         self.assertGreater(len(needed), 15)
         owners = said("dpkg-query", "-S", *["*/" + name for name in needed])
         for name in needed:
-            packages = set(re.findall(rf"(?m)^([^:\s]+)\S*: \S*/{re.escape(name)}$", owners))
-            self.assertTrue(packages & set(re.findall(r"(?:^|, )(\S+)", depends)), (name, packages, depends))
+            found = re.findall(rf"(?m)^([^:\s]+)\S*: \S*/{re.escape(name)}$", owners)
+            # One that is also called by another name, for what it was built with, is asked for by that.
+            names = said("dpkg-query", "-W", "-f", "${Package}, ${Provides}, ", *found)
+            called = {part.split()[0] for part in names.split(", ") if part.strip()}
+            self.assertTrue(called & set(re.findall(r"(?:^|, )(\S+)", depends)), (name, called, depends))
 
     def test_the_program_is_stripped_and_hardened(self):
         path = os.path.join(self.tree, "usr/bin/lookback")
@@ -89,9 +92,9 @@ class Package(unittest.TestCase):
         self.assertRegex(dynamic, "BIND_NOW|NOW")
         self.assertIn("PIE", dynamic)
         self.assertIn("GNU_RELRO", said("readelf", "-lW", path))
-        symbols = said("readelf", "--dyn-syms", "-W", path)
-        self.assertIn("__stack_chk_fail", symbols)
-        self.assertRegex(symbols, r"__\w+_chk\b")
+        called = set(re.findall(r"UND (\w+)@", said("readelf", "--dyn-syms", "-W", path)))
+        checked = {name for name in called if name.endswith("_chk")}
+        self.assertTrue("__stack_chk_fail" in called and checked, "no stack protector, or no checked copies")
 
     def test_the_unit_runs_what_is_in_the_package_by_options_that_there_are(self):
         command = shlex.split(setting(self.unit, "ExecStart")[0])
@@ -116,9 +119,9 @@ class Package(unittest.TestCase):
     def test_the_manual_renders_without_a_warning_and_has_every_command(self):
         page = os.path.join(self.tree, "usr/share/man/man1/lookback.1.gz")
         done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True,
-                              text=True, timeout=60, env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"})
+                              text=True, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8"})
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        text = said("sh", "-c", f"MAN_KEEP_FORMATTING= MANWIDTH=100 man -l {shlex.quote(page)} | col -b")
+        text = said("sh", "-c", f"LC_ALL=C.UTF-8 MANWIDTH=100 man -l {shlex.quote(page)} | col -b")
         every = list(commands())
         self.assertGreater(len(every), 40)
         for words in every:
@@ -126,11 +129,12 @@ class Package(unittest.TestCase):
 
     def test_bash_completes_every_command(self):
         script = os.path.join(self.tree, "usr/share/bash-completion/completions/lookback")
+        every = list(commands())
         lines = "".join(
             f"COMP_WORDS=(lookback {shlex.join(words)}); COMP_CWORD={len(words)}; _lookback\n"
-            'printf "%s " "${COMPREPLY[@]}"; echo\n' for words in commands())
+            'printf "%s " "${COMPREPLY[@]}"; echo\n' for words in every)
         completed = said("bash", "-c", f"source {shlex.quote(script)}\n{lines}").splitlines()
-        for words, line in zip(commands(), completed, strict=True):
+        for words, line in zip(every, completed, strict=True):
             self.assertIn(words[-1], line.split())
 
     def test_lintian_finds_no_error_and_no_warning(self):
