@@ -37,14 +37,24 @@ def lines_by_hand():
 class Installation(unittest.TestCase):
     def setUp(self):
         self.directory = tempfile.mkdtemp(prefix="lookback-root-")
-        self.addCleanup(shutil.rmtree, self.directory)
+        self.addCleanup(self.remove)
         self.root = os.path.join(self.directory, "root")
         said("debootstrap", "--variant=minbase", "bookworm", self.root, MIRROR)
+        # No daemon of another package, such as one that sets the clock, is started beside this machine's own.
+        policy = os.path.join(self.root, "usr/sbin/policy-rc.d")
+        with open(policy, "w", encoding="ascii") as file:
+            file.write("#!/bin/sh\nexit 101\n")
+        os.chmod(policy, 0o755)
         said("mount", "-t", "proc", "proc", os.path.join(self.root, "proc"))
-        self.addCleanup(said, "umount", os.path.join(self.root, "proc"))
         said("cpack", "-G", "DEB", "--config", os.path.join(BUILD, "CPackConfig.cmake"), "-B", self.directory)
         deb, = (name for name in os.listdir(self.directory) if name.endswith(".deb"))
         shutil.copy(os.path.join(self.directory, deb), os.path.join(self.root, "root"))
+
+    def remove(self):
+        proc = os.path.join(self.root, "proc")
+        if os.path.ismount(proc):
+            said("umount", proc)
+        shutil.rmtree(self.directory)
 
     def inside(self, command, ok=(0,)):
         return said("chroot", self.root, "bash", "-ec", "cd /root; " + command, ok=ok)
