@@ -150,17 +150,15 @@ class Ranges(unittest.TestCase):
         for path in wait_for("closed files", lambda: cls.closed_files(camera)):
             own = [{**mark, "sha256": sample}
                    for mark, sample in zip(sei(path, "--packets"), samples(path, "v"), strict=True)]
-            # The simulator stamps a picture when it sends it, which a starved one does late; they are captured
-            # evenly, and those that are sent behind later ones so much earlier as a decoder holds these back. A run
+            # The simulator stamps a picture when it sends it, which a starved one does late: the earliest ones by
+            # their time in the file tell how even all of them were sent, and a decoder holds pictures back. A run
             # whose first pictures were all sent late is dated so much later: nobody can know better.
-            own_by_pts = sorted(own, key=lambda mark: mark["pts"])
-            stamps = sorted(mark["capture_us"] for mark in own)
-            first_us = min(stamp - nth * FRAME_US for nth, stamp in enumerate(stamps))
+            sent_us = [mark["capture_us"] - mark["pts"] * US for mark in own]
+            late_us = min(sent_us[:FIRST_PICTURES]) - min(sent_us)
             held_us = FRAME_US * reordered(path)
-            late_us = min(stamp - first_us - nth * FRAME_US for nth, stamp in enumerate(stamps[:FIRST_PICTURES]))
-            for nth, mark in enumerate(own_by_pts):
-                even_us = first_us + nth * FRAME_US
-                mark["seen_us"] = (even_us - held_us, even_us + late_us)
+            for mark in own:
+                even_us = min(sent_us) + mark["pts"] * US
+                mark["seen_us"] = (even_us, even_us + held_us + late_us)
             pictures += own
             sounds += samples(path, "a")
         return pictures, sounds
