@@ -138,8 +138,13 @@ Result<std::shared_ptr<SSL_CTX>> TlsCertificate::Build(const Pem& pem) const {
     return Fail(Code::kInvalid, fmt::format("{} is not the key of the certificate in {}",
                                             paths_.key, paths_.certificate));
   }
-  time_t now = clock_.NowUs() / kUsPerSecond;
-  if (X509_cmp_time(X509_get0_notAfter(own.get()), &now) < 0) {
+  tm expires{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(own.get()), &expires) != 1) {
+    ERR_clear_error();
+    return Fail(Code::kInvalid,
+                fmt::format("{}: when the certificate expires is not a time", paths_.certificate));
+  }
+  if (timegm(&expires) < clock_.NowUs() / kUsPerSecond) {
     LogWarning("tls", fmt::format("{}: the certificate has expired; clients will refuse it",
                                   paths_.certificate));
   }
@@ -176,7 +181,8 @@ bool TlsCertificate::Reload() {
 
 TimeUs TlsCertificate::ExpiresUs() const {
   tm expires{};
-  const X509* const own = SSL_CTX_get0_certificate(context().get());
+  const std::shared_ptr<SSL_CTX> shown = context();  // Reload() may let go of it meanwhile.
+  const X509* const own = SSL_CTX_get0_certificate(shown.get());
   LB_CHECK(ASN1_TIME_to_tm(X509_get0_notAfter(own), &expires) == 1);
   return static_cast<TimeUs>(timegm(&expires)) * kUsPerSecond;
 }

@@ -74,6 +74,20 @@ TEST_F(TlsCertificateTest, TellsWhenTheOneThatIsShownExpires) {
   EXPECT_EQ((*opened)->ExpiresUs(), expires("b"));
 }
 
+TEST_F(TlsCertificateTest, OneThatExpiresAtNoTimeIsRefused) {
+  Make("a", "-days 2");
+  // The day of its end becomes 99, at the same length; nobody checks a server's own signature.
+  test::Shell("openssl x509 -in " + Crt("a") + " -outform DER | " +
+              "perl -0777 -pe 's/(\\x17\\x0d\\d{12}Z\\x17\\x0d\\d{4})\\d\\d/${1}99/' | " +
+              "base64 > " + directory_.Path("body"));
+  test::Shell("(echo -----BEGIN CERTIFICATE-----; cat " + directory_.Path("body") +
+              "; echo -----END CERTIFICATE-----) > " + Crt("never"));
+  const auto never = Open(Crt("never"), Key("a"));
+  ASSERT_FALSE(never);
+  EXPECT_THAT(never.message(),
+              HasSubstr(Crt("never") + ": when the certificate expires is not a time"));
+}
+
 TEST_F(TlsCertificateTest, ANewPairIsTakenAndABadOneIsNot) {
   Make("a");
   Make("b");
