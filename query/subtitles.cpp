@@ -96,7 +96,7 @@ class Writer {
   Subtitles subtitles_;
 };
 
-// " (network, recorder down)"; nothing when no cause is known.
+// " (network, recorder down)"; nothing when no cause is known. A title holds no more than 255 bytes.
 std::string CausesIn(TimeRange hole, const std::vector<index::Gap>& missing) {
   std::vector<std::string_view> causes;
   for (const index::Gap& gap : missing) {
@@ -104,11 +104,13 @@ std::string CausesIn(TimeRange hole, const std::vector<index::Gap>& missing) {
     const bool new_one = std::find(causes.begin(), causes.end(), cause) == causes.end();
     if (gap.range.Overlaps(hole) && new_one) causes.push_back(cause);
   }
+  constexpr size_t kTold = 4;
   std::string text;
-  for (const std::string_view cause : causes) {
+  for (size_t i = 0; i < std::min(causes.size(), kTold); ++i) {
     text += text.empty() ? " (" : ", ";
-    text += cause;
+    text += causes[i];
   }
+  if (causes.size() > kTold) text += " and others";
   return text.empty() ? text : text + ")";
 }
 

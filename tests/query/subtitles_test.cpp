@@ -19,6 +19,7 @@ namespace {
 using query::Clip;
 using query::GapMode;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -240,6 +241,23 @@ TEST_F(SubtitlesTest, AChapterBeginsBehindEachGap) {
     EXPECT_EQ(chapters[1].title, wall(30) + " after a gap of 22.0 s (network, recorder down)");
     EXPECT_EQ(chapters[2].title, wall(273) + " after a gap of 3 min 55 s (disk full)");
   }
+}
+
+TEST_F(SubtitlesTest, AChapterTellsFourCausesAndThatThereAreOthers) {
+  Record(SmallClip(), kStart);
+  Record(SmallClip(), After(30));
+  const index::GapCause causes[] = {index::GapCause::kNetwork, index::GapCause::kRecorderDown,
+                                    index::GapCause::kDiskFull, index::GapCause::kClockStep,
+                                    index::GapCause::kStreamChange};
+  double from_s = 8;
+  for (const index::GapCause cause : causes) {
+    footage_.gaps.push_back({stream_, {After(from_s), After(from_s + 4)}, cause, ""});
+    from_s += 4;
+  }
+  const auto chapters = Chapters(Save(*PlanWith(Request(After(5), After(35))), "clip.mp4"));
+  ASSERT_THAT(chapters, SizeIs(2));
+  EXPECT_THAT(chapters[1].title,
+              EndsWith(" (network, recorder down, disk full, clock step and others)"));
 }
 
 TEST_F(SubtitlesTest, WithoutAGapThereAreNoChapters) {
