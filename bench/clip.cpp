@@ -32,6 +32,7 @@
 #include <map>
 
 #include "bench/cpu_time.h"
+#include "bench/noisy_footage.h"
 #include "tests/query/camera_clip.h"
 #include "tests/support/file_footage.h"
 
@@ -125,10 +126,7 @@ class Hour {
  private:
   // Sample times of one turn of the source, shifted on and on.
   void Record() {
-    const test::CameraClip clip = test::MakeCameraClip(
-        "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=20 -vf noise=alls=12:allf=t "
-        "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -b:v 4M -minrate 4M -maxrate 4M "
-        "-bufsize 4M -g 50 -keyint_min 50 -sc_threshold 0 -bf 0 -x264-params nal-hrd=cbr");
+    const test::CameraClip clip = test::MakeCameraClip(bench::kNoisyFootage);
     constexpr int64_t kTurnTicks = 20 * int64_t{media::kVideoTimescale};
     constexpr int kTurns = 180;
     media::Fragmenter fragmenter(clip.tracks, [](int64_t ticks) {

@@ -24,6 +24,7 @@
 #include <functional>
 #include <string_view>
 
+#include "bench/noisy_footage.h"
 #include "tests/query/camera_clip.h"
 #include "tests/support/file_footage.h"
 
@@ -67,10 +68,7 @@ class Minutes {
 
  private:
   void Record(int minutes) {
-    const test::CameraClip clip = test::MakeCameraClip(
-        "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=20 -vf noise=alls=12:allf=t "
-        "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -b:v 4M -minrate 4M -maxrate 4M "
-        "-bufsize 4M -g 50 -keyint_min 50 -sc_threshold 0 -bf 0 -x264-params nal-hrd=cbr");
+    const test::CameraClip clip = test::MakeCameraClip(bench::kNoisyFootage);
     StreamId stream;
     stream.camera = *CameraId::Parse("bench");
     const Uuid run = Uuid::Random();

@@ -21,9 +21,10 @@
 #include <map>
 #include <random>
 
+#include "bench/catalog_footage.h"
+#include "bench/noisy_footage.h"
 #include "bench/program.h"
 #include "bench/sqlite_catalog.h"
-#include "index/catalog.h"
 #include "query/clip.h"
 #include "storage/segment_reader.h"
 #include "tests/query/camera_clip.h"
@@ -46,23 +47,11 @@ struct Asked {
 };
 
 // Rows from the catalog, indexes and pictures from the files.
-class Year final : public storage::Footage {
+class Year final : public CatalogFootage {
  public:
   Year(const index::Catalog& catalog, test::FileFootage& stored)
-      : catalog_(catalog), stored_(stored) {}
+      : CatalogFootage(catalog), stored_(stored) {}
 
-  Result<std::vector<storage::FootageSegment>> Segments(const StreamId& stream,
-                                                        TimeRange range) override {
-    std::vector<storage::FootageSegment> found;
-    LB_TRY(catalog_.VisitSegments(stream, range, [&found](const index::Seal& row) {
-      found.push_back({row, nullptr});
-      return true;
-    }));
-    return found;
-  }
-  Result<std::vector<index::Gap>> Gaps(const StreamId&, TimeRange) override {
-    return std::vector<index::Gap>();
-  }
   Result<std::shared_ptr<const storage::SegmentIndex>> Index(
       const storage::FootageSegment& segment) override {
     LB_TRY_ASSIGN(file, stored_.Open(segment, 0));
@@ -74,7 +63,6 @@ class Year final : public storage::Footage {
   }
 
  private:
-  const index::Catalog& catalog_;
   test::FileFootage& stored_;
 };
 
@@ -127,10 +115,7 @@ class Bench {
   }
 
   void RecordFiles() {
-    const test::CameraClip clip = test::MakeCameraClip(
-        "-f lavfi -i testsrc2=size=1280x720:rate=25:duration=20 -vf noise=alls=12:allf=t "
-        "-pix_fmt yuv420p -c:v libx264 -preset ultrafast -b:v 4M -minrate 4M -maxrate 4M "
-        "-bufsize 4M -g 50 -keyint_min 50 -sc_threshold 0 -bf 0 -x264-params nal-hrd=cbr");
+    const test::CameraClip clip = test::MakeCameraClip(kNoisyFootage);
     constexpr int64_t kTurnTicks = 20 * int64_t{media::kVideoTimescale};
     for (int file = 0; file < asked_.files; ++file) {
       media::Fragmenter fragmenter(clip.tracks, [start = StartOfFile(file)](int64_t ticks) {

@@ -17,9 +17,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "bench/catalog_footage.h"
 #include "bench/cpu_time.h"
 #include "bench/program.h"
-#include "index/catalog.h"
 #include "query/summary.h"
 
 namespace lookback::bench {
@@ -43,20 +43,11 @@ double Seconds(std::chrono::steady_clock::time_point since) {
 StreamId Camera(int number) { return {*CameraId::Parse(fmt::format("camera-{}", number)), {}}; }
 
 // The catalog as a timeline sees it; without its hours, if it is not to use them.
-class CatalogFootage final : public storage::Footage {
+class TimelineFootage final : public CatalogFootage {
  public:
-  CatalogFootage(const index::Catalog& catalog, bool by_hours)
-      : catalog_(catalog), by_hours_(by_hours) {}
+  TimelineFootage(const index::Catalog& catalog, bool by_hours)
+      : CatalogFootage(catalog), by_hours_(by_hours) {}
 
-  Result<std::vector<storage::FootageSegment>> Segments(const StreamId& stream,
-                                                        TimeRange range) override {
-    std::vector<storage::FootageSegment> found;
-    LB_TRY(catalog_.VisitSegments(stream, range, [&found](const index::Seal& row) {
-      found.push_back({row, nullptr});
-      return true;
-    }));
-    return found;
-  }
   Result<std::vector<storage::FootageHour>> Hours(const StreamId& stream,
                                                   TimeRange range) override {
     if (!by_hours_) return storage::Footage::Hours(stream, range);
@@ -67,19 +58,8 @@ class CatalogFootage final : public storage::Footage {
     }));
     return hours;
   }
-  Result<std::vector<index::Gap>> Gaps(const StreamId&, TimeRange) override {
-    return std::vector<index::Gap>();
-  }
-  Result<std::shared_ptr<const storage::SegmentIndex>> Index(
-      const storage::FootageSegment&) override {
-    return Fail(Code::kUnsupported, "rows only");
-  }
-  Result<std::unique_ptr<File>> Open(const storage::FootageSegment&, size_t) override {
-    return Fail(Code::kUnsupported, "rows only");
-  }
 
  private:
-  const index::Catalog& catalog_;
   const bool by_hours_;
 };
 
@@ -125,7 +105,7 @@ struct Answer {
 
 // `at_once`: a camera's year is one question; else each day is.
 Answer Ask(const index::Catalog& catalog, int cameras, int days, bool by_hours, bool at_once) {
-  CatalogFootage footage(catalog, by_hours);
+  TimelineFootage footage(catalog, by_hours);
   const TimeZone berlin = Must(TimeZone::Find("Europe/Berlin"));
   const auto begun = std::chrono::steady_clock::now();
   const double cpu = CpuSeconds(RUSAGE_THREAD);
