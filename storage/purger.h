@@ -2,7 +2,7 @@
 //
 // Invariant: nothing is deleted but by Store::DeleteSegment, nor thinned but by Store::ThinSegment,
 //            which refuse what is held by then. What is being read waits (storage/read_pins.h), unless
-//            the disk is full.
+//            the disk is full or it is far past its ceiling.
 // Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time; a preview waits
 //            for none.
 // Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that
