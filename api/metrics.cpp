@@ -8,6 +8,7 @@
 #include "api/alarms.h"
 #include "api/context.h"
 #include "api/held_copies.h"
+#include "base/version.h"
 
 namespace lookback::api {
 namespace {
@@ -238,7 +239,8 @@ void AddAlarms(Context& context, Page& page) {
 }
 
 void AddStore(Context& context, Page& page) {
-  page.Gauge("lookback_build_info", "The version that runs.", 1, {{"version", LOOKBACK_VERSION}});
+  page.Gauge("lookback_build_info", "The version that runs.", 1,
+             {{"version", std::string(Version())}});
   page.Gauge("lookback_uptime_seconds", "Since the start.",
              Seconds(context.clock.MonotonicUs() - context.started_monotonic_us));
   page.Gauge("lookback_clock_synchronised", "1 while the clock is disciplined.",

@@ -9,6 +9,7 @@
 #include "api/export_layout.h"
 #include "api/export_package.h"
 #include "api/viewing.h"
+#include "base/version.h"
 #include "base/words.h"
 
 namespace lookback::api {
@@ -87,7 +88,7 @@ Json RequestOf(Context& context, const Call& call, const AskedExport& asked, Tim
           {"taken_to", FormatTime(asked.order.range.end_us)},
           {"person", call.person.name},
           {"store", context.store.id().text()},
-          {"version", LOOKBACK_VERSION},
+          {"version", Version()},
           {"exported", FormatTime(context.clock.NowUs())}};
 }
 

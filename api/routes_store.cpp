@@ -9,6 +9,7 @@
 #include "api/held_copies.h"
 #include "api/metrics.h"
 #include "base/time_zone.h"
+#include "base/version.h"
 #include "base/words.h"
 
 namespace lookback::api {
@@ -228,7 +229,7 @@ net::HttpResponse GetStatus(Context& context, const Call& call) {
     alarms.push_back(EventToJson(event));
   }
   const auto held = HeldState(context);
-  return JsonResponse({{"version", LOOKBACK_VERSION},
+  return JsonResponse({{"version", Version()},
                        {"store", context.store.id().text()},
                        {"epoch", context.store.epoch()},
                        {"now", FormatTime(context.clock.NowUs())},

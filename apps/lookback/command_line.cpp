@@ -1,9 +1,12 @@
 // The whole command line: which commands there are, and how one is parsed and run.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "apps/lookback/command.h"
 #include "apps/lookback/usage.h"
+#include "base/version.h"
 
 namespace lookback::app {
 namespace {
@@ -13,9 +16,9 @@ void AddVersionCommand(Commands& commands) {
       .Add(&commands.app, "version", "Print the version.",
            [&commands]() -> Result<int> {
              if (commands.client.json) {
-               PrintJson({{"version", LOOKBACK_VERSION}});
+               PrintJson({{"version", Version()}});
              } else {
-               PrintText("lookback " LOOKBACK_VERSION "\n");
+               PrintText(fmt::format("lookback {}\n", Version()));
              }
              return kExitOk;
            })
@@ -49,7 +52,7 @@ void AddAll(Commands& commands) {
 
 int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& files) {
   CLI::App app{"Records every camera, day and night, and gives any moment of it back.", "lookback"};
-  app.set_version_flag("--version", "lookback " LOOKBACK_VERSION, "print the version");
+  app.set_version_flag("--version", fmt::format("lookback {}", Version()), "print the version");
   app.footer(std::string(kExitCodesHelp));
   Commands commands(app, files, clock);
   AddAll(commands);
