@@ -80,11 +80,11 @@ Uuid Imports::Begin(const Ask& ask) {
     throw Problem{422, "bad-import-file",
                   fmt::format("{}: it is empty; {} are taken", ask.file, media::kDemuxedFiles)};
   }
-  if (ask.bytes > max_bytes_) {
+  if (const uint64_t max_bytes = max_bytes_; ask.bytes > max_bytes) {
     throw Problem{413, "import-too-large",
                   fmt::format("{}: it has {} bytes; files of at most {} are taken "
                               "(serve --max-import-gib)",
-                              ask.file, ask.bytes, max_bytes_)};
+                              ask.file, ask.bytes, max_bytes)};
   }
   // What is wrong at once need not be uploaded first.
   CheckFree(ask.stream, {ask.start_us, ask.start_us + 1});

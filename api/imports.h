@@ -61,6 +61,8 @@ class Imports {
   Imports(storage::Store& store, Clock& clock, FileSystem& files, uint64_t max_bytes);
   ~Imports();  // Ends what is under way.
 
+  void SetMaxBytes(uint64_t max_bytes) { max_bytes_ = max_bytes; }
+
   Uuid Begin(const Ask& ask);
   // The next bytes; how many there are now. The last ones start the work.
   uint64_t Append(const Uuid& id, uint64_t offset, ByteSpan bytes);
@@ -83,7 +85,7 @@ class Imports {
   storage::Store& store_;
   Clock& clock_;
   FileSystem& files_;
-  const uint64_t max_bytes_;
+  std::atomic<uint64_t> max_bytes_;
   std::atomic<bool> stop_{false};
   std::mutex mutex_;  // Of what follows.
   std::map<Uuid, std::shared_ptr<Job>> jobs_;

@@ -226,7 +226,7 @@ void AddAlarms(Context& context, Page& page) {
   page.Counter("lookback_alarm_changes_unrecorded_total",
                "Beginnings and ends of alarms that never came on record.",
                context.alarms.unrecorded_dropped());
-  if (context.webhook == nullptr) return;
+  if (context.webhook == nullptr || !context.webhook->on()) return;
   const Webhook::Counters webhook = context.webhook->counters();
   page.Counter("lookback_webhook_delivered_total", "Deliveries that the webhook received.",
                webhook.delivered);

@@ -342,6 +342,8 @@ void Service::SetHeldCopies(storage::HeldCopies* held_copies) {
   state_->context.held_copies = held_copies;
 }
 
+void Service::SetMaxImportBytes(uint64_t bytes) { state_->context.imports->SetMaxBytes(bytes); }
+
 void Service::OnRetentionRound(const storage::RetentionRound& round) {
   const storage::RetentionPlan& plan = round.plan;
   Context& context = state_->context;

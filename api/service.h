@@ -82,6 +82,8 @@ class Service {
   void SetSelfCheck(storage::SelfCheck* self_check);
   // And for the copies of what is held.
   void SetHeldCopies(storage::HeldCopies* held_copies);
+  // The largest file that is taken from now on.
+  void SetMaxImportBytes(uint64_t bytes);
   // What the purger's last round did: shown as alarms and metrics.
   void OnRetentionRound(const storage::RetentionRound& round);
 

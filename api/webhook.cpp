@@ -57,8 +57,7 @@ bool MayPass(long status) {
 
 }  // namespace
 
-Result<std::unique_ptr<Webhook>> Webhook::Open(const Options& options, Clock& clock) {
-  const std::string& url = options.url;
+Status Webhook::CheckUrl(const std::string& url) {
   const size_t scheme = url.find("://");
   const bool http = url.starts_with("http://") || url.starts_with("https://");
   const std::string host =
@@ -72,6 +71,11 @@ Result<std::unique_ptr<Webhook>> Webhook::Open(const Options& options, Clock& cl
                 "the webhook's URL holds credentials, which every process list would show; the "
                 "signature tells the receiver who sends");
   }
+  return Ok();
+}
+
+Result<std::unique_ptr<Webhook>> Webhook::Open(const Options& options, Clock& clock) {
+  if (!options.url.empty()) LB_TRY(CheckUrl(options.url));
   return std::unique_ptr<Webhook>(new Webhook(options, clock));
 }
 
@@ -98,11 +102,26 @@ void Webhook::Run() {
   }
 }
 
+void Webhook::Use(Options options) {
+  const std::lock_guard lock(mutex_);
+  options_ = std::move(options);
+  if (options_.url.empty()) waiting_.clear();
+  wait_us_ = kMinWaitUs;
+  due_us_ = 0;
+  wake_.notify_all();
+}
+
+bool Webhook::on() const {
+  const std::lock_guard lock(mutex_);
+  return !options_.url.empty();
+}
+
 void Webhook::Post(std::string body) {
   Delivery delivery{Uuid::Random().text(), std::move(body), clock_.MonotonicUs()};
   std::string dropped;
   {
     const std::lock_guard lock(mutex_);
+    if (options_.url.empty()) return;
     waiting_.push_back(std::move(delivery));
     if (waiting_.size() > kMaxWaiting) {
       dropped = waiting_.front().id;
@@ -116,15 +135,17 @@ void Webhook::Post(std::string body) {
 int64_t Webhook::Work() {
   while (!stopping_) {
     Delivery delivery;
+    Options options;
     {
       const std::lock_guard lock(mutex_);
       if (waiting_.empty()) return kIdleUs;
       const int64_t early_us = due_us_ - clock_.MonotonicUs();
       if (early_us > 0) return early_us;
       delivery = waiting_.front();
+      options = options_;
     }
     std::string why;
-    Outcome outcome = Try(delivery, why);
+    Outcome outcome = Try(options, delivery, why);
     if (stopping_) break;
     const int64_t now_us = clock_.MonotonicUs();
     std::unique_lock lock(mutex_);
@@ -156,20 +177,20 @@ void Webhook::Drop(const std::string& id, const std::string& why) {
   ++counters_.dropped;
 }
 
-Webhook::Outcome Webhook::Try(const Delivery& delivery, std::string& why) {
+Webhook::Outcome Webhook::Try(const Options& options, const Delivery& delivery, std::string& why) {
   const std::unique_ptr<CURL, EasyDeleter> easy(curl_easy_init());
   Headers headers;
   bool good = easy && Append(headers, "Content-Type: application/json") &&
               Append(headers, "Expect:") && Append(headers, "X-Lookback-Delivery: " + delivery.id);
-  if (good && !options_.secret.empty()) {
-    good = Append(headers, "X-Lookback-Signature: " + Signature(options_.secret, delivery.body));
+  if (good && !options.secret.empty()) {
+    good = Append(headers, "X-Lookback-Signature: " + Signature(options.secret, delivery.body));
   }
   if (!good) {
     why = "no memory";
     return Outcome::kTryAgain;
   }
   CURL* const curl = easy.get();
-  curl_easy_setopt(curl, CURLOPT_URL, options_.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, options.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
   curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");

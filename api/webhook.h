@@ -6,7 +6,7 @@
 // refused, or the oldest of more than kMaxWaiting is dropped, counted and logged.
 //
 // Invariant: Post() never waits. The secret and the URL's query are in no log line.
-// Threads:   Post() and counters() on any; Work() on one, which is the webhook's own after Start().
+// Threads:   Post(), Use(), on() and counters() on any; Work() on one, which is the webhook's own after Start().
 // Errors:    Open says what is wrong with a URL.
 #pragma once
 
@@ -32,7 +32,7 @@ class Webhook {
   static constexpr long kTimeoutMs = 10'000;  // Of one try.
 
   struct Options {
-    std::string url;     // http(s)://, without credentials.
+    std::string url;     // http(s)://, without credentials; empty: nobody is told.
     std::string secret;  // Of the signature; empty: none.
   };
   struct Counters {
@@ -42,6 +42,8 @@ class Webhook {
     size_t waiting = 0;
   };
 
+  static Status CheckUrl(const std::string& url);
+
   // curl_global_init() comes before. `clock` must outlive the webhook.
   static Result<std::unique_ptr<Webhook>> Open(const Options& options, Clock& clock);
   ~Webhook();  // Ends a try that is under way; what waits is forgotten.
@@ -49,6 +51,11 @@ class Webhook {
   Webhook& operator=(const Webhook&) = delete;
 
   void Start();  // The thread that works.
+
+  // From the next try on. What waits goes there, or is forgotten where nobody is told any more.
+  void Use(Options options);
+  // Whether somebody is told.
+  bool on() const;
 
   void Post(std::string body);
 
@@ -64,16 +71,16 @@ class Webhook {
     int64_t posted_us = 0;  // Monotonic.
   };
 
-  Webhook(const Options& options, Clock& clock) : options_(options), clock_(clock) {}
+  Webhook(const Options& options, Clock& clock) : clock_(clock), options_(options) {}
   void Run();
   enum class Outcome : uint8_t { kDelivered, kTryAgain, kRefused };
-  Outcome Try(const Delivery& delivery, std::string& why);
+  Outcome Try(const Options& options, const Delivery& delivery, std::string& why);
   void Drop(const std::string& id, const std::string& why);
 
-  const Options options_;
   Clock& clock_;
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;  // Of what follows.
+  Options options_;
   std::condition_variable wake_;
   std::deque<Delivery> waiting_;
   Counters counters_;

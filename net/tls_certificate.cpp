@@ -86,22 +86,22 @@ TlsCertificate::TlsCertificate(FileSystem& files, const Clock& clock, Files path
 Result<std::shared_ptr<TlsCertificate>> TlsCertificate::Open(FileSystem& files, const Clock& clock,
                                                              Files paths) {
   std::shared_ptr<TlsCertificate> made(new TlsCertificate(files, clock, std::move(paths)));
-  LB_TRY_ASSIGN(pem, made->Read());
-  LB_TRY_ASSIGN(context, made->Build(pem));
+  LB_TRY_ASSIGN(pem, made->Read(made->paths_));
+  LB_TRY_ASSIGN(context, made->Build(made->paths_, pem));
   made->seen_ = std::move(pem);
   made->context_ = std::move(context);
   return made;
 }
 
-Result<TlsCertificate::Pem> TlsCertificate::Read() const {
-  auto certificate = ReadFile(files_, paths_.certificate, kMaxPemBytes);
+Result<TlsCertificate::Pem> TlsCertificate::Read(const Files& paths) const {
+  auto certificate = ReadFile(files_, paths.certificate, kMaxPemBytes);
   if (!certificate) return Pass(certificate.error(), "the TLS certificate");
-  auto key = ReadFile(files_, paths_.key, kMaxPemBytes);
+  auto key = ReadFile(files_, paths.key, kMaxPemBytes);
   if (!key) return Pass(key.error(), "the TLS key");
   return Pem{std::move(*certificate), std::move(*key)};
 }
 
-Result<std::shared_ptr<SSL_CTX>> TlsCertificate::Build(const Pem& pem) const {
+Result<std::shared_ptr<SSL_CTX>> TlsCertificate::Build(const Files& paths, const Pem& pem) const {
   ERR_clear_error();
   const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   LB_CHECK(context != nullptr);
@@ -118,9 +118,9 @@ Result<std::shared_ptr<SSL_CTX>> TlsCertificate::Build(const Pem& pem) const {
   const Certificate own(PEM_read_bio_X509_AUX(chain.get(), nullptr, NoPassword, nullptr));
   if (!own || SSL_CTX_use_certificate(context.get(), own.get()) != 1) {
     return Fail(Code::kInvalid, fmt::format("{}: no certificate in PEM that can be used: {}",
-                                            paths_.certificate, TakeReason()));
+                                            paths.certificate, TakeReason()));
   }
-  LB_TRY(UseChain(context.get(), chain.get(), paths_.certificate));
+  LB_TRY(UseChain(context.get(), chain.get(), paths.certificate));
   const std::unique_ptr<EVP_PKEY, FreeKey> key(
       PEM_read_bio_PrivateKey(BioOf(pem.key).get(), nullptr, NoPassword, nullptr));
   if (!key) {
@@ -129,26 +129,38 @@ Result<std::shared_ptr<SSL_CTX>> TlsCertificate::Build(const Pem& pem) const {
     return Fail(Code::kInvalid,
                 locked ? fmt::format("{}: the key is locked with a password; a server takes one "
                                      "without (openssl pkey -in FILE -out FILE)",
-                                     paths_.key)
-                       : fmt::format("{}: no private key in PEM: {}", paths_.key, reason));
+                                     paths.key)
+                       : fmt::format("{}: no private key in PEM: {}", paths.key, reason));
   }
   if (X509_check_private_key(own.get(), key.get()) != 1 ||
       SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1) {
     ERR_clear_error();
-    return Fail(Code::kInvalid, fmt::format("{} is not the key of the certificate in {}",
-                                            paths_.key, paths_.certificate));
+    return Fail(Code::kInvalid, fmt::format("{} is not the key of the certificate in {}", paths.key,
+                                            paths.certificate));
   }
   tm expires{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(own.get()), &expires) != 1) {
     ERR_clear_error();
     return Fail(Code::kInvalid,
-                fmt::format("{}: when the certificate expires is not a time", paths_.certificate));
+                fmt::format("{}: when the certificate expires is not a time", paths.certificate));
   }
   if (timegm(&expires) < clock_.NowUs() / kUsPerSecond) {
     LogWarning("tls", fmt::format("{}: the certificate has expired; clients will refuse it",
-                                  paths_.certificate));
+                                  paths.certificate));
   }
   return context;
+}
+
+Status TlsCertificate::Use(Files paths) {
+  const std::lock_guard lock(reloading_);
+  LB_TRY_ASSIGN(pem, Read(paths));
+  LB_TRY_ASSIGN(context, Build(paths, pem));
+  paths_ = std::move(paths);
+  seen_ = std::move(pem);
+  complained_.clear();
+  const std::lock_guard exchange(mutex_);
+  context_ = std::move(context);
+  return Ok();
 }
 
 bool TlsCertificate::Reload() {
@@ -158,14 +170,14 @@ bool TlsCertificate::Reload() {
     complained_ = why;
     LogError("tls", fmt::format("the new certificate is not taken, the old one stays: {}", why));
   };
-  auto pem = Read();
+  auto pem = Read(paths_);
   if (!pem) {
     complain(pem.message());
     return false;
   }
   if (*pem == seen_) return false;
   seen_ = std::move(*pem);
-  auto context = Build(seen_);
+  auto context = Build(paths_, seen_);
   if (!context) {
     complain(context.message());
     return false;

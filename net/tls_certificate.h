@@ -34,6 +34,9 @@ class TlsCertificate {
   static Result<std::shared_ptr<TlsCertificate>> Open(FileSystem& files, const Clock& clock,
                                                       Files paths);
 
+  // From now on it is these files that are looked at. An error leaves files and pair as they were.
+  Status Use(Files paths);
+
   // Looks at the files; true when the pair was exchanged.
   bool Reload();
 
@@ -50,14 +53,14 @@ class TlsCertificate {
   };
 
   TlsCertificate(FileSystem& files, const Clock& clock, Files paths);
-  Result<Pem> Read() const;
-  Result<std::shared_ptr<SSL_CTX>> Build(const Pem& pem) const;
+  Result<Pem> Read(const Files& paths) const;
+  Result<std::shared_ptr<SSL_CTX>> Build(const Files& paths, const Pem& pem) const;
 
   FileSystem& files_;
   const Clock& clock_;
-  const Files paths_;
-  std::mutex reloading_;  // One Reload() at a time; guards `seen_` and `complained_`.
-  Pem seen_;              // The newest bytes that were looked at, good or bad.
+  std::mutex reloading_;  // One Reload() or Use() at a time; guards the next three.
+  Files paths_;
+  Pem seen_;  // The newest bytes that were looked at, good or bad.
   std::string complained_;
   mutable std::mutex mutex_;  // Guards `context_`.
   std::shared_ptr<SSL_CTX> context_;

@@ -32,6 +32,11 @@ class Pace {
     LB_CHECK(bytes_per_second > 0);
   }
 
+  void SetRate(uint64_t bytes_per_second) {
+    LB_CHECK(bytes_per_second > 0);
+    bytes_per_second_ = bytes_per_second;
+  }
+
   // Waits until that many bytes more may have been read.
   bool Take(uint64_t bytes) {
     const auto us = static_cast<int64_t>(bytes * kUsPerSecond / bytes_per_second_);
@@ -46,7 +51,7 @@ class Pace {
  private:
   Clock& clock_;
   const Archive& archive_;
-  const uint64_t bytes_per_second_;
+  uint64_t bytes_per_second_;
   const Wait wait_;
   int64_t due_us_ = 0;
 };

@@ -8,6 +8,7 @@
 #include "base/words.h"
 #include "storage/layout.h"
 #include "storage/segment_reader.h"
+#include "storage/volume_file.h"
 
 namespace lookback::storage {
 namespace {
@@ -116,6 +117,13 @@ class SegmentChecker {
 Result<std::vector<Damage>> CheckSegment(const File& file, const index::Seal& seal,
                                          const Uuid& store, const OnRead& on_read) {
   return SegmentChecker(file, seal, store, on_read).Run();
+}
+
+Status CheckAttached(const Volume& volume, const Uuid& store, FileSystem& files) {
+  const auto identity = ReadVolumeFile(files, JoinPath(volume.root(), kVolumeFile));
+  if (!identity) return Pass(identity.error(), "volume " + volume.root() + " is gone");
+  if (identity->store == store && identity->volume == volume.id()) return Ok();
+  return Fail(Code::kDiskFailed, "volume " + volume.root() + " was exchanged");
 }
 
 }  // namespace lookback::storage

@@ -20,6 +20,7 @@
 
 #include "base/file_system.h"
 #include "storage/damage.h"
+#include "storage/volume.h"
 
 namespace lookback::storage {
 
@@ -30,5 +31,8 @@ using OnRead = std::function<bool(uint64_t bytes)>;
 // read again is good.
 Result<std::vector<Damage>> CheckSegment(const File& file, const index::Seal& seal,
                                          const Uuid& store, const OnRead& on_read);
+
+// Whether the volume's root still has the one that it was: else nothing is said of its files.
+Status CheckAttached(const Volume& volume, const Uuid& store, FileSystem& files);
 
 }  // namespace lookback::storage

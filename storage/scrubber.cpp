@@ -14,7 +14,6 @@
 #include "base/worker_pool.h"
 #include "storage/layout.h"
 #include "storage/scrub.h"
-#include "storage/volume_file.h"
 
 namespace lookback::storage {
 namespace {
@@ -37,7 +36,8 @@ class ScrubberImpl : public Scrubber {
       : store_(store),
         clock_(clock),
         files_(files),
-        options_(options),
+        interval_us_(options.interval_us),
+        bytes_per_second_(options.bytes_per_second),
         path_(JoinPath(store.data(), kScrubStateFile)) {
     FindVolumes();
     Restore();
@@ -75,7 +75,11 @@ class ScrubberImpl : public Scrubber {
     wake_.notify_all();
   }
 
-  const Options& options() const override { return options_; }
+  void Use(const Options& options) override {
+    interval_us_ = options.interval_us;
+    bytes_per_second_ = options.bytes_per_second;
+  }
+  Options options() const override { return {interval_us_, bytes_per_second_}; }
   uint64_t checked_bytes() const override { return checked_bytes_; }
 
   std::vector<VolumeReport> Report() const override {
@@ -171,11 +175,12 @@ class ScrubberImpl : public Scrubber {
   }
 
   TimeUs NextOf(const Slot& slot) const {
-    if (options_.interval_us == 0) return 0;
+    const int64_t interval_us = interval_us_;
+    if (interval_us == 0) return 0;
     const TimeUs last_us = slot.scrub.last.began_us;
     const TimeUs now_us = clock_.NowUs();
     // A beginning that is yet to come is a clock that was wrong then, or is now.
-    return last_us == 0 || last_us > now_us ? now_us : last_us + options_.interval_us;
+    return last_us == 0 || last_us > now_us ? now_us : last_us + interval_us;
   }
 
   // Whether a pass is under way, which is begun when its time has come.
@@ -190,7 +195,7 @@ class ScrubberImpl : public Scrubber {
 
   void Run(Slot& slot, const Pace::Wait& wait) {
     if (BeginIfDue(slot)) {
-      Pace pace(clock_, store_.archive(), options_.bytes_per_second, wait);
+      Pace pace(clock_, store_.archive(), bytes_per_second_, wait);
       const Status done = RunPass(slot, pace);
       const std::lock_guard lock(mutex_);
       if (!done && !stopping_ && slot.hindrance != done.message()) {
@@ -208,6 +213,7 @@ class ScrubberImpl : public Scrubber {
       LB_TRY_ASSIGN(batch, NextSegments(scrub));
       if (batch.empty() && EndOrWrap(slot, generation)) return Ok();
       for (const index::Seal& seal : batch) {
+        pace.SetRate(bytes_per_second_);
         LB_TRY_ASSIGN(goes_on, Check(slot, generation, seal, pace));
         if (!goes_on) break;
       }
@@ -298,7 +304,7 @@ class ScrubberImpl : public Scrubber {
     }
     const index::SegmentKey key = index::KeyOf(seal);
     LB_TRY_ASSIGN(found, Look(*slot.volume, seal, pace));
-    if (!found.empty()) LB_TRY(CheckAttached(*slot.volume));
+    if (!found.empty()) LB_TRY(CheckAttached(*slot.volume, store_.id(), files_));
     LB_TRY_ASSIGN(row, store_.catalog().FindSegment(key));
     const bool stands = row && row->volume == seal.volume && row->thinned == seal.thinned;
     if (!stands) found.clear();  // Retention took it meanwhile, or another file its place.
@@ -359,14 +365,6 @@ class ScrubberImpl : public Scrubber {
       LogWarning("scrub", "a damaged copy stays on " + volume.root() + ": " + done.message());
   }
 
-  // Whether the volume is still the one that it was: else nothing is said of its files.
-  Status CheckAttached(const Volume& volume) {
-    const auto identity = ReadVolumeFile(files_, JoinPath(volume.root(), kVolumeFile));
-    if (!identity) return Pass(identity.error(), "volume " + volume.root() + " is gone");
-    if (identity->store == store_.id() && identity->volume == volume.id()) return Ok();
-    return Fail(Code::kDiskFailed, "volume " + volume.root() + " was exchanged");
-  }
-
   void Tell(const Slot& slot, const std::vector<Damage>& found) {
     uint64_t told = Standing(slot).first.pass.findings;
     for (const Damage& damage : found) {
@@ -423,7 +421,8 @@ class ScrubberImpl : public Scrubber {
   Store& store_;
   Clock& clock_;
   FileSystem& files_;
-  const Options options_;
+  std::atomic<int64_t> interval_us_;
+  std::atomic<uint64_t> bytes_per_second_;
   const std::string path_;
   std::atomic<uint64_t> checked_bytes_{0};
 

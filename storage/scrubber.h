@@ -63,7 +63,9 @@ class Scrubber {
   // Begins a pass on every volume; one that is under way begins anew, from where it is.
   virtual void BeginPass() = 0;
 
-  virtual const Options& options() const = 0;
+  // From the next segment on, in a pass that is under way too.
+  virtual void Use(const Options& options) = 0;
+  virtual Options options() const = 0;
   virtual std::vector<VolumeReport> Report() const = 0;
   // Since the start, of all volumes.
   virtual uint64_t checked_bytes() const = 0;

@@ -52,6 +52,34 @@ class WebhookTest : public testing::Test {
   app::TestServer server_{[this](const net::HttpRequest& request) { return Handle(request); }};
 };
 
+TEST_F(WebhookTest, WhatWaitsGoesToANewAddressAtOnceUnderItsSecret) {
+  answers_ = {503};
+  const auto webhook = Open();
+  webhook->Post(R"({"event": 1})");
+  EXPECT_EQ(webhook->Work(), kUsPerSecond);
+  webhook->Use({server_.url() + "/elsewhere", ""});
+  webhook->Work();
+  ASSERT_EQ(Asked().size(), 2u);
+  EXPECT_EQ(Asked()[1].target, "/elsewhere");
+  EXPECT_EQ(Asked()[1].Header("X-Lookback-Signature"), "");
+  EXPECT_EQ(webhook->counters().delivered, 1u);
+}
+
+TEST_F(WebhookTest, WithoutAnAddressNobodyIsToldAndNothingWaits) {
+  answers_ = {503};
+  const auto webhook = Open();
+  webhook->Post("{}");
+  webhook->Work();
+  EXPECT_TRUE(webhook->on());
+  webhook->Use({});
+  EXPECT_FALSE(webhook->on());
+  webhook->Post("{}");
+  EXPECT_EQ(webhook->counters().waiting, 0u);
+  webhook->Use({server_.url() + "/alarms", ""});
+  webhook->Work();
+  EXPECT_EQ(Asked().size(), 1u);
+}
+
 TEST_F(WebhookTest, AFailingReceiverIsAskedAgainAndThenTakesAllInOrder) {
   answers_ = {503, 500};
   const auto webhook = Open();

@@ -74,6 +74,27 @@ TEST_F(TlsCertificateTest, TellsWhenTheOneThatIsShownExpires) {
   EXPECT_EQ((*opened)->ExpiresUs(), expires("b"));
 }
 
+TEST_F(TlsCertificateTest, OtherFilesAreUsedFromNowOnOrNothingChanges) {
+  Make("a", "-days 2");
+  Make("b", "-days 400");
+  auto opened = Open(Crt("a"), Key("a"));
+  ASSERT_TRUE(opened) << opened.message();
+  const TimeUs of_a = (*opened)->ExpiresUs();
+  const Status mixed = (*opened)->Use({Crt("b"), Key("a")});
+  ASSERT_FALSE(mixed);
+  EXPECT_THAT(mixed.message(), HasSubstr(Key("a") + " is not the key of the certificate"));
+  EXPECT_EQ((*opened)->ExpiresUs(), of_a);
+  EXPECT_TRUE((*opened)->Use({Crt("b"), Key("b")}));
+  const TimeUs of_b = (*opened)->ExpiresUs();
+  EXPECT_GT(of_b, of_a + 300 * kUsPerDay);
+  // It is those that are looked at now.
+  Make("a", "-days 800");
+  EXPECT_FALSE((*opened)->Reload());
+  Make("b", "-days 800");
+  EXPECT_TRUE((*opened)->Reload());
+  EXPECT_GT((*opened)->ExpiresUs(), of_b + 300 * kUsPerDay);
+}
+
 TEST_F(TlsCertificateTest, OneThatExpiresAtNoTimeIsRefused) {
   Make("a", "-days 2");
   // The day of its end becomes 99, at the same length; nobody checks a server's own signature.

@@ -507,6 +507,22 @@ TEST(Pace, GivesWayWhileRecordingHasABacklog) {
   EXPECT_EQ(looks, 5);
 }
 
+TEST(Pace, ANewRateHoldsFromTheNextBytesOn) {
+  ManualClock clock(test::kEvening);
+  BusyArchive archive;
+  const Pace::Wait wait = [&](int64_t us) {
+    clock.Advance(us);
+    return true;
+  };
+  Pace pace(clock, archive, 1 << 20, wait);
+  const int64_t start_us = clock.MonotonicUs();
+  EXPECT_TRUE(pace.Take(1 << 20));
+  EXPECT_EQ(clock.MonotonicUs() - start_us, kUsPerSecond);
+  pace.SetRate(1 << 18);
+  EXPECT_TRUE(pace.Take(1 << 20));
+  EXPECT_EQ(clock.MonotonicUs() - start_us, 5 * kUsPerSecond);
+}
+
 TEST(Pace, StopsWhenItsWaitingIsEnded) {
   ManualClock clock(test::kEvening);
   BusyArchive archive;
