@@ -72,16 +72,12 @@ void AddFaults(const Json& answer, FleetFile& file) {
     file.faults.push_back(
         {file.PositionOf(place, TextOf(fault, "field")), TextOf(fault, "detail")});
   }
-  std::stable_sort(file.faults.begin(), file.faults.end(),
-                   [](const FleetFault& a, const FleetFault& b) { return a.at < b.at; });
+  SortFaults(file.faults);
 }
 
 // Exit code 2, or the fault of a file that cannot be read.
 int Refuse(const Asked& asked, const FleetFile& file) {
-  for (const FleetFault& fault : file.faults) {
-    Complain(fmt::format("{}:{}:{}: {}", asked.file, fault.at.line, fault.at.column,
-                         Printable(fault.text)));
-  }
+  TellFaults(asked.file, file.faults);
   return kExitUsage;
 }
 

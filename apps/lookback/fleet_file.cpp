@@ -62,8 +62,7 @@ class Reader {
                           key.str()));
       }
     }
-    std::stable_sort(file_.faults.begin(), file_.faults.end(),
-                     [](const FleetFault& a, const FleetFault& b) { return a.at < b.at; });
+    SortFaults(file_.faults);
     return std::move(file_);
   }
 

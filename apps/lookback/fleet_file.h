@@ -14,27 +14,16 @@
 #include <vector>
 
 #include "apps/lookback/output.h"
+#include "apps/lookback/toml_file.h"
 #include "base/file_system.h"
 
 namespace lookback::app {
 
 inline constexpr uint64_t kMaxFleetFileBytes = 1 << 20;  // What the server takes.
 
-struct FilePosition {
-  uint32_t line = 0;
-  uint32_t column = 0;
-
-  friend auto operator<=>(const FilePosition&, const FilePosition&) = default;
-};
-
-struct FleetFault {
-  FilePosition at;
-  std::string text;
-};
-
 struct FleetFile {
   Json body = {{"cameras", Json::array()}};
-  std::vector<FleetFault> faults;
+  std::vector<FileFault> faults;
   bool whole = true;  // It was read to its end, and the rest of it is in `body`.
 
   // Of a setting, or, where that is not said, of its table. `place`: of a camera, from 0; of a group

@@ -1,11 +1,13 @@
-// `lookback man` and `lookback completion bash`: what the commands say of themselves, as a manual
-// page and as completion for a shell.
+// `lookback man` and `lookback completion bash`: what the commands and the settings of the server say
+// of themselves, as manual pages and as completion for a shell.
 
 #include <fmt/format.h>
 
 #include <array>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/settings_file.h"
+#include "base/version.h"
 
 namespace lookback::app {
 namespace {
@@ -70,7 +72,7 @@ Result<int> PrintManual(const Commands& commands) {
       "cameras\n"
       ".SH SYNOPSIS\n\\fBlookback\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]...\n"
       ".SH DESCRIPTION\n{}\n.SH COMMANDS\n",
-      LOOKBACK_VERSION, Troff(commands.app.get_description()));
+      Version(), Troff(commands.app.get_description()));
   VisitCommands(commands.app, "lookback", [&text](const std::string& words, const CLI::App& app) {
     if (app.get_subcommands({}).empty()) text += ManualOf(words, app);
   });
@@ -78,9 +80,9 @@ Result<int> PrintManual(const Commands& commands) {
       ".SH ENVIRONMENT\n.TP\n.B LOOKBACK_SERVER\nthe server to ask, unless \\-\\-server names it\n"
       ".TP\n.B LOOKBACK_TOKEN\nthe token to show, unless \\-\\-token\\-file names a file\n";
   text +=
-      ".SH FILES\n.TP\n.I /etc/default/lookback\noptions of \\fBlookback serve\\fR where it runs "
-      "as "
-      "the service of the Debian package\n"
+      ".SH FILES\n.TP\n.I /etc/lookback/lookback.toml\nsettings of the service of the Debian "
+      "package, "
+      "\\fBlookback.toml\\fR(5)\n"
       ".TP\n.I /var/lib/lookback\nthe store of that service\n"
       ".TP\n.I /usr/share/doc/lookback/docs\nthe documentation; \\fIcli.md\\fR says what each "
       "command "
@@ -90,9 +92,57 @@ Result<int> PrintManual(const Commands& commands) {
   return kExitOk;
 }
 
+std::string ManualOf(const Setting& setting) {
+  const Settings defaults;
+  const std::string value = WrittenValue(setting, defaults);
+  std::string text =
+      fmt::format(".TP\n\\fB{}\\fR\n{}.\n.br\n", Troff(setting.key()), Troff(setting.meaning));
+  text += fmt::format("{}; \\fB{}\\fR on the command line.\n.br\n", Troff(AllowedValues(setting)),
+                      Troff(setting.option));
+  text += setting.when_unset.empty() ? fmt::format("Default: {}.\n", Troff(value))
+                                     : fmt::format("Without it: {}.\n", Troff(setting.when_unset));
+  if (!setting.needs.empty()) text += fmt::format("Needs {} beside it.\n", Troff(setting.needs));
+  if (setting.path) text += "A path, relative to where the file is.\n";
+  text += setting.reloads ? "A reload is enough.\n" : "Takes effect at a start.\n";
+  text += fmt::format(".br\nExample: {} = {}\n", Troff(setting.name), Troff(setting.example));
+  return text;
+}
+
+constexpr std::string_view kAboutTheFile =
+    R"(A file in TOML 1.0 that \fBlookback serve \-\-config\fR \fIFILE\fR reads; the service of the Debian package
+has \fI/etc/lookback/lookback.toml\fR. Every setting may be left out. What the command line has too goes
+before the file. What is unknown or not allowed is an error that names line and column, and nothing starts.
+.PP
+\fBlookback serve \-\-config\fR \fIFILE\fR \fB\-\-check\fR starts nothing, and says whether it is in order and
+where each value comes from. At SIGHUP (\fBsystemctl reload lookback\fR) a running server reads the file
+anew: as a whole or, if anything in it is wrong, not at all.
+.PP
+Cameras, policies and users are no settings: they are in the store, and changed by commands or
+\fBlookback apply\fR.
+)";
+
+Result<int> PrintManualOfFile() {
+  std::string text = fmt::format(
+      ".TH LOOKBACK.TOML 5 \"\" \"lookback {}\"\n.SH NAME\nlookback.toml \\- settings of lookback "
+      "serve\n.SH DESCRIPTION\n{}",
+      Version(), kAboutTheFile);
+  std::string_view table = "-";
+  for (const Setting& setting : AllSettings()) {
+    if (setting.table != table) {
+      table = setting.table;
+      text += table.empty() ? ".SH SETTINGS\n.SS Above every table\n"
+                            : fmt::format(".SS [{}]\n", Troff(table));
+    }
+    text += ManualOf(setting);
+  }
+  text += ".SH SEE ALSO\n\\fBlookback\\fR(1)\n";
+  PrintText(text);
+  return kExitOk;
+}
+
 bool NamesAFile(const std::string& option) {
-  constexpr std::array<std::string_view, 5> kOptions = {"data", "volume", "token-file",
-                                                        "password-file", "output"};
+  constexpr std::array<std::string_view, 6> kOptions = {"config",     "data",          "volume",
+                                                        "token-file", "password-file", "output"};
   return std::find(kOptions.begin(), kOptions.end(), option) != kOptions.end();
 }
 
@@ -154,8 +204,11 @@ Result<int> PrintCompletion(const Commands& commands) {
 }  // namespace
 
 void AddManualCommands(Commands& commands) {
-  commands.Add(&commands.app, "man", "Print the manual page; `lookback man | man -l -` shows it.",
-               [&commands] { return PrintManual(commands); });
+  auto of_file = std::make_shared<bool>(false);
+  commands
+      .Add(&commands.app, "man", "Print the manual page; `lookback man | man -l -` shows it.",
+           [&commands, of_file] { return *of_file ? PrintManualOfFile() : PrintManual(commands); })
+      ->add_flag("--config", *of_file, "that of the server's file, lookback.toml(5)");
   CLI::App* completion = commands.Group("completion", "Completion for a shell.");
   commands.Add(completion, "bash", "Print it for bash: source <(lookback completion bash).",
                [&commands] { return PrintCompletion(commands); });

@@ -22,7 +22,7 @@ class FleetFileTest : public testing::Test {
   // "LINE:COLUMN" of each.
   static std::vector<std::string> Places(const FleetFile& file) {
     std::vector<std::string> places;
-    for (const FleetFault& fault : file.faults) {
+    for (const FileFault& fault : file.faults) {
       EXPECT_FALSE(fault.text.empty());
       places.push_back(std::to_string(fault.at.line) + ":" + std::to_string(fault.at.column));
     }

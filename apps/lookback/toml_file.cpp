@@ -1,0 +1,23 @@
+#include "apps/lookback/toml_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/lookback/output.h"
+
+namespace lookback::app {
+
+void SortFaults(std::vector<FileFault>& faults) {
+  std::stable_sort(faults.begin(), faults.end(),
+                   [](const FileFault& a, const FileFault& b) { return a.at < b.at; });
+}
+
+void TellFaults(const std::string& path, const std::vector<FileFault>& faults) {
+  for (const FileFault& fault : faults) {
+    Complain(
+        fmt::format("{}:{}:{}: {}", path, fault.at.line, fault.at.column, Printable(fault.text)));
+  }
+}
+
+}  // namespace lookback::app

@@ -1,0 +1,126 @@
+"""The server's settings in a file: what --check says of it, and what a reload takes up."""
+
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import unittest
+
+from harness import Process, Site, program, wait_for
+
+
+def serve(*options, code=0):
+    done = subprocess.run([program("lookback"), "serve", *options], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+def make_certificate(site, name):
+    files = site.path(name + ".crt"), site.path(name + ".key")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", files[1], "-out", files[0], "-days", "2", "-subj", f"/CN={name}"], check=True,
+                   capture_output=True, timeout=60)
+    return files
+
+
+class Config(unittest.TestCase):
+    def setUp(self):
+        self.site = self.enterContext(Site())
+        self.file = self.site.path("lookback.toml")
+
+    def write(self, text):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self):
+        site = self.site
+        site.recorder = Process("lookback", [program("lookback"), "serve", "--config", self.file], site.directory)
+        site.server = site.recorder.await_line(r"listening on (https?://\S+)").group(1)
+
+    def reload(self):
+        """Has the file read anew, and returns what the log says of it."""
+        before = len(self.site.recorder.errors())
+        self.site.recorder.signal(signal.SIGHUP)
+
+        def told():
+            log = self.site.recorder.errors()[before:]
+            return log if re.search(r"is in use$|is not taken", log, re.M) else None
+        return wait_for("the end of the reload", told)
+
+    def test_a_check_starts_nothing_and_says_where_each_value_comes_from(self):
+        self.write('data = "data"\n[http]\nlisten = "127.0.0.1:0"\nstop_grace_s = 9\n')
+        text = json.loads(serve("--config", self.file, "--stop-grace", "7", "--check", "--json").stdout)
+        settings = {one["key"]: one for one in text["settings"]}
+        self.assertEqual([settings["data"][name] for name in ("value", "from", "line")], [self.site.data, "file", 1])
+        self.assertEqual([settings["http.stop_grace_s"][name] for name in ("value", "from")], [7, "--stop-grace"])
+        self.assertEqual([settings["scrub.interval_days"][name] for name in ("value", "from")], [30, "default"])
+        self.assertRegex(serve("--config", self.file, "--check").stdout, r'(?m)^http\.listen +"127\.0\.0\.1:0" +line 3$')
+        self.assertFalse(os.path.exists(self.site.data))
+
+    def test_each_fault_is_told_with_its_line_and_column_and_nothing_starts(self):
+        self.write('volumes = []\ndatta = "x"\n[http]\nlisten = "nowhere"\ntls_key = "a.key"\nstop_grace_s = 4000\n')
+        for check in ((), ("--check",)):
+            told = serve("--config", self.file, *check, code=2).stderr.splitlines()
+            self.assertEqual([line.split(": ")[1] for line in told],
+                             [f"{self.file}:{place}" for place in ("2:1", "4:10", "5:11", "6:16")])
+            for line, words in zip(told, ("did you mean data?", "HOST:PORT", "http.tls_certificate", "0 to 3600")):
+                self.assertIn(words, line)
+        self.write('[http]\ntls_certificate = "none.crt"\ntls_key = "none.key"\n')
+        self.assertIn("none.crt", serve("--config", self.file, "--check", code=3).stderr)
+        self.assertIn("none.toml", serve("--config", self.site.path("none.toml"), code=3).stderr)
+
+    def test_a_printed_file_is_what_it_was_made_from(self):
+        options = ("--data", self.site.data, "--volume", "/srv/a", "--volume", "/srv/b", "--scrub-rate", "7")
+        self.write(serve(*options, "--print-config").stdout)
+
+        def values(*words):
+            settings = json.loads(serve(*words, "--check", "--json").stdout)["settings"]
+            return {one["key"]: one["value"] for one in settings}
+        self.assertEqual(values("--config", self.file), values(*options))
+
+    def test_a_reload_takes_up_what_it_can_and_names_what_waits_for_a_start(self):
+        first, second = make_certificate(self.site, "first"), make_certificate(self.site, "second")
+
+        def settings(pair, rate, ports):
+            return (f'data = "data"\ntoken_file = "token"\n[http]\nlisten = "127.0.0.1:0"\ntls_certificate = "{pair[0]}"\n'
+                    f'tls_key = "{pair[1]}"\n[scrub]\nmib_per_second = {rate}\n[cameras]\nudp_ports = "{ports}"\n')
+
+        def shown():
+            """The name on the certificate, and the scrub's rate."""
+            port = int(self.site.server.rsplit(":", 1)[1])
+            pem = ssl.get_server_certificate(("127.0.0.1", port), timeout=30)
+            name = subprocess.run(["openssl", "x509", "-noout", "-subject"], input=pem, capture_output=True, text=True,
+                                  check=True, timeout=60).stdout
+            with open(self.site.token_file, encoding="ascii") as file:
+                token = file.read().strip()
+            answer = subprocess.run(["curl", "-sSk", "-H", f"Authorization: Bearer {token}",
+                                     self.site.server + "/api/v1/scrub"], capture_output=True, check=True, timeout=60)
+            return name.strip().rpartition("= ")[2], json.loads(answer.stdout)["bytes_per_second"] >> 20
+
+        self.write(settings(first, 20, "20000-20999"))
+        self.start()
+        self.assertEqual(shown(), ("first", 20))
+        self.write(settings(second, 50, "21000-21999"))
+        log = self.reload()
+        self.assertRegex(log, r"scrub\.mib_per_second is 50 now, and was 20\b")
+        self.assertRegex(log, r'cameras\.udp_ports stays "20000-20999" until the next start')
+        self.assertEqual(shown(), ("second", 50))
+        # One bad value, and nothing of the file is taken.
+        self.write(settings(first, 70, "20000"))
+        self.assertRegex(self.reload(), r"\.toml:10:13: cameras\.udp_ports: .*FIRST-LAST[\s\S]* is not taken")
+        self.write(settings((first[0], second[1]), 70, "20000-20999"))
+        self.assertRegex(self.reload(), r"is not taken.*second\.key is not the key of the certificate")
+        self.assertEqual(shown(), ("second", 50))
+        self.site.stop_recorder()
+
+    def test_without_a_file_a_hangup_is_a_clean_stop(self):
+        self.site.start_recorder()
+        self.assertEqual(self.site.recorder.stop(signal.SIGHUP), 0)
+        self.assertIn("everything is sealed", self.site.recorder.errors())
+
+
+if __name__ == "__main__":
+    unittest.main()
