@@ -62,7 +62,7 @@ class Installation(unittest.TestCase):
     def test_it_is_installed_records_and_is_purged_without_its_footage(self):
         self.inside("apt-get update -qq")
         told = self.inside("apt-get install -y ./lookback_*.deb")
-        self.assertIn("name its disks in /etc/default/lookback", told)
+        self.assertIn("name its disks in /etc/lookback/lookback.toml", told)
         self.assertIn("lookback", self.inside("man -w lookback 2>/dev/null || ls /usr/share/man/man1/lookback.1.gz",
                                               ok=(0, 2)))
         with Site() as site:
@@ -104,7 +104,7 @@ class Installation(unittest.TestCase):
         self.assertEqual(self.inside("find /srv/footage1 /var/lib/lookback -type f -exec sha256sum {} + | sort"), before)
         self.assertRegex(before, r"(?m)\S+\.mp4$")
         self.assertEqual(re.findall(r"\S*lookback\S*", self.inside(
-            "find /usr /etc/default /lib/systemd -name '*lookback*'")), [])
+            "find /usr /etc /lib/systemd -name '*lookback*'")), [])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Installing it into a bare system is package_install_test.py, by hand.
 
 import contextlib
 import ctypes
+import json
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import tomllib
 import unittest
 
 from harness import BUILD, ROOT, Process, Site, program
@@ -59,9 +61,10 @@ class Package(unittest.TestCase):
     def test_it_has_what_a_server_needs_and_everything_belongs_to_root(self):
         lines = said("dpkg-deb", "--contents", self.deb).splitlines()
         modes = {line.split()[-1]: line.split()[:2] for line in lines}
-        for path, mode in (("usr/bin/lookback", "-rwxr-xr-x"), ("etc/default/lookback", "-rw-r--r--"),
+        for path, mode in (("usr/bin/lookback", "-rwxr-xr-x"), ("etc/lookback/lookback.toml", "-rw-r--r--"),
                            ("lib/systemd/system/lookback.service", "-rw-r--r--"),
                            ("usr/share/man/man1/lookback.1.gz", "-rw-r--r--"),
+                           ("usr/share/man/man5/lookback.toml.5.gz", "-rw-r--r--"),
                            ("usr/share/bash-completion/completions/lookback", "-rw-r--r--"),
                            ("usr/share/doc/lookback/copyright", "-rw-r--r--"),
                            ("usr/share/doc/lookback/docs/operations.md", "-rw-r--r--")):
@@ -96,16 +99,16 @@ class Package(unittest.TestCase):
         checked = {name for name in called if name.endswith("_chk")}
         self.assertTrue("__stack_chk_fail" in called and checked, "no stack protector, or no checked copies")
 
-    def test_the_unit_runs_what_is_in_the_package_by_options_that_there_are(self):
-        command = shlex.split(setting(self.unit, "ExecStart")[0])
-        self.assertTrue(os.access(os.path.join(self.tree, command[0].lstrip("/")), os.X_OK), command)
-        with open(os.path.join(self.tree, "etc/default/lookback"), encoding="utf-8") as file:
-            default = file.read()
-        asked = set(re.findall(r"--[a-z-]+", " ".join(command) + default))
-        self.assertLessEqual({"--data", "--volume"}, asked)
-        self.assertLessEqual(asked, set(re.findall(r"--[a-z-]+", said(program("lookback"), "serve", "--help"))))
-        self.assertIn(setting(self.unit, "EnvironmentFile")[0].lstrip("-"),
-                      said("dpkg-deb", "--info", self.deb, "conffiles").split())
+    def test_the_unit_runs_what_is_in_the_package_by_settings_that_are_in_order(self):
+        path = "etc/lookback/lookback.toml"
+        self.assertEqual(said("dpkg-deb", "--info", self.deb, "conffiles").split(), ["/" + path])
+        for command in (setting(self.unit, "ExecStart")[0], setting(self.unit, "ExecReload")[0]):
+            words = [word.replace("/" + path, os.path.join(self.tree, path)) for word in shlex.split(command)]
+            self.assertTrue(os.access(os.path.join(self.tree, words[0].lstrip("/")), os.X_OK), words)
+            check = [word for word in words[1:] if word != "--check"]
+            settings = json.loads(said(program("lookback"), *check, "--check", "--json"))["settings"]
+            self.assertEqual([[one["key"], one["value"]] for one in settings if one["from"] != "default"],
+                             [["data", "/var/lib/lookback"]])
         verified = subprocess.run(
             ["systemd-analyze", "verify", "--man=no", os.path.join(PACKAGING, "lookback.service")],
             capture_output=True, text=True, timeout=60)
@@ -116,16 +119,34 @@ class Package(unittest.TestCase):
         said("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager",
              os.path.join(PACKAGING, "lookback.service"))
 
-    def test_the_manual_renders_without_a_warning_and_has_every_command(self):
-        page = os.path.join(self.tree, "usr/share/man/man1/lookback.1.gz")
-        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page], capture_output=True,
+    def page(self, name):
+        """As a person sees it."""
+        path = os.path.join(self.tree, "usr/share/man", name)
+        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", path], capture_output=True,
                               text=True, timeout=60, env={**os.environ, "LC_ALL": "C.UTF-8"})
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        text = said("sh", "-c", f"LC_ALL=C.UTF-8 MANWIDTH=100 man -l {shlex.quote(page)} | col -b")
+        return said("sh", "-c", f"LC_ALL=C.UTF-8 MANWIDTH=100 man -l {shlex.quote(path)} | col -b")
+
+    def test_the_manual_renders_without_a_warning_and_has_every_command(self):
+        text = self.page("man1/lookback.1.gz")
         every = list(commands())
         self.assertGreater(len(every), 40)
         for words in every:
             self.assertRegex(text, rf"(?m)^\s+lookback {' '.join(words)}$")
+
+    def test_the_manual_of_the_file_has_every_setting_with_an_example_that_is_taken(self):
+        text = self.page("man5/lookback.toml.5.gz")
+        settings = json.loads(said(program("lookback"), "serve", "--check", "--json"))["settings"]
+        self.assertGreater(len(settings), 12)
+        with open(os.path.join(self.tree, "etc/lookback/lookback.toml"), encoding="utf-8") as file:
+            packed = file.read()
+        for one in settings:
+            name = one["key"].rpartition(".")[2]
+            told = re.search(rf"(?ms)^ +{re.escape(one['key'])}\n(.*?)Example: {name} = (.*?)$", text)
+            self.assertTrue(told, one["key"])
+            self.assertRegex(told[1], "Default: |Without it: ")
+            self.assertIs(type(tomllib.loads(f"value = {told[2]}")["value"]), type(one["value"]), one["key"])
+            self.assertRegex(packed, rf"(?m)^#?{name} = ")
 
     def test_bash_completes_every_command(self):
         script = os.path.join(self.tree, "usr/share/bash-completion/completions/lookback")
