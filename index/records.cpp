@@ -520,9 +520,9 @@ Result<Record> DecodeKind(RecordKind kind, ByteSpan payload) {
 
 std::string_view GapCauseName(GapCause cause) {
   constexpr std::string_view kNames[] = {
-      "unknown",       "camera off",    "network",     "camera fault", "recorder down",
-      "disk too slow", "disk full",     "disk failed", "clock step",   "retention",
-      "thinned",       "stream change", "corrupt",     "missing",      "volume away"};
+      "unknown",   "camera off",  "network",     "camera fault", "recorder down", "disk too slow",
+      "disk full", "disk failed", "clock step",  "retention",    "thinned",       "stream change",
+      "corrupt",   "missing",     "volume away", "upgrade"};
   const size_t index = static_cast<size_t>(cause);
   return index < std::size(kNames) ? kNames[index] : kNames[0];
 }

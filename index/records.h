@@ -44,6 +44,7 @@ enum class GapCause : uint8_t {
   kCorrupt = 12,       // Stored, but damaged since.
   kMissing = 13,       // Stored, but the file is gone.
   kVolumeAway = 14,    // Stored, and cannot be read just now. Only ever an answer, never on disk.
+  kUpgrade = 15,       // Another version of this program took over.
 };
 std::string_view GapCauseName(GapCause cause);  // "recorder down"
 

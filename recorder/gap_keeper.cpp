@@ -7,8 +7,22 @@ namespace lookback::recorder {
 
 using index::GapCause;
 
-GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock)
-    : stream_(stream), archive_(archive), clock_(clock), started_us_(clock.NowUs()) {
+Downtime DowntimeOf(const std::string& closed_by, const std::string& version) {
+  if (closed_by.empty()) {
+    return {GapCause::kRecorderDown, "ended without a stop: crash, kill or power cut"};
+  }
+  if (closed_by == version) return {GapCause::kRecorderDown, "stopped in good order"};
+  return {GapCause::kUpgrade, closed_by + " to " + version};
+}
+
+GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock,
+                     const Downtime& downtime)
+    : stream_(stream),
+      archive_(archive),
+      clock_(clock),
+      started_us_(clock.NowUs()),
+      cause_(downtime.cause),
+      detail_(downtime.detail) {
   footage_end_us_ = archive_.StatusOf(stream_).recorded_until_us;
   ever_ = footage_end_us_ > 0;
   LookBack();
@@ -40,8 +54,7 @@ void GapKeeper::Interrupt(GapCause cause, std::string detail) {
     open_ = true;
     from_us_ = footage_end_us_;
   } else if (cause != cause_ && !std::exchange(fresh_, false)) {
-    const bool since_start = cause_ == GapCause::kRecorderDown;
-    Record(since_start ? started_us_ : clock_.NowUs());
+    Record(SinceStart() ? started_us_ : clock_.NowUs());
   }
   cause_ = cause;
   detail_ = std::move(detail);
@@ -61,7 +74,7 @@ void GapKeeper::Footage(TimeRange range) {
 
 void GapKeeper::Tick() {
   const TimeUs now_us = clock_.NowUs();
-  if (!open_ || fresh_ || cause_ == GapCause::kRecorderDown || now_us - from_us_ < kPieceUs) return;
+  if (!open_ || fresh_ || SinceStart() || now_us - from_us_ < kPieceUs) return;
   Record(now_us);
   Show();
 }
@@ -70,6 +83,10 @@ void GapKeeper::Settle() {
   if (!open_) return;
   Record(clock_.NowUs());
   archive_.SetOpenGap(stream_, std::nullopt);
+}
+
+bool GapKeeper::SinceStart() const {
+  return cause_ == GapCause::kRecorderDown || cause_ == GapCause::kUpgrade;
 }
 
 void GapKeeper::Record(TimeUs end_us) {

@@ -6,7 +6,7 @@
 // camera that is off does not, for the next start knows that it is: it goes on record when the camera
 // is on again, or at a stop.
 //
-// When the process starts, what is missing until then is "recorder down"; and if the camera
+// When the process starts, what is missing until then is its downtime, "recorder down" or "upgrade"; and if the camera
 // delivers without a failed try, so is the rest, as one gap. Of a stream that is not recorded then,
 // because a person wants it so, all is "camera off".
 //
@@ -26,6 +26,14 @@
 
 namespace lookback::recorder {
 
+// Why nothing was recorded before the process started.
+struct Downtime {
+  index::GapCause cause = index::GapCause::kRecorderDown;
+  std::string detail;
+};
+// What this program, of `version`, finds when it opens a store (storage::Store::closed_by()).
+Downtime DowntimeOf(const std::string& closed_by, const std::string& version);
+
 class GapKeeper {
  public:
   static constexpr int64_t kPieceUs = 10 * kUsPerMinute;
@@ -35,7 +43,8 @@ class GapKeeper {
   static constexpr int64_t kLookBackUs = 30 * kUsPerDay;
 
   // `archive` and `clock` must outlive the keeper.
-  GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock);
+  GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock,
+            const Downtime& downtime = {});
   // Of a stream that is not recorded; `detail` is why.
   static std::unique_ptr<GapKeeper> Off(const StreamId& stream, storage::Archive& archive,
                                         Clock& clock, const std::string& detail);
@@ -58,6 +67,7 @@ class GapKeeper {
  private:
   // What stands on record of earlier keepers.
   void LookBack();
+  bool SinceStart() const;
   void Record(TimeUs end_us);
   void Show();
 
@@ -71,7 +81,7 @@ class GapKeeper {
 
   bool open_ = true;
   TimeUs from_us_ = 0;  // What is missing before stands on record.
-  index::GapCause cause_ = index::GapCause::kRecorderDown;
+  index::GapCause cause_;
   std::string detail_;
 };
 

@@ -147,6 +147,7 @@ class RecorderImpl : public Recorder {
  public:
   RecorderImpl(const Options& options, storage::Archive& archive, Clock& clock)
       : max_container_cameras_(options.max_container_cameras),
+        downtime_(options.downtime),
         archive_(archive),
         clock_(clock),
         demuxers_(2 * options.max_container_cameras),
@@ -258,7 +259,7 @@ class RecorderImpl : public Recorder {
     if (found == streams_.end()) {
       found = streams_.emplace(id, Known{}).first;
       found->second.loop = next_loop_++ % loops_.size();
-      gaps = std::make_shared<GapKeeper>(id, archive_, clock_);
+      gaps = std::make_shared<GapKeeper>(id, archive_, clock_, downtime_);
     } else if (found->second.board && found->second.source == source) {
       return;
     }
@@ -300,6 +301,7 @@ class RecorderImpl : public Recorder {
   }
 
   const size_t max_container_cameras_;
+  const Downtime downtime_;
   storage::Archive& archive_;
   Clock& clock_;
   DemuxThreads demuxers_;  // Some may still wait for the end of a read, when their camera is gone.

@@ -18,6 +18,7 @@
 #include "base/ids.h"
 #include "index/records.h"
 #include "net/udp_socket.h"
+#include "recorder/gap_keeper.h"
 #include "storage/archive.h"
 
 namespace lookback::recorder {
@@ -113,6 +114,7 @@ class Recorder {
     // Streams of container cameras (rtmp, http, https) cost a thread each; more are refused.
     size_t max_container_cameras = 64;
     net::PortRange udp_ports;  // Where cameras send RTP over UDP to.
+    Downtime downtime;         // Of what is missing when a camera is first put.
   };
 
   // `archive` and `clock` must outlive the recorder.

@@ -32,6 +32,7 @@ class StoreImpl : public Store {
 
   const Uuid& id() const override { return file_.store; }
   uint32_t epoch() const override { return file_.epoch; }
+  const std::string& closed_by() const override { return closed_by_; }
   const std::string& data() const override { return options_.data; }
   RecoveryReport recovery() const override { return recovery_->report(); }
   void WaitForRecovery() override { recovery_->Wait(); }
@@ -90,6 +91,7 @@ class StoreImpl : public Store {
   FileSystem& files_;
   std::unique_ptr<DataDirectory> directory_;
   StoreFile file_;
+  std::string closed_by_;
   std::unique_ptr<VolumeSet> volumes_;
   std::unique_ptr<Ledger> ledger_;
   MerkleTree tree_{[this](uint64_t first, uint64_t end) { return ledger_->Leaves(first, end); }};
@@ -109,6 +111,7 @@ Status StoreImpl::Start() {
   LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
   directory_ = std::move(directory);
   file_ = directory_->file();
+  closed_by_ = std::exchange(file_.closed_by, "");
   volumes_ = std::make_unique<VolumeSet>(options_.data, clock_, files_);
   LB_TRY(volumes_->Open(options_.volumes, file_, *directory_));
 
@@ -250,6 +253,7 @@ void StoreImpl::Close() {
   if (recovery_) recovery_->Stop();
   if (archive_) archive_->Stop();
   recovery_.reset();
+  const bool was_open = archive_ != nullptr;
   archive_.reset();
   if (journal_) journal_->Stop();
   gate_.reset();
@@ -262,6 +266,13 @@ void StoreImpl::Close() {
   catalog_.reset();
   ledger_.reset();
   volumes_.reset();
+  if (directory_ && was_open) {
+    StoreFile file = directory_->file();
+    file.closed_by = options_.version;
+    const Status written = directory_->Write(file);
+    if (!written)
+      LogWarning("store", "the next start takes this for a crash: " + written.message());
+  }
   directory_.reset();
 }
 

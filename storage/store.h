@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
+#include "base/version.h"
 #include "index/catalog.h"
 #include "storage/archive.h"
 #include "storage/journal.h"
@@ -40,6 +41,7 @@ struct StoreOptions {
   int64_t commit_wait_us = Journal::kCommitWaitUs;
   bool copy_ledger = true;  // To the volumes; tests of other things leave it out.
   uint64_t ledger_file_bytes = kLedgerFileBytes;  // Small ones in tests.
+  std::string version = std::string(Version());   // What a Close() says of itself.
 };
 
 // What a start found and did, for the log and for `lookback status`.
@@ -79,6 +81,9 @@ class Store {
   virtual const Uuid& id() const = 0;
   virtual uint32_t epoch() const = 0;
   virtual const std::string& data() const = 0;
+  // Version of the program that closed it in good order before this start; empty: it was not closed, or
+  // is new.
+  virtual const std::string& closed_by() const = 0;
   // As far as it is; WaitForRecovery() for all of it.
   virtual RecoveryReport recovery() const = 0;
   virtual void WaitForRecovery() = 0;

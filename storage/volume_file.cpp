@@ -112,6 +112,10 @@ Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path) {
       file.removed.push_back(AbsoluteRoot(data, root.get_ref<const std::string&>()));
     }
   }
+  if (const auto closed_by = object.find("closed_by"); closed_by != object.end()) {
+    if (!closed_by->is_string()) return Fail(Code::kCorrupt, path + " has no good \"closed_by\"");
+    file.closed_by = closed_by->get<std::string>();
+  }
   return file;
 }
 
@@ -128,6 +132,7 @@ Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFil
   for (const std::string& root : file.removed) {
     object["removed"].push_back(RootFromData(data, root));
   }
+  if (!file.closed_by.empty()) object["closed_by"] = file.closed_by;
   return WriteJson(files, path, object);
 }
 

@@ -40,6 +40,9 @@ struct StoreFile {
   std::vector<KnownVolume> volumes;
   // Roots of volumes that a person removed: a start that is told to use one leaves it alone.
   std::vector<std::string> removed;
+  // Version of the program that closed the store in good order; empty while it is in use, and after
+  // an end without a stop.
+  std::string closed_by;
 };
 Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path);
 Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFile& file);

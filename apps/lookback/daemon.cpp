@@ -8,6 +8,7 @@
 #include "apps/lookback/output.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/version.h"
 #include "base/worker_pool.h"
 
 namespace lookback::app {
@@ -87,7 +88,9 @@ Status Daemon::Start(storage::Store& store, const Settings& settings, const Reso
   webhook_->Start();
   // Before anybody asks: it knows what is damaged.
   scrubber_ = storage::Scrubber::Open(store, clock_, files_, ScrubbingOf(settings));
-  recorder_ = recorder::Recorder::Start(resources.recording, store.archive(), clock_);
+  recorder::Recorder::Options recording = resources.recording;
+  recording.downtime = recorder::DowntimeOf(store.closed_by(), std::string(Version()));
+  recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
   LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
                                               MaxImportBytesOf(settings), certificate_.get()}));
   service_ = std::move(service);

@@ -49,6 +49,25 @@ TEST_F(GapKeeperTest, AfterADownTimeTheWholeHoleIsOneGap) {
   EXPECT_FALSE(Open());
 }
 
+TEST_F(GapKeeperTest, WhoTookOverFromWhomIsTheCauseOfADownTime) {
+  EXPECT_EQ(DowntimeOf("", "2.0").cause, GapCause::kRecorderDown);
+  EXPECT_THAT(DowntimeOf("", "2.0").detail, testing::HasSubstr("without a stop"));
+  EXPECT_EQ(DowntimeOf("2.0", "2.0").cause, GapCause::kRecorderDown);
+  EXPECT_EQ(DowntimeOf("2.0", "2.0").detail, "stopped in good order");
+  const Downtime upgrade = DowntimeOf("1.9", "2.0");
+  EXPECT_EQ(upgrade.cause, GapCause::kUpgrade);
+  EXPECT_EQ(upgrade.detail, "1.9 to 2.0");
+}
+
+TEST_F(GapKeeperTest, AnUpgradeIsOneGapUntilFootageOrAFailedTry) {
+  archive_.SetRecordedUntil(kHourAgo);
+  GapKeeper first(stream_, archive_, clock_, DowntimeOf("1.9", "2.0"));
+  clock_.Advance(2 * GapKeeper::kPieceUs);
+  first.Tick();
+  first.Footage({kStart + kUsPerSecond, kStart + 2 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kStart + kUsPerSecond, GapCause::kUpgrade}});
+}
+
 TEST_F(GapKeeperTest, AFailedTryAfterTheStartEndsTheDownTimeThere) {
   archive_.SetRecordedUntil(kHourAgo);
   GapKeeper keeper(stream_, archive_, clock_);

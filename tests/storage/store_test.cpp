@@ -89,6 +89,20 @@ TEST_F(StoreTest, EachStartHasAnEpochOfItsOwn) {
 }
 
 // store.json came back from a copy: the epochs after it were given already.
+TEST_F(StoreTest, WhichVersionClosedItIsKnownToTheNextStartAndToThatAlone) {
+  options_.version = "1.9";
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->closed_by(), "");
+  store_.reset();
+  options_.version = "2.0";
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->closed_by(), "1.9");
+  // After an end without a stop nobody closed it.
+  const auto on_disk = ReadStoreFile(*files_, options_.data + "/store.json");
+  ASSERT_TRUE(on_disk) << on_disk.message();
+  EXPECT_EQ(on_disk->closed_by, "");
+}
+
 TEST_F(StoreTest, AnOldStoreFileGivesNoEpochTwiceAndHidesNoFootage) {
   ASSERT_OK(Open());
   Close();
