@@ -126,6 +126,7 @@ class Configuration {
       std::visit([&](auto member) { settings.*member = asked.line.*member; }, setting.value);
     }
     if (!read.IsInOrder()) return std::optional<Configuration>();
+    read.asked_ = settings;
     if (settings.data.empty()) {
       LB_TRY_ASSIGN(data, DefaultDataDirectory());
       settings.data = data;
@@ -136,6 +137,8 @@ class Configuration {
   }
 
   const Settings& settings() const { return file_.settings; }
+  // Without what follows from the rest.
+  const Settings& asked() const { return asked_; }
 
   Json AsJson() const {
     Json list = Json::array();
@@ -187,6 +190,7 @@ class Configuration {
 
   std::string path_;
   SettingsFile file_;
+  Settings asked_;
   std::set<std::string> on_line_;
 };
 
@@ -212,7 +216,7 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
   if (!configuration) return kExitUsage;
   const Settings& settings = configuration->settings();
   if (asked.print_config) {
-    PrintText(SettingsFileText(settings));
+    PrintText(SettingsFileText(configuration->asked()));
     return kExitOk;
   }
   LB_TRY_ASSIGN(resources, Daemon::ReadResources(settings, clock, files));

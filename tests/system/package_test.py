@@ -142,7 +142,7 @@ class Package(unittest.TestCase):
             packed = file.read()
         for one in settings:
             name = one["key"].rpartition(".")[2]
-            told = re.search(rf"(?ms)^ +{re.escape(one['key'])}\n(.*?)Example: {name} = (.*?)$", text)
+            told = re.search(rf"(?ms)^ +{re.escape(one['key'])}\s(.*?)Example: {name} = (.*?)$", text)
             self.assertTrue(told, one["key"])
             self.assertRegex(told[1], "Default: |Without it: ")
             self.assertIs(type(tomllib.loads(f"value = {told[2]}")["value"]), type(one["value"]), one["key"])
