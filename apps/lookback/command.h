@@ -109,6 +109,7 @@ void AddRetentionCommands(Commands& commands);
 void AddForecastCommand(Commands& commands, CLI::App* retention_group);
 void AddLedgerCommands(Commands& commands);
 void AddStoreCommands(Commands& commands);
+void AddBackupCommands(Commands& commands);
 void AddVolumeCommands(Commands& commands);
 void AddScrubCommand(Commands& commands);
 void AddCheckCommand(Commands& commands);

@@ -39,6 +39,7 @@ void AddAll(Commands& commands) {
   AddImportCommand(commands);
   AddLedgerCommands(commands);
   AddStoreCommands(commands);
+  AddBackupCommands(commands);
   AddVolumeCommands(commands);
   AddScrubCommand(commands);
   AddCheckCommand(commands);

@@ -192,7 +192,7 @@ class Site:
         return done.returncode, done.stdout, done.stderr
 
     def credentials(self, command):
-        if command in ("fsck", "rebuild", "version"):
+        if command in ("backup", "fsck", "rebuild", "restore", "version"):
             return []
         return ["--token-file", self.token_file]
 
