@@ -377,6 +377,7 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
   LB_TRY_ASSIGN(first, StoreOf(options.data, files));
   LB_TRY(CheckPlace(options.into, options.data, first));
   LB_TRY(files.MakeDirectories(options.into, 0700));
+  LB_TRY(files.SyncDirectory(std::filesystem::path(options.into).parent_path().string()));
   auto lock = files.Lock(JoinPath(options.into, kLockFile));
   if (!lock) return Pass(lock.error(), "one backup at a time");
   LB_TRY(CheckNoOther(options.into, first.store, files));

@@ -244,6 +244,7 @@ Result<RestoreReport> Restore::Run() {
   LB_TRY(Verify());
 
   LB_TRY(files_.MakeDirectories(data_));
+  LB_TRY(files_.SyncDirectory(std::filesystem::path(data_).parent_path().string()));
   LB_TRY_ASSIGN(lock, files_.Lock(In(kLockFile)));
   LB_TRY(CheckEmpty());
   LB_TRY(Place());
@@ -259,7 +260,6 @@ Result<RestoreReport> Restore::Run() {
   LB_TRY(files_.SyncDirectory(data_));
   LB_TRY(files_.Rename(In(kWaitingStoreFile), In(kStoreFile)));
   LB_TRY(files_.SyncDirectory(data_));
-  LB_TRY(files_.SyncDirectory(std::filesystem::path(data_).parent_path().string()));
   return std::move(report_);
 }
 
