@@ -24,7 +24,6 @@ CAMERAS = {"gate": "cam1", "yard": "cam2"}
 # What a text of the page is here. Users are not switched: a test may run as anybody.
 PLACES = {
     "/var/lib/lookback": "data",
-    "/etc/default/lookback": "settings",
     "/etc/lookback/": "etc/",
     "/mnt/backup/lookback": "backup",
     "/srv/": "srv/",
@@ -53,7 +52,6 @@ class Bench(Site):
 
     def __enter__(self):
         self.stack = contextlib.ExitStack()
-        self.settings = self.path("settings")
         for name in ("srv", "bin", "etc", "admin"):
             os.mkdir(self.path(name))
         os.symlink(program("lookback"), self.path("bin/lookback"))
@@ -96,17 +94,14 @@ class Bench(Site):
                 file.write(answer + "\n")
 
     def start(self):
-        with open(self.settings, encoding="utf-8") as file:
-            options = re.search(r'(?m)^LOOKBACK_OPTIONS="(.*)"$', file.read()).group(1).split()
+        options = [word for volume in self.named for word in ("--volume", volume)]
         self.recorder = Process("lookback", [program("lookback"), "serve", "--data", self.data, "--listen",
                                              self.listen, *options], self.directory)
         self.server = self.recorder.await_line(r"listening on (https?://\S+)").group(1)
         self.listen = self.server.split("//")[1]
 
     def begin(self, *volumes):
-        options = " ".join(f"--volume {volume}" for volume in volumes)
-        with open(self.settings, "w", encoding="utf-8") as file:
-            file.write(f'LOOKBACK_OPTIONS="{options}"\n')
+        self.named = volumes  # By the service's settings.
         with open(self.path("admin/gate.pw"), "w", encoding="ascii") as file:
             file.write("street 9\n")
         secret = ("--user", "viewer", "--password-file", self.path("admin/gate.pw"))
@@ -275,8 +270,6 @@ class Runbook(unittest.TestCase):
         self.check_all_is_there()
         self.assertFalse(self.bench.cli("retention", "show")["confirmed"])
         self.assertFalse(self.bench.cli("camera", "show", "gate")["has_password"])
-        with open(self.bench.settings, encoding="utf-8") as file:
-            self.assertNotIn("--new-admin-token", file.read())
 
     def told_anew(self, _):
         self.assertTrue(self.allowed(self.token_of("wang.token")))
@@ -296,8 +289,6 @@ class Runbook(unittest.TestCase):
         self.assertFalse(self.allowed(self.admin))
         self.assertTrue(self.allowed(self.wang))
         self.assertTrue(self.bench.cli("camera", "list"))
-        with open(self.bench.settings, encoding="utf-8") as file:
-            self.assertNotIn("--new-admin-token", file.read())
 
     def lose_the_secrets(self):
         shutil.rmtree(os.path.join(self.bench.data, "secrets"))
@@ -339,6 +330,7 @@ class Runbook(unittest.TestCase):
         os.rename(self.bench.data, self.bench.path("old-machine"))
         for old, new in ((1, "disk1"), (3, "disk2")):
             os.rename(self.bench.volume(old), self.bench.path(f"srv/{new}"))
+        self.bench.named = [self.bench.path("srv/disk1"), self.bench.path("srv/disk2")]
 
     def moved_in(self, _):
         self.assertEqual(self.bench.volumes(), {"disk1": "online", "disk2": "online"})
