@@ -1,5 +1,7 @@
 #include "storage/backup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <memory>
@@ -17,11 +19,12 @@ constexpr size_t kLeavesAtOnce = 32'768;
 constexpr uint64_t kMaxStoreFileBytes = 1 << 20;
 constexpr uint64_t kMaxSecretBytes = 64 << 20;
 
-// "20260504T220000Z"
+// "20260504T220000.000Z"
 std::string NameOf(TimeUs time_us) {
   std::string name = FormatTime(time_us - time_us % kUsPerSecond);
   std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
-  return name;
+  name.pop_back();
+  return fmt::format("{}.{:03}Z", name, time_us % kUsPerSecond / kUsPerMs);
 }
 
 // Without links, as far as the path exists.
@@ -399,6 +402,7 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
       report.path = path;
       LB_TRY_ASSIGN(backups, ListBackups(options.into, files));
       for (size_t i = options.keep; options.keep > 0 && i < backups.size(); ++i) {
+        if (backups[i] == path) continue;  // The clock was set back.
         LB_TRY(RemoveBackup(backups[i], files));
         report.removed.push_back(backups[i]);
       }

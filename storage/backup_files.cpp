@@ -130,6 +130,7 @@ Result<BackupManifest> ReadBackupManifest(const std::string& backup, FileSystem&
     const bool good = end != std::string_view::npos &&
                       line.size() > kDigestLetters + kBetween.size() &&
                       HexDecode(line.substr(0, kDigestLetters), digest) &&
+                      HexEncode(digest) == line.substr(0, kDigestLetters) &&
                       line.substr(kDigestLetters, kBetween.size()) == kBetween;
     const std::string name(good ? line.substr(kDigestLetters + kBetween.size()) : "");
     if (!good || !IsBackupFile(name)) {

@@ -1,7 +1,7 @@
 // storage/backup_files.h: what stands in the directory of backups, and how its files are made and read.
 //
 //   <into>/ledger/<first record>.lkl      finished files of the ledger that are whole, for all backups
-//   <into>/20260504T220000Z/              a backup, named for when it was begun (UTC)
+//   <into>/20260504T220000.000Z/              a backup, named for when it was begun (UTC)
 //     backup.json                         what it is: BackupInfo
 //     store.json  secrets/*  ledger/*.lkl  snapshots/*.lks
 //     MANIFEST.sha256                     of all of it and of ../ledger, as `sha256sum -c` reads it there
