@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "apps/lookback/command.h"
+#include "base/version.h"
 #include "base/words.h"
 #include "base/worker_pool.h"
 #include "storage/backup.h"
@@ -114,7 +115,7 @@ Result<int> RunBackup(const BackupSaid& said, Clock& clock, FileSystem& files) {
   LowerThisThread();
   const auto report = [&, &data = data] {
     BytesLine line("backup", clock);  // Gone before anything is printed.
-    return storage::MakeBackup({data, said.place, LOOKBACK_VERSION, said.keep}, clock, files,
+    return storage::MakeBackup({data, said.place, std::string(Version()), said.keep}, clock, files,
                                [&line](const auto& progress) { line.Show(progress); });
   }();
   if (!report) return DirectoryFailed(report.error());

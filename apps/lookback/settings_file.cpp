@@ -144,10 +144,9 @@ std::string SettingsFileText(const Settings& settings) {
     }
     const std::string value = WrittenValue(setting, settings);
     const bool as_by_default = value == WrittenValue(setting, Settings{});
-    text += fmt::format(
-        "\n# {}.{}{}\n", Capital(setting.meaning),
-        setting.when_unset.empty() ? "" : fmt::format(" Without it: {}.", setting.when_unset),
-        setting.reloads ? "" : " Takes effect at a start.");
+    text += fmt::format("\n# {}.{}\n", Capital(setting.meaning),
+                        setting.reloads ? "" : " Takes effect at a start.");
+    if (!setting.when_unset.empty()) text += fmt::format("# Without it: {}.\n", setting.when_unset);
     text += fmt::format(
         "{}{} = {}\n", as_by_default ? "#" : "", setting.name,
         as_by_default && !setting.when_unset.empty() ? setting.example : std::string_view(value));
