@@ -29,6 +29,8 @@
 
 namespace lookback::api {
 
+class DoctorWatch;
+
 struct Context {
   Context(const Service::Parts& parts, std::unique_ptr<Tokens> tokens_read,
           std::unique_ptr<CameraSecrets> secrets_read)
@@ -80,6 +82,7 @@ struct Context {
   storage::Snapshotter* snapshotter = nullptr;
   storage::SelfCheck* self_check = nullptr;
   storage::HeldCopies* held_copies = nullptr;
+  DoctorWatch* doctor = nullptr;  // Never while requests are answered.
   LastRound last_round;
   LastForecast last_forecast;
   uint64_t purged_segments = 0;
@@ -152,6 +155,7 @@ net::HttpResponse ProveConsistency(Context&, const Call&);
 net::HttpResponse GetStatus(Context&, const Call&);
 net::HttpResponse GetCustody(Context&, const Call&);
 net::HttpResponse GetDocument(Context&, const Call&);
+net::HttpResponse GetDoctor(Context&, const Call&);
 net::HttpResponse GetHealth(Context&, const Call&);
 net::HttpResponse GetReadiness(Context&, const Call&);
 net::HttpResponse GetMetrics(Context&, const Call&);

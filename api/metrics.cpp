@@ -7,6 +7,7 @@
 
 #include "api/alarms.h"
 #include "api/context.h"
+#include "api/doctor_watch.h"
 #include "api/held_copies.h"
 #include "base/version.h"
 
@@ -238,6 +239,23 @@ void AddAlarms(Context& context, Page& page) {
              static_cast<double>(webhook.waiting));
 }
 
+void AddDoctor(Context& context, Page& page) {
+  const doctor::Report report = context.doctor->Last();
+  if (report.at_us == 0) return;
+  page.Gauge("lookback_doctor_age_seconds", "Since the machine was looked at.",
+             Seconds(context.clock.NowUs() - report.at_us));
+  for (const auto severity : {doctor::Severity::kError, doctor::Severity::kWarning,
+                              doctor::Severity::kUnknown, doctor::Severity::kNote}) {
+    page.Gauge("lookback_doctor_findings", "What the checks of the machine found.",
+               static_cast<double>(report.CountOf(severity)),
+               {{"severity", doctor::SeverityName(severity)}});
+  }
+  for (const std::string_view check : doctor::kChecks) {
+    page.Gauge("lookback_doctor_check_sound", "1 while a check finds neither error nor warning.",
+               report.StateOf(check) > doctor::Severity::kWarning, {{"check", check}});
+  }
+}
+
 void AddStore(Context& context, Page& page) {
   page.Gauge("lookback_build_info", "The version that runs.", 1,
              {{"version", std::string(Version())}});
@@ -296,6 +314,7 @@ std::string FormatMetrics(Context& context) {
   AddLoads(context, page);
   AddScrub(context, page);
   AddHeldCopies(context, page);
+  AddDoctor(context, page);
   AddLedger(context, page);
   if (const auto cameras = context.store.catalog().Cameras()) {
     for (const index::Camera& camera : *cameras) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "api/context.h"
+#include "api/doctor_watch.h"
 #include "api/page.h"
 #include "api/routes_care.h"
 #include "api/routes_export.h"
@@ -88,6 +89,7 @@ constexpr std::array kRoutes = {
     Route{"POST", "/api/v1/volumes/{}/undrain", Right::kUpkeep, UndrainVolume},
     Route{"DELETE", "/api/v1/volumes/{}", Right::kUpkeep, RemoveVolume},
     Route{"GET", "/api/v1/status", Right::kSee, GetStatus},
+    Route{"GET", "/api/v1/doctor", Right::kSee, GetDoctor},
     Route{"GET", "/api/v1/custody", Right::kAudit, GetCustody},
     Route{"GET", "/api/v1/ledger", Right::kAudit, GetLedger},
     Route{"GET", "/api/v1/ledger/inclusion", Right::kAudit, ProveInclusion},
@@ -169,9 +171,12 @@ std::vector<RouteShape> Routes() {
 
 struct Service::State {
   State(const Parts& parts, std::unique_ptr<Tokens> tokens, std::unique_ptr<CameraSecrets> secrets)
-      : context(parts, std::move(tokens), std::move(secrets)) {}
+      : context(parts, std::move(tokens), std::move(secrets)), doctor(context, parts.machine) {
+    context.doctor = &doctor;
+  }
 
   Context context;
+  DoctorWatch doctor;
 
   std::mutex looker_mutex;
   std::condition_variable wake;
@@ -192,6 +197,7 @@ struct Service::State {
     }
   }
   void StopLooking() {
+    doctor.Stop();
     {
       const std::lock_guard lock(looker_mutex);
       stopping = true;
@@ -292,6 +298,7 @@ void Service::LookAtAlarms() { state_->LookOnce(); }
 
 void Service::StartLooking() {
   state_->looker = std::thread([state = state_.get()] { state->Look(); });
+  state_->doctor.StartThread();
 }
 
 Result<std::unique_ptr<Service>> Service::Start(const Parts& parts) {

@@ -30,6 +30,9 @@
 namespace lookback::net {
 class TlsCertificate;
 }
+namespace lookback::doctor {
+class Machine;
+}
 
 namespace lookback::api {
 
@@ -56,6 +59,7 @@ class Service {
     Webhook* webhook = nullptr;  // Told of alarms, if there is one.
     uint64_t max_import_bytes = kMaxImportBytes;
     const net::TlsCertificate* certificate = nullptr;  // Of the server, if it speaks TLS.
+    doctor::Machine* machine = nullptr;                // nullptr: this one.
   };
 
   // Reads the secrets and puts every enabled camera to the recorder. EnsureAdmin (api/access.h)
@@ -68,7 +72,8 @@ class Service {
   net::HttpResponse Handle(const net::HttpRequest& request);
 
   // One round of the alarms (api/alarm_watch.h), and of what is kept for readers that do not come
-  // back. StartLooking() does it every kLookIntervalUs on a thread of its own, until the service ends.
+  // back. StartLooking() does it every kLookIntervalUs on a thread of its own, until the service ends;
+  // another one looks at the machine (api/doctor_watch.h).
   void LookAtAlarms();
   void StartLooking();
 

@@ -199,6 +199,16 @@ TimeUs TlsCertificate::ExpiresUs() const {
   return static_cast<TimeUs>(timegm(&expires)) * kUsPerSecond;
 }
 
+TlsCertificate::Files TlsCertificate::paths() const {
+  const std::lock_guard lock(reloading_);
+  return paths_;
+}
+
+std::string TlsCertificate::Trouble() const {
+  const std::lock_guard lock(reloading_);
+  return complained_;
+}
+
 std::shared_ptr<SSL_CTX> TlsCertificate::context() const {
   const std::lock_guard lock(mutex_);
   return context_;

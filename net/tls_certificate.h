@@ -44,6 +44,9 @@ class TlsCertificate {
   std::shared_ptr<SSL_CTX> context() const;
   // When clients will refuse it.
   TimeUs ExpiresUs() const;
+  Files paths() const;
+  // Why what stands in the files now was not taken; empty: it was.
+  std::string Trouble() const;
 
  private:
   struct Pem {
@@ -58,7 +61,7 @@ class TlsCertificate {
 
   FileSystem& files_;
   const Clock& clock_;
-  std::mutex reloading_;  // One Reload() or Use() at a time; guards the next three.
+  mutable std::mutex reloading_;  // One Reload() or Use() at a time; guards the next three.
   Files paths_;
   Pem seen_;  // The newest bytes that were looked at, good or bad.
   std::string complained_;

@@ -35,6 +35,7 @@ void AddAll(Commands& commands) {
   AddMarkerCommands(commands);
   AddRetentionCommands(commands);
   AddStatusCommand(commands);
+  AddDoctorCommand(commands);
   AddEventCommands(commands);
   AddImportCommand(commands);
   AddLedgerCommands(commands);

@@ -18,29 +18,6 @@ size_t LinesIn(std::string_view text) {
   return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-// `text` in lines of at most kStatusColumns where its words allow it: `first` stands before the
-// first one, as many spaces before the others.
-std::string Wrapped(const std::string& first, std::string_view text) {
-  const std::string indent(DisplayWidth(first), ' ');
-  std::string all;
-  std::string line = first;
-  bool empty = true;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (!empty && DisplayWidth(line) + 1 + DisplayWidth(word) > kStatusColumns) {
-      all += line + "\n";
-      line = indent;
-      empty = true;
-    }
-    if (!empty) line += ' ';
-    line += word;
-    empty = false;
-  }
-  return all + line + "\n";
-}
-
 struct Cameras {
   size_t recorded = 0;
   size_t down = 0;
@@ -203,6 +180,27 @@ std::string ServerText(const Json& status, const std::string& server, const Time
 }
 
 }  // namespace
+
+std::string Wrapped(const std::string& first, std::string_view text) {
+  const std::string indent(DisplayWidth(first), ' ');
+  std::string all;
+  std::string line = first;
+  bool empty = true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!empty && DisplayWidth(line) + 1 + DisplayWidth(word) > kStatusColumns) {
+      all += line + "\n";
+      line = indent;
+      empty = true;
+    }
+    if (!empty) line += ' ';
+    line += word;
+    empty = false;
+  }
+  return all + line + "\n";
+}
 
 std::string StatusText(const Json& status, const Json& cameras, const std::string& server,
                        const TimeZone& zone) {

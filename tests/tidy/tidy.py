@@ -26,9 +26,10 @@ TABLE = {
     "storage": ["base", "media", "index"],
     "recorder": ["base", "net", "media", "storage", "index"],
     "query": ["base", "media", "index", "storage"],
+    "doctor": ["base"],
     "evidence": ["base", "media", "index", "storage", "query"],
-    "api": ["base", "net", "media", "index", "storage", "recorder", "query", "evidence"],
-    "apps": ["base", "net", "media", "index", "storage", "recorder", "query", "evidence", "api"],
+    "api": ["base", "net", "media", "index", "storage", "recorder", "query", "doctor", "evidence"],
+    "apps": ["base", "net", "media", "index", "storage", "recorder", "query", "doctor", "evidence", "api"],
 }
 # These may include everything.
 FREE = ["tests", "bench"]
