@@ -72,8 +72,7 @@ void CheckStream(const CameraFacts& camera, const Tell& tell) {
 void CheckCameras(const Facts& facts, const Tell& tell) {
   for (const CameraFacts& camera : facts.cameras) CheckStream(camera, tell);
   if (facts.server) return;
-  tell({"cameras", Severity::kUnknown, "",
-        "what cameras send, and which promise breaks, a running server alone knows",
+  tell({"cameras", Severity::kUnknown, "", "what they send a running server alone knows",
         "once it runs: `lookback doctor`"});
 }
 

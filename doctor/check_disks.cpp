@@ -56,10 +56,15 @@ void CheckSpeed(const Facts& facts, const Place& place, const Tell& tell) {
                       *place.busy_share * 100),
           "`iostat -x 5`: who else uses it? `lookback volume add` a further disk"});
   }
+  if (facts.server && !place.busy_share) {
+    tell({"disk-speed", Severity::kUnknown, place.root,
+          "how busy it is shows when the server has run for ten minutes", "ask again later"});
+  }
   if (!place.speed_trouble.empty()) {
     tell({"disk-speed", Severity::kUnknown, place.root,
           "its speed was not measured: " + place.speed_trouble,
-          "stop the server and run `lookback doctor --data DIR`"});
+          fmt::format("while no server runs: `lookback doctor --data {}`",
+                      facts.places.front().root)});
   }
   if (!place.speed) return;
   const double streams = static_cast<double>(facts.streams);
@@ -81,7 +86,7 @@ void CheckSpeed(const Facts& facts, const Place& place, const Tell& tell) {
   }
 }
 
-void CheckHealth(const std::string& name, const Disk& disk, const Tell& tell) {
+void CheckHealth(const Facts& facts, const std::string& name, const Disk& disk, const Tell& tell) {
   const std::string about = "/dev/" + name;
   const std::string look = fmt::format("`smartctl -a {}`", about);
   const auto say = [&](Severity severity, std::string sentence, std::string cure) {
@@ -89,8 +94,15 @@ void CheckHealth(const std::string& name, const Disk& disk, const Tell& tell) {
   };
   if (!disk.health) {
     const bool missing = disk.health_trouble.find("not installed") != std::string::npos;
+    const std::string ask = facts.server ? fmt::format(
+                                               "as root: `lookback doctor --data {} "
+                                               "--no-speed`",
+                                               facts.places.front().root)
+                                         : "as root: " + look;
     return say(Severity::kUnknown, "its health is not known: " + disk.health_trouble,
-               missing ? "`apt install smartmontools`" : "as root: " + look);
+               disk.is_virtual ? "look at the disks of the host"
+               : missing       ? "`apt install smartmontools`"
+                               : ask);
   }
   const SmartHealth& health = *disk.health;
   if (health.passed && !*health.passed) {
@@ -125,8 +137,12 @@ bool SharesWithVolume(const Facts& facts, const Place& data) {
 
 void CheckSpace(const Facts& facts, const Tell& tell) {
   for (const Place& place : facts.places) {
-    if (!place.trouble.empty() || place.space.total_bytes == 0) continue;
+    if (!place.trouble.empty() || place.missing() || place.space.total_bytes == 0) continue;
     CheckPlaceSpace(place, place.data && SharesWithVolume(facts, place), tell);
+  }
+  if (!facts.server) {
+    tell({"promises", Severity::kUnknown, "", "which of them breaks a running server alone knows",
+          "once it runs: `lookback retention forecast`"});
   }
   if (!facts.promises || facts.promises->breaks_us == 0) return;
   const bool soon = facts.promises->breaks_us - facts.now_us < kPromiseForewarningUs;
@@ -137,7 +153,7 @@ void CheckSpace(const Facts& facts, const Tell& tell) {
 
 void CheckDisks(const Facts& facts, const Tell& tell) {
   for (const Place& place : facts.places) {
-    if (!place.trouble.empty()) continue;
+    if (!place.trouble.empty() || place.missing()) continue;
     if (!place.data) CheckSpeed(facts, place, tell);
     if (place.mount && HasOption(place.mount->super_options, "ro")) {
       tell({"disk-health", Severity::kError, place.root,
@@ -149,7 +165,7 @@ void CheckDisks(const Facts& facts, const Tell& tell) {
           fmt::format("its file system has {} on record", Count(place.file_system_errors, "error")),
           "`dmesg`; unmount it and run `fsck -f`"});
   }
-  for (const auto& [name, disk] : facts.disks) CheckHealth(name, disk, tell);
+  for (const auto& [name, disk] : facts.disks) CheckHealth(facts, name, disk, tell);
 }
 
 }  // namespace lookback::doctor

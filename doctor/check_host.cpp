@@ -148,7 +148,8 @@ void CheckAccess(const Facts& facts, const Tell& tell) {
           "run it as root, or as the service's user"});
   }
   for (const Place& place : facts.places) {
-    if (place.trouble.empty() && place.there) CheckPlaceAccess(facts, place, tell);
+    if (place.trouble.empty() && place.there && !place.missing())
+      CheckPlaceAccess(facts, place, tell);
   }
 }
 

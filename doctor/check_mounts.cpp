@@ -81,8 +81,7 @@ void CheckKind(const Place& place, const Tell& tell) {
 }
 
 void CheckOwnDisk(const Facts& facts, const Place& place, const Tell& tell) {
-  if (place.data || (place.known && !place.there)) return;
-  if (place.boot && !place.boot_mounted) return;  // Told already, and why.
+  if (place.data) return;
   if (facts.system_devices.contains(place.node.device)) {
     tell(
         {"volume-own-disk", Severity::kWarning, place.root,
@@ -108,7 +107,6 @@ void CheckOwnDisk(const Facts& facts, const Place& place, const Tell& tell) {
 void CheckBoot(const Facts& facts, const Place& place, const Tell& tell) {
   if (!place.mount || place.mount->point == "/") return;
   if (facts.system_devices.contains(place.node.device)) return;
-  if (place.boot && !place.boot_mounted) return;
   const std::string& point = place.mount->point;
   const auto say = [&](Severity severity, std::string sentence, std::string cure) {
     tell({"mount-at-boot", severity, place.root, std::move(sentence), std::move(cure)});
@@ -151,13 +149,17 @@ void CheckBoot(const Facts& facts, const Place& place, const Tell& tell) {
   }
 }
 
+bool IsThere(const Place& place) {
+  return place.there && place.trouble.empty() && !place.missing();
+}
+
 void CheckShared(const Facts& facts, const Tell& tell) {
   const std::vector<Place>& places = facts.places;
   for (size_t i = 0; i < places.size(); ++i) {
     for (size_t j = i + 1; j < places.size(); ++j) {
       const Place& one = places[i];
       const Place& other = places[j];
-      if (!one.there || !other.there || !one.trouble.empty() || !other.trouble.empty()) continue;
+      if (!IsThere(one) || !IsThere(other)) continue;
       if (one.node.device != other.node.device) continue;
       if (one.data) {
         // On the system's disk, as on a trial, one sentence is enough.
@@ -207,6 +209,7 @@ void CheckMounts(const Facts& facts, const Tell& tell) {
       continue;
     }
     CheckMounted(place, tell);
+    if (place.missing()) continue;  // What is there instead is not to be judged.
     CheckKind(place, tell);
     CheckOwnDisk(facts, place, tell);
     CheckBoot(facts, place, tell);

@@ -29,7 +29,7 @@ struct Speed {
 // A disk as a whole, of which partitions and arrays are made.
 struct Disk {
   bool rotational = false;
-  bool rotation_known = false;  // A virtual disk tells nothing.
+  bool is_virtual = false;  // It knows neither its platters nor its health.
   std::optional<SmartHealth> health;
   std::string health_trouble;
 };
@@ -55,6 +55,9 @@ struct Place {
   std::optional<Speed> speed;
   std::string speed_trouble;
   std::optional<double> busy_share;  // Of the time since the start that its writer took for calls.
+
+  // What stands there is not what should: its disk is not mounted.
+  bool missing() const { return (boot && !boot_mounted) || (known && !(there && has_identity)); }
 };
 
 struct SecretFile {

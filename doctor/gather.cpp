@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/file_system.h"
@@ -177,10 +179,12 @@ class Gatherer {
     const std::string name = BaseName(path);
     disks.insert(name);
     Disk& disk = facts_.disks[name];
-    disk.rotation_known = !name.starts_with("vd") && !name.starts_with("loop") &&
-                          !name.starts_with("nbd") && !name.starts_with("xvd");
+    constexpr std::array<std::string_view, 5> kVirtual = {"vd", "xvd", "loop", "nbd", "zram"};
+    disk.is_virtual = std::any_of(kVirtual.begin(), kVirtual.end(), [&name](std::string_view each) {
+      return name.starts_with(each);
+    });
     const auto turns = machine_.ReadText(JoinPath(path, "queue/rotational"), kMaxSmallBytes);
-    disk.rotational = disk.rotation_known && turns && turns->starts_with('1');
+    disk.rotational = !disk.is_virtual && turns && turns->starts_with('1');
   }
 
   bool Writable(const Place& place) {
@@ -270,6 +274,10 @@ class Gatherer {
 
   void AskDisks() {
     for (auto& [name, disk] : facts_.disks) {
+      if (disk.is_virtual) {
+        disk.health_trouble = "it is a virtual disk, and its host alone knows";
+        continue;
+      }
       if (!question_.no_smart.empty()) {
         disk.health_trouble = question_.no_smart;
         continue;

@@ -9,6 +9,7 @@
 #include "base/version.h"
 
 namespace lookback::app {
+void AddDoctorCommand(Commands& commands);
 namespace {
 
 void AddVersionCommand(Commands& commands) {

@@ -16,6 +16,7 @@
 #include "storage/volume_file.h"
 
 namespace lookback::app {
+void AddDoctorCommand(Commands& commands);
 namespace {
 
 struct Asked {
@@ -72,16 +73,14 @@ doctor::CertificateFacts LookAtCertificate(const Asked& asked, Clock& clock, Fil
   return facts;
 }
 
-void MeasureSpeeds(doctor::Facts& facts, bool runs, Clock& clock, FileSystem& files) {
+void MeasureSpeeds(doctor::Facts& facts, const std::string& why_not, Clock& clock,
+                   FileSystem& files) {
   ProgressLine progress;
   for (doctor::Place& place : facts.places) {
-    const bool bare = place.boot && !place.boot_mounted;
-    if (place.data || !place.there || bare || !place.trouble.empty()) continue;
+    if (place.data || !place.there || place.missing() || !place.trouble.empty()) continue;
     if (place.space.read_only) continue;  // Told already.
-    if (runs) {
-      place.speed_trouble = "the server records there, and would have to wait";
-      continue;
-    }
+    place.speed_trouble = why_not;
+    if (!why_not.empty()) continue;
     progress.Update("measuring the speed of " + place.root);
     const auto speed = doctor::MeasureSpeed(place.real, clock, files);
     if (speed) place.speed = *speed;
@@ -104,9 +103,11 @@ Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& fi
   if (!asked.tls_certificate.empty()) {
     facts.certificate = LookAtCertificate(asked, clock, files);
   }
-  if (!asked.no_speed) {
-    MeasureSpeeds(facts, doctor::StoreRuns(question.data, *machine), clock, files);
+  std::string why_not = asked.no_speed ? "--no-speed was said" : "";
+  if (doctor::StoreRuns(question.data, *machine)) {
+    why_not = "the server records there, and would have to wait";
   }
+  MeasureSpeeds(facts, why_not, clock, files);
   return Show(api::ToJson(doctor::Examine(facts)), json);
 }
 

@@ -153,7 +153,21 @@ TEST_F(Checks, SettingsOfCameras) {
 
 TEST_F(Checks, WithoutAServerCamerasAreUnknown) {
   facts_.server = false;
-  EXPECT_THAT(TheyTell(), ElementsAre("unknown cameras"));
+  EXPECT_THAT(TheyTell(), ElementsAre("unknown promises", "unknown cameras"));
+}
+
+TEST_F(Checks, WhatStandsInTheSteadOfAMissingDiskIsNotJudged) {
+  facts_.streams = 0;
+  volume().boot_mounted = false;
+  volume().writable = false;
+  volume().space.free_bytes = 0;
+  volume().strange = {"/srv/footage1/x"};
+  EXPECT_THAT(TheyTell(true), ElementsAre("error volume-mount /srv/footage1"));
+}
+
+TEST_F(Checks, HowBusyAVolumeIsShowsAfterAWhile) {
+  volume().busy_share.reset();
+  EXPECT_THAT(TheyTell(), ElementsAre("unknown disk-speed /srv/footage1"));
 }
 
 TEST_F(Checks, TheWorstComesFirstAndEachHasASentenceAndACure) {
@@ -162,9 +176,11 @@ TEST_F(Checks, TheWorstComesFirstAndEachHasASentenceAndACure) {
   facts_.server = false;
   volume().speed = {1e9, 1e9};
   const Report report = Examine(facts_);
-  ASSERT_EQ(report.findings.size(), 4u);
+  const std::vector<Severity> expected = {Severity::kError, Severity::kWarning, Severity::kUnknown,
+                                          Severity::kUnknown, Severity::kNote};
+  ASSERT_EQ(report.findings.size(), expected.size());
   for (size_t i = 0; i < report.findings.size(); ++i) {
-    EXPECT_EQ(report.findings[i].severity, static_cast<Severity>(i));
+    EXPECT_EQ(report.findings[i].severity, expected[i]);
     EXPECT_FALSE(report.findings[i].sentence.empty());
     EXPECT_FALSE(report.findings[i].cure.empty());
     EXPECT_NE(std::find(kChecks.begin(), kChecks.end(), report.findings[i].check), kChecks.end());

@@ -43,7 +43,7 @@ class FakeMachine final : public Machine {
     nodes["/var/lib/lookback/secrets/tokens"].mode = 0600;
     lists["/var/lib/lookback/secrets"] = {"tokens"};
     question.data = "/var/lib/lookback";
-    question.volumes = {{"/srv/footage1", true, "", {}}, {"/srv/footage2", true, "", {}}};
+    question.volumes = {{"/srv/footage1", true, "", 0.1}, {"/srv/footage2", true, "", 0.1}};
   }
 
   void Mounted(const std::string& point, uint32_t major, uint32_t minor, const std::string& type,

@@ -99,7 +99,7 @@ TEST(Gather, WhatAStartOfTheMachineWouldNotMountIsTold) {
 TEST(Gather, AVolumeOnTheSystemsFileSystemIsFoundAndOneOnItsDiskIsNoted) {
   FakeMachine machine;
   machine.Directory("/home/footage");
-  machine.question.volumes = {{kOne, true, "", {}}, {"/home/footage", false, "", {}}};
+  machine.question.volumes = {{kOne, true, "", 0.1}, {"/home/footage", false, "", 0.1}};
   EXPECT_THAT(Told(machine.Examined()), ElementsAre("warning volume-own-disk /home/footage"));
   FakeMachine partition;
   partition.Block("8:17", "sda", "sda5");
@@ -108,7 +108,7 @@ TEST(Gather, AVolumeOnTheSystemsFileSystemIsFoundAndOneOnItsDiskIsNoted) {
 
 TEST(Gather, AVolumeThatTheFirstStartMakesIsJudgedByWhereItWouldBe) {
   FakeMachine machine;
-  machine.question.volumes = {{"/srv/none/yet", false, "", {}}, {kOne + "/yet", false, "", {}}};
+  machine.question.volumes = {{"/srv/none/yet", false, "", 0.1}, {kOne + "/yet", false, "", 0.1}};
   EXPECT_THAT(Told(machine.Examined()), ElementsAre("warning volume-own-disk /srv/none/yet"));
 }
 
@@ -137,7 +137,7 @@ TEST(Gather, PlacesThatShareAFileSystemAreFound) {
   FakeMachine machine;
   machine.Directory(kOne + "/b");
   machine.nodes[kOne + "/b/volume.json"] = machine.nodes[kOne];
-  machine.question.volumes = {{kOne, true, "", {}}, {kOne + "/b", true, "", {}}};
+  machine.question.volumes = {{kOne, true, "", 0.1}, {kOne + "/b", true, "", 0.1}};
   EXPECT_THAT(Told(machine.Examined()), ElementsAre("warning shared-disk " + kOne + "/b"));
   FakeMachine data;
   data.Directory(kOne + "/data");
