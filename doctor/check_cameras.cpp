@@ -35,7 +35,7 @@ void CheckStream(const CameraFacts& camera, const Tell& tell) {
             "so coarse is where a clip can begin",
             Seconds(camera.gop_us)),
         gop_cure);
-  } else if (camera.gop_us == 0 && camera.recording_us > kGopExpectedUs) {
+  } else if (camera.gop_us == 0 && camera.recording_us > kSettledUs) {
     say(Severity::kWarning,
         fmt::format("no second sync sample came in {}", Seconds(camera.recording_us)), gop_cure);
   }
@@ -54,7 +54,8 @@ void CheckStream(const CameraFacts& camera, const Tell& tell) {
         "in its settings: NTP, with this machine or another one as the server");
   }
   const double declared = camera.declared_frames_per_second;
-  if (declared > 0 && camera.frames_per_second > 0 &&
+  const bool settled = camera.recording_us > kSettledUs;  // A start counts few at first.
+  if (settled && declared > 0 && camera.frames_per_second > 0 &&
       std::abs(camera.frames_per_second - declared) > kRateTolerance * declared) {
     say(Severity::kNote,
         fmt::format("it declares {:.1f} frames a second and sends {:.1f}", declared,

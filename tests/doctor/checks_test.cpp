@@ -143,6 +143,8 @@ TEST_F(Checks, SettingsOfCameras) {
   slow.frames_per_second = 12;
   AddCamera("young").recording_us = kUsPerSecond;
   facts_.cameras.back().gop_us = 0;
+  facts_.cameras.back().declared_frames_per_second = 25;
+  facts_.cameras.back().frames_per_second = 2;
   AddCamera("away").recording = false;
   EXPECT_THAT(TheyTell(true),
               ElementsAre("warning cameras gop", "warning cameras none", "warning cameras lossy",
