@@ -113,6 +113,7 @@ void AddBackupCommands(Commands& commands);
 void AddVolumeCommands(Commands& commands);
 void AddScrubCommand(Commands& commands);
 void AddCheckCommand(Commands& commands);
+void AddDoctorCommand(Commands& commands);
 void AddSnapshotCommand(Commands& commands);
 void AddUserCommands(Commands& commands);
 void AddStatusCommand(Commands& commands);

@@ -9,7 +9,6 @@
 #include "base/version.h"
 
 namespace lookback::app {
-void AddDoctorCommand(Commands& commands);
 namespace {
 
 void AddVersionCommand(Commands& commands) {

@@ -16,7 +16,6 @@
 #include "storage/volume_file.h"
 
 namespace lookback::app {
-void AddDoctorCommand(Commands& commands);
 namespace {
 
 struct Asked {

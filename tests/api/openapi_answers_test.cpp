@@ -277,6 +277,9 @@ void OpenApiAnswersTest::AskForCare() {
   EXPECT_EQ(Expect(200, "GET", "/api/v1/scrub")["findings"].size(), 1u);
   EXPECT_EQ(Expect(200, "GET", "/api/v1/check")["last"]["faults"], 1);
   EXPECT_TRUE(Expect(200, "GET", "/api/v1/snapshot")["newest"].is_object());
+  const Json doctor = Expect(200, "GET", "/api/v1/doctor");
+  EXPECT_FALSE(doctor["checks"].empty());
+  EXPECT_FALSE(doctor["findings"].empty()) << "gate is not recorded here";
 }
 
 void OpenApiAnswersTest::AskForVolumes() {
