@@ -1,11 +1,12 @@
 // `lookback doctor`: what is wrong with the machine, the disks and the settings that a store depends
-// on, by the server or, with --data, without one.
+// on, by the server or, with --config or --data, without one.
 
 #include <fmt/format.h>
 
 #include "api/doctor_json.h"
 #include "apps/lookback/command.h"
 #include "apps/lookback/doctor_text.h"
+#include "apps/lookback/settings_file.h"
 #include "base/log.h"
 #include "doctor/facts.h"
 #include "doctor/libraries.h"
@@ -19,6 +20,7 @@ namespace lookback::app {
 namespace {
 
 struct Asked {
+  std::string config;
   std::string data;
   std::vector<std::string> volumes;
   std::string tls_certificate;
@@ -39,7 +41,8 @@ Result<int> AskServer(Client& client) {
   auto report = client.api().Get("/api/v1/doctor");
   if (!report && report.code() == Code::kUnavailable) {
     return Fail(Code::kUnavailable,
-                report.message() + "; `lookback doctor --data DIR` looks without a server");
+                report.message() +
+                    "; `lookback doctor --config FILE` or --data DIR looks without a server");
   }
   if (!report) return Pass(report.error());
   return Show(*report, client.json());
@@ -110,6 +113,28 @@ Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& fi
   return Show(api::ToJson(doctor::Examine(facts)), json);
 }
 
+// What the server's file says, where the command line does not.
+Result<Asked> WithSettings(Asked asked, FileSystem& files) {
+  if (asked.config.empty()) return asked;
+  LB_TRY_ASSIGN(file, ReadSettingsFile(files, asked.config));
+  if (!file.faults.empty()) {
+    TellFaults(asked.config, file.faults);
+    return Fail(Code::kInvalid, asked.config + " has faults, which are told above");
+  }
+  const Settings& settings = file.settings;
+  asked.volumes.insert(asked.volumes.end(), settings.volumes.begin(), settings.volumes.end());
+  if (asked.data.empty()) asked.data = settings.data;
+  if (asked.data.empty()) {
+    LB_TRY_ASSIGN(data, DefaultDataDirectory());
+    asked.data = std::move(data);
+  }
+  if (asked.tls_certificate.empty()) {
+    asked.tls_certificate = settings.tls_certificate;
+    asked.tls_key = settings.tls_key;
+  }
+  return asked;
+}
+
 }  // namespace
 
 void AddDoctorCommand(Commands& commands) {
@@ -117,26 +142,29 @@ void AddDoctorCommand(Commands& commands) {
   CLI::App* command = commands.AddClient(
       &commands.app, "doctor",
       "What is wrong with machine, disks and settings, and what to do about it.", AskServer);
-  CLI::Option* data =
-      command->add_option("--data", asked->data, "look at this store here, without a server");
+  command->add_option("--config", asked->config,
+                      "look here, without a server, at the store of these settings");
+  command->add_option("--data", asked->data, "the same, at this store");
   command->add_option("--volume", asked->volumes, "one that it is to have, again for each")
       ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->needs(data);
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   CLI::Option* certificate =
-      command->add_option("--tls-certificate", asked->tls_certificate, "as for `serve`")
-          ->needs(data);
+      command->add_option("--tls-certificate", asked->tls_certificate, "as for `serve`");
   CLI::Option* key =
       command->add_option("--tls-key", asked->tls_key, "as for `serve`")->needs(certificate);
   certificate->needs(key);
-  command
-      ->add_flag("--no-speed", asked->no_speed,
-                 "do not try how fast volumes are (64 MiB, some seconds each)")
-      ->needs(data);
+  command->add_flag("--no-speed", asked->no_speed,
+                    "do not try how fast volumes are (64 MiB, some seconds each)");
   command->callback([&commands, asked] {
     commands.chosen = [&commands, asked]() -> Result<int> {
-      if (!asked->data.empty()) {
-        return LookHere(*asked, commands.client.json, commands.clock, commands.files);
+      if (!asked->data.empty() || !asked->config.empty()) {
+        LB_TRY_ASSIGN(here, WithSettings(*asked, commands.files));
+        return LookHere(here, commands.client.json, commands.clock, commands.files);
+      }
+      if (!asked->volumes.empty() || !asked->tls_certificate.empty() || asked->no_speed) {
+        return Fail(Code::kInvalid,
+                    "--volume, --tls-certificate and --no-speed are of a look without a server: "
+                    "they need --config or --data beside them");
       }
       LB_TRY_ASSIGN(client, Client::Open(commands.client, commands.files));
       return AskServer(*client);

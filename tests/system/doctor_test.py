@@ -259,7 +259,11 @@ class WithoutAServer(unittest.TestCase):
         _, other = self.certificate(90, "other")
         self.find({("certificate", "error", crt)}, "--tls-certificate", crt, "--tls-key", other)
         crt, key = self.certificate(9)
-        report = self.find({("certificate", "warning", crt)}, "--tls-certificate", crt, "--tls-key", key)
+        # Those of the server's file are looked at as well.
+        settings = self.site.path("lookback.toml")
+        with open(settings, "w", encoding="utf-8") as file:
+            file.write(f'data = "/nowhere"\n[http]\ntls_certificate = "{crt}"\ntls_key = "{key}"\n')
+        report = self.find({("certificate", "warning", crt)}, "--config", settings)
         self.assertIn("renew", cure(report, "certificate"))
         # One that was good for a day, ten days ago.
         subprocess.run(["openssl", "req", "-new", "-key", key, "-subj", "/CN=recorder", "-out", self.site.path("csr")],
@@ -367,7 +371,7 @@ class ByTheServer(unittest.TestCase):
             with open(site.token_file, "w", encoding="ascii") as file:
                 file.write("none")
             _, _, err = site.run("doctor", ok=(5,))
-            self.assertIn("lookback doctor --data DIR", err)
+            self.assertIn("lookback doctor --config FILE", err)
             site.run("doctor", "--volume", "/srv", ok=(2,))
 
 
