@@ -346,7 +346,7 @@ class Journal(unittest.TestCase):
             self.assertGreater(len(lines), 2)
             for line in lines[:-1]:
                 self.assertRegex(line, r"^<[46]>[a-z ]+: \S")
-            self.assertRegex(lines[-1], r'^<3>lookback: --listen "nowhere"')
+            self.assertRegex(lines[-1], r'^<3>lookback: --listen: "nowhere"')
 
     def test_elsewhere_lines_have_their_time_and_no_prefix(self):
         with Site() as site:
@@ -354,7 +354,7 @@ class Journal(unittest.TestCase):
                 lines = self.log_of(site, environment)
                 for line in lines[:-1]:
                     self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (info|warning) [a-z ]+: \S")
-                self.assertTrue(lines[-1].startswith('lookback: --listen "nowhere"'), lines[-1])
+                self.assertTrue(lines[-1].startswith('lookback: --listen: "nowhere"'), lines[-1])
 
 
 if __name__ == "__main__":
