@@ -60,8 +60,8 @@ TEST_F(WebhookTest, WhatWaitsGoesToANewAddressAtOnceUnderItsSecret) {
   webhook->Use({server_.url() + "/elsewhere", ""});
   webhook->Work();
   ASSERT_EQ(Asked().size(), 2u);
-  EXPECT_EQ(Asked()[1].target, "/elsewhere");
-  EXPECT_EQ(Asked()[1].Header("X-Lookback-Signature"), "");
+  EXPECT_EQ(Asked()[1].path, "/elsewhere");
+  EXPECT_EQ(Asked()[1].Header("x-lookback-signature"), "");
   EXPECT_EQ(webhook->counters().delivered, 1u);
 }
 

@@ -105,7 +105,7 @@ class Package(unittest.TestCase):
         for command in (setting(self.unit, "ExecStart")[0], setting(self.unit, "ExecReload")[0]):
             words = [word.replace("/" + path, os.path.join(self.tree, path)) for word in shlex.split(command)]
             self.assertTrue(os.access(os.path.join(self.tree, words[0].lstrip("/")), os.X_OK), words)
-            check = [word for word in words[1:] if word != "--check"]
+            check = [word for word in words[1:] if word not in ("--check", "$LOOKBACK_OPTIONS")]
             settings = json.loads(said(program("lookback"), *check, "--check", "--json"))["settings"]
             self.assertEqual([[one["key"], one["value"]] for one in settings if one["from"] != "default"],
                              [["data", "/var/lib/lookback"]])
