@@ -169,7 +169,8 @@ TEST_F(WebhookTest, ItsThreadDeliversByItself) {
 
 TEST(WebhookUrl, WhatCanNeverWorkIsRefused) {
   ManualClock clock(kUsPerSecond);
-  for (const char* url : {"", "alarms.example", "ftp://a/b", "http://", "https:///x",
+  EXPECT_FALSE(Webhook::CheckUrl(""));
+  for (const char* url : {"alarms.example", "ftp://a/b", "http://", "https:///x",
                           "http://user:secret@host/", "http://a b/", "file:///etc/passwd"}) {
     const auto webhook = Webhook::Open({url, ""}, clock);
     EXPECT_FALSE(webhook) << url;
