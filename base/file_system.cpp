@@ -2,8 +2,9 @@
 
 namespace lookback {
 
-Result<Bytes> ReadFile(FileSystem& files, const std::string& path, uint64_t limit_bytes) {
-  LB_TRY_ASSIGN(file, files.Open(path, OpenMode::kRead));
+Result<Bytes> ReadFile(FileSystem& files, const std::string& path, uint64_t limit_bytes,
+                       OpenMode mode) {
+  LB_TRY_ASSIGN(file, files.Open(path, mode));
   LB_TRY_ASSIGN(size, file->Size());
   if (size > limit_bytes) {
     return Fail(Code::kInvalid, path + " has " + std::to_string(size) + " bytes, more than " +

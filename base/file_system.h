@@ -62,10 +62,11 @@ struct Space {
 };
 
 enum class OpenMode : uint8_t {
-  kRead,       // Must exist.
-  kReadWrite,  // Must exist.
-  kCreateNew,  // Must not exist (O_EXCL); opened for reading and writing, mode 0640.
-  kSecret,     // Must not exist; mode 0600.
+  kRead,        // Must exist.
+  kReadNoLink,  // The same, and be no symbolic link (ELOOP).
+  kReadWrite,   // Must exist.
+  kCreateNew,   // Must not exist (O_EXCL); opened for reading and writing, mode 0640.
+  kSecret,      // Must not exist; mode 0600.
 };
 
 // A lock on a file that the kernel releases when its holder dies.
@@ -96,7 +97,8 @@ class FileSystem {
 std::unique_ptr<FileSystem> MakePosixFileSystem();
 
 // The whole of a small file; kInvalid above `limit_bytes`.
-Result<Bytes> ReadFile(FileSystem& files, const std::string& path, uint64_t limit_bytes);
+Result<Bytes> ReadFile(FileSystem& files, const std::string& path, uint64_t limit_bytes,
+                       OpenMode mode = OpenMode::kRead);
 
 // Replaces `path` so that after a power cut it holds the old or the new bytes, never a mixture:
 // new file, sync, rename, sync of the directory.

@@ -127,6 +127,8 @@ int Flags(OpenMode mode) {
   switch (mode) {
     case OpenMode::kRead:
       return O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+    case OpenMode::kReadNoLink:
+      return O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW;
     case OpenMode::kReadWrite:
       return O_RDWR | O_CLOEXEC | O_NONBLOCK;
     case OpenMode::kCreateNew:

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 
+#include "base/words.h"
 #include "storage/data_directory.h"
 #include "storage/ledger_leaves.h"
 #include "storage/merkle_tree.h"
@@ -18,14 +20,6 @@ constexpr int kTries = 3;
 constexpr size_t kLeavesAtOnce = 32'768;
 constexpr uint64_t kMaxStoreFileBytes = 1 << 20;
 constexpr uint64_t kMaxSecretBytes = 64 << 20;
-
-// "20260504T220000.000Z"
-std::string NameOf(TimeUs time_us) {
-  std::string name = FormatTime(time_us - time_us % kUsPerSecond);
-  std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
-  name.pop_back();
-  return fmt::format("{}.{:03}Z", name, time_us % kUsPerSecond / kUsPerMs);
-}
 
 // Without links, as far as the path exists.
 std::string RealPath(const std::string& path) {
@@ -72,6 +66,8 @@ class BackupRun {
   Status Put(const std::string& from, uint64_t bytes, const std::string& name);
   Status Write(const std::string& name, const std::string& text);
   Status Count(uint64_t bytes);
+  void NoteDamage(const std::string& path, uint64_t records);
+  Result<bool> IsNamed(const std::string& listed, const std::string& path);
   std::string In(std::string_view name) const { return JoinPath(partial_, name); }
   std::string Source(std::string_view name) const { return JoinPath(options_.data, name); }
 
@@ -122,6 +118,26 @@ Status BackupRun::Write(const std::string& name, const std::string& text) {
   return Ok();
 }
 
+void BackupRun::NoteDamage(const std::string& path, uint64_t records) {
+  report_.info.damaged_records += records;
+  report_.info.notes.push_back(lookback::Count(records, "record") + " of " + path +
+                               (records == 1 ? " is" : " are") +
+                               " damaged, and here as well; `lookback fsck` tells more");
+}
+
+// Whether the file has the SHA-256 that a backup names it with.
+Result<bool> BackupRun::IsNamed(const std::string& listed, const std::string& path) {
+  LB_TRY_ASSIGN(digest, DigestFile(path, files_, {}));
+  LB_TRY_ASSIGN(backups, ListBackups(options_.into, files_));
+  for (const std::string& backup : backups) {
+    const auto manifest = ReadBackupManifest(backup, files_);
+    if (!manifest) continue;
+    const auto found = manifest->find(listed);
+    if (found != manifest->end() && found->second == digest) return true;
+  }
+  return false;
+}
+
 // One that stands among the shared files already is digested, and copied only where it is not what the
 // store has.
 Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, const Uuid& store) {
@@ -143,10 +159,12 @@ Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, con
   LB_TRY_ASSIGN(extent,
                 ExtentOf(file.path, file.first_number, file.end_number, ledger, store, files_));
   if (!extent.whole()) {
-    report_.info.notes.push_back(std::to_string(extent.lost) + " records of " + file.path +
-                                 " are damaged, and so they are here; `lookback fsck` tells more");
+    NoteDamage(file.path, extent.lost);
     return Put(file.path, extent.bytes, "ledger/" + name);
   }
+  // What an earlier backup names stays as it is, though the ledger is another one by now.
+  LB_TRY_ASSIGN(needed, there ? IsNamed(listed, shared) : Result<bool>(false));
+  if (needed) return Put(file.path, extent.bytes, "ledger/" + name);
   const std::string fresh = shared + ".new";
   LB_TRY_ASSIGN(digest, CopyFile(file.path, extent.bytes, fresh, OpenMode::kSecret, files_,
                                  [this](uint64_t count) { return Count(count); }));
@@ -176,10 +194,7 @@ Status BackupRun::TakeLedger(const Uuid& store) {
     const uint64_t end = std::min(records, list[i].end_number);
     LB_TRY_ASSIGN(extent,
                   ExtentOf(list[i].path, list[i].first_number, end, *ledger, store, files_));
-    if (!extent.whole()) {
-      report_.info.notes.push_back(std::to_string(extent.lost) + " records of " + list[i].path +
-                                   " are damaged, and so they are here");
-    }
+    if (!extent.whole()) NoteDamage(list[i].path, extent.lost);
     LB_TRY(Put(list[i].path, extent.bytes, "ledger/" + LedgerFileName(list[i].first_number)));
   }
   step_ = {"hash tree", 0, records};
@@ -246,8 +261,12 @@ Status BackupRun::TakeSecrets() {
       continue;
     }
     // At once, since the next moment it may be another file.
-    const auto bytes = ReadFile(files_, path, kMaxSecretBytes);
+    const auto bytes = ReadFile(files_, path, kMaxSecretBytes, OpenMode::kReadNoLink);
     if (!bytes && bytes.code() == Code::kNotFound) continue;
+    if (!bytes && bytes.error().system_error == ELOOP) {
+      report_.info.notes.push_back(path + " is left out: it is a symbolic link");
+      continue;
+    }
     if (!bytes) return Pass(bytes.error());
     LB_TRY(Write(name, std::string(AsText(*bytes))));
   }
@@ -386,7 +405,7 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
   LB_TRY(CheckNoOther(options.into, first.store, files));
 
   const TimeUs now_us = clock.NowUs();
-  const std::string path = FreeName(files, JoinPath(options.into, NameOf(now_us)));
+  const std::string path = FreeName(files, JoinPath(options.into, BackupName(now_us)));
   const std::string partial = path + std::string(kUnfinishedBackup);
   for (int left = kTries - 1;; --left) {
     LB_TRY(RemoveUnfinishedBackups(options.into, files));
@@ -394,7 +413,10 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
     BackupRun run(options, partial, files, progress);
     const Status taken = run.Take(before, now_us);
     const auto after = ReadStoreFile(files, JoinPath(options.data, kStoreFile));
-    const bool started = after && after->epoch != before.epoch;
+    // A start raises the epoch when it begins, and the mark when it has mended what there was.
+    const bool started =
+        after && (after->epoch != before.epoch || after->marked_epoch != before.marked_epoch ||
+                  after->ledger_mark != before.ledger_mark);
     if (taken && !started && after) {
       LB_TRY(files.Rename(partial, path));
       LB_TRY(files.SyncDirectory(options.into));

@@ -10,8 +10,9 @@
 //     every copy on the volumes or they of it: a start brings it to their end.
 //   - Secrets are copied after N is known: they are as new as the ledger or newer. Each file of them,
 //     store.json and a snapshot are replaced by a rename, so what was opened is whole.
-//   - A start of the store in between (the epoch in store.json tells) may have mended, replaced or set
-//     apart files: then all of it begins again.
+//   - A start of the store in between (epoch and mark in store.json tell) may have mended, replaced or set
+//     apart files: then all of it begins again. Who runs `rebuild` or `fsck --repair` meanwhile has to
+//     take another one.
 //   - A finished file of the ledger never changes but by mending. It stands once for all backups, and
 //     is not copied again while each of its records has the leaf hash that the store keeps. What of
 //     a ledger is damaged stands in the backup itself, as it is.

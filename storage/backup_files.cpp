@@ -1,5 +1,7 @@
 #include "storage/backup_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -63,6 +65,7 @@ std::string BackupInfoText(const BackupInfo& info) {
                     {"program", info.program},
                     {"data", info.data},
                     {"tree_size", info.records},
+                    {"damaged_records", info.damaged_records},
                     {"root_hash", info.root ? json(HexEncode(*info.root)) : json()},
                     {"snapshot", info.snapshot.empty() ? json() : json(info.snapshot)},
                     {"volumes", volumes},
@@ -96,6 +99,10 @@ Result<BackupInfo> ReadBackupInfo(const std::string& backup, FileSystem& files) 
   const auto records = object.find("tree_size");
   if (records == object.end() || !records->is_number_unsigned()) return Bad(path, "tree_size");
   info.records = records->get<uint64_t>();
+  const auto damaged = object.find("damaged_records");
+  if (damaged == object.end() || !damaged->is_number_unsigned())
+    return Bad(path, "damaged_records");
+  info.damaged_records = damaged->get<uint64_t>();
   if (const std::string text = TextOf(object, "root_hash"); !text.empty()) {
     Bytes digest;
     if (!HexDecode(text, digest) || digest.size() != sizeof(Sha256Digest)) {
@@ -156,11 +163,30 @@ bool IsBackupFile(std::string_view name) {
   return (folder == kSecretsFolder || folder == kSnapshotFolder) && IsPlain(file);
 }
 
+std::string BackupName(TimeUs time_us) {
+  std::string name = FormatTime(time_us - time_us % kUsPerSecond);
+  std::erase_if(name, [](char c) { return c == '-' || c == ':'; });
+  name.pop_back();
+  return fmt::format("{}.{:03}Z", name, time_us % kUsPerSecond / kUsPerMs);
+}
+
+bool IsBackupName(std::string_view name) {
+  constexpr std::string_view kForm = "00000000T000000.000Z";
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    if (i >= name.size()) return false;
+    if (kForm[i] == '0' ? !is_digit(name[i]) : name[i] != kForm[i]) return false;
+  }
+  name.remove_prefix(kForm.size());
+  return name.empty() ||
+         (name.size() > 1 && name[0] == '-' && std::all_of(name.begin() + 1, name.end(), is_digit));
+}
+
 Result<std::vector<std::string>> ListBackups(const std::string& into, FileSystem& files) {
   std::vector<std::string> backups;
   LB_TRY_ASSIGN(entries, files.List(into));
   for (const DirEntry& entry : entries) {
-    if (!entry.is_directory || entry.name.ends_with(kUnfinishedBackup)) continue;
+    if (!entry.is_directory || !IsBackupName(entry.name)) continue;
     const std::string path = JoinPath(into, entry.name);
     if (Exists(files, JoinPath(path, kBackupManifest)) &&
         Exists(files, JoinPath(path, kBackupFile))) {
@@ -189,7 +215,10 @@ Status RemoveBackup(const std::string& backup, FileSystem& files) {
 Status RemoveUnfinishedBackups(const std::string& into, FileSystem& files) {
   LB_TRY_ASSIGN(entries, files.List(into));
   for (const DirEntry& entry : entries) {
-    if (!entry.is_directory || !entry.name.ends_with(kUnfinishedBackup)) continue;
+    std::string_view name = entry.name;
+    if (!entry.is_directory || !name.ends_with(kUnfinishedBackup)) continue;
+    name.remove_suffix(kUnfinishedBackup.size());
+    if (!IsBackupName(name)) continue;
     LB_TRY(RemoveBackup(JoinPath(into, entry.name), files));
   }
   const std::string shared = JoinPath(into, "ledger");
@@ -218,7 +247,7 @@ Result<std::string> DigestFile(const std::string& path, FileSystem& files,
 
 Result<std::string> CopyFile(const std::string& from, uint64_t bytes, const std::string& to,
                              OpenMode mode, FileSystem& files, const OnBytes& on_bytes) {
-  LB_TRY_ASSIGN(source, files.Open(from, OpenMode::kRead));
+  LB_TRY_ASSIGN(source, files.Open(from, OpenMode::kReadNoLink));
   LB_TRY_ASSIGN(target, files.Open(to, mode));
   Sha256Hasher hasher;
   const Status copied = [&, &source = source, &target = target]() -> Status {

@@ -44,6 +44,7 @@ struct BackupInfo {
   std::string program;  // Version that took it.
   std::string data;     // The data directory that it is of.
   uint64_t records = 0;
+  uint64_t damaged_records = 0;      // Of them, which the store has lost, and so has the backup.
   std::optional<Sha256Digest> root;  // Of the hash tree over them; none where a leaf is lost.
   std::string snapshot;              // The file's name; empty: none was good.
   std::vector<KnownVolume> volumes;
@@ -60,6 +61,11 @@ std::string ManifestText(const BackupManifest& manifest);
 Result<BackupManifest> ReadBackupManifest(const std::string& backup, FileSystem& files);
 // Whether a backup may hold a file of that name: nothing else is ever read or put in place.
 bool IsBackupFile(std::string_view name);
+
+// Of a backup that was begun then: "20260504T220000.000Z". FreeName() may put "-2" behind it.
+std::string BackupName(TimeUs time_us);
+// Whether a name is such a one: others in the same place are nobody's business here.
+bool IsBackupName(std::string_view name);
 
 // The whole ones, newest first: their paths.
 Result<std::vector<std::string>> ListBackups(const std::string& into, FileSystem& files);

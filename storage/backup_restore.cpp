@@ -112,6 +112,7 @@ Status Restore::SettleVolumes() {
   if (store_.store != report_.info.store) {
     return Fail(Code::kCorrupt, report_.backup + ": store.json and backup.json are of two stores");
   }
+  store_.last_use = {};  // Whatever came after the backup, it knows nothing of.
   for (StoreFile::KnownVolume& volume : store_.volumes) LB_TRY(SettleRoot(volume));
   for (const std::string& asked : options_.volumes) {
     const std::string root = AbsolutePath(asked);
@@ -187,7 +188,7 @@ Status Restore::Place() {
 }
 
 Status Restore::CheckRoot(const Ledger& ledger) {
-  if (!report_.info.root || !report_.info.notes.empty()) return Ok();
+  if (!report_.info.root || report_.info.damaged_records > 0) return Ok();
   MerkleTree tree([&ledger](uint64_t first, uint64_t end) { return ledger.Leaves(first, end); });
   if (ledger.size() == report_.info.records) {
     LB_TRY_ASSIGN(root, tree.Root(report_.info.records));

@@ -239,6 +239,68 @@ TEST_F(BackupTest, ASecondOneCopiesWhatIsNewAndWhatRotted) {
   EXPECT_TRUE(ManifestHolds(third->path));
 }
 
+TEST_F(BackupTest, ADamagedRecordIsDamagedInItTooAndTheRestIsRestored) {
+  MakeBare();
+  ledger_.reset();
+  const std::string file = options_.data + "/ledger/0000000000000000.lkl";
+  FlipBit(file, 8 * (fs::file_size(file) / 2));
+  const auto backup = Backup();
+  ASSERT_OK(backup);
+  EXPECT_EQ(backup->info.damaged_records, 1u);
+  EXPECT_TRUE(ManifestHolds(backup->path));
+  const auto restored = Restore();
+  ASSERT_OK(restored);
+  EXPECT_EQ(restored->info.damaged_records, 1u);
+  EXPECT_EQ(LeavesOf(restored_() + "/ledger"), LeavesOf(options_.data + "/ledger"));
+}
+
+TEST_F(BackupTest, ALedgerThatBecameAnotherOneLeavesEarlierBackupsWhole) {
+  MakeBare();
+  ledger_.reset();
+  const auto first = Backup();
+  ASSERT_OK(first);
+  fs::rename(options_.data + "/ledger", root_ + "/first-history");
+  OpenBareLedger();
+  for (int i = 0; i < 20; ++i) Commit();
+  const auto second = Backup();
+  ASSERT_OK(second);
+  EXPECT_TRUE(ManifestHolds(first->path));
+  EXPECT_TRUE(ManifestHolds(second->path));
+  ASSERT_OK(RestoreBackup({first->path, root_ + "/of-first", {}, {}}, *files_));
+  ASSERT_OK(RestoreBackup({second->path, root_ + "/of-second", {}, {}}, *files_));
+  EXPECT_EQ(LeavesOf(root_ + "/of-first/ledger"), LeavesOf(root_ + "/first-history"));
+  EXPECT_EQ(LeavesOf(root_ + "/of-second/ledger"), LeavesOf(options_.data + "/ledger"));
+}
+
+TEST_F(BackupTest, WhatIsNotItsOwnInItsPlaceIsNeitherCountedNorRemoved) {
+  MakeBare();
+  const std::string photo = into_ + "/photos.partial/2024/a.jpg";
+  fs::create_directories(into_ + "/photos.partial/2024");
+  WriteText(photo, "x");
+  const auto first = Backup();
+  ASSERT_OK(first);
+  fs::copy(first->path, into_ + "/zz-before-the-move", fs::copy_options::recursive);
+  const auto second = Backup(1);
+  ASSERT_OK(second);
+  EXPECT_TRUE(fs::exists(photo));
+  EXPECT_TRUE(fs::exists(into_ + "/zz-before-the-move"));
+  EXPECT_FALSE(fs::exists(first->path));
+  const auto restored = Restore();
+  ASSERT_OK(restored);
+  EXPECT_EQ(restored->backup, second->path);
+}
+
+TEST_F(BackupTest, ALinkAmongTheSecretsIsNotFollowed) {
+  MakeBare();
+  WriteText(root_ + "/shadow", "another one's");
+  fs::create_symlink(root_ + "/shadow", options_.data + "/secrets/link.json");
+  const auto backup = Backup();
+  ASSERT_OK(backup);
+  EXPECT_FALSE(fs::exists(backup->path + "/secrets/link.json"));
+  ASSERT_EQ(backup->info.notes.size(), 1u);
+  EXPECT_NE(backup->info.notes[0].find("symbolic link"), std::string::npos);
+}
+
 TEST_F(BackupTest, KeepsSoManyAndIsItsOwnersAloneToRead) {
   MakeBare();
   for (int i = 0; i < 4; ++i) ASSERT_OK(Backup(2));
