@@ -7,12 +7,13 @@ namespace lookback::recorder {
 
 using index::GapCause;
 
-Downtime DowntimeOf(const std::string& closed_by, const std::string& version) {
-  if (closed_by.empty()) {
+Downtime DowntimeOf(const storage::LastUse& last_use, const std::string& version) {
+  if (last_use.version.empty()) return {};
+  if (!last_use.closed) {
     return {GapCause::kRecorderDown, "ended without a stop: crash, kill or power cut"};
   }
-  if (closed_by == version) return {GapCause::kRecorderDown, "stopped in good order"};
-  return {GapCause::kUpgrade, closed_by + " to " + version};
+  if (last_use.version == version) return {GapCause::kRecorderDown, "stopped in good order"};
+  return {GapCause::kUpgrade, last_use.version + " to " + version};
 }
 
 GapKeeper::GapKeeper(const StreamId& stream, storage::Archive& archive, Clock& clock,

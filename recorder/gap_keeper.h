@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "storage/archive.h"
+#include "storage/volume_file.h"
 
 namespace lookback::recorder {
 
@@ -31,8 +32,8 @@ struct Downtime {
   index::GapCause cause = index::GapCause::kRecorderDown;
   std::string detail;
 };
-// What this program, of `version`, finds when it opens a store (storage::Store::closed_by()).
-Downtime DowntimeOf(const std::string& closed_by, const std::string& version);
+// What this program, of `version`, makes of how the store was used before.
+Downtime DowntimeOf(const storage::LastUse& last_use, const std::string& version);
 
 class GapKeeper {
  public:

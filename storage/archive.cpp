@@ -51,7 +51,7 @@ class ArchiveImpl : public Archive {
     for (Used& used : InUse()) LookAt(used);
     watch_ = std::thread([this] { Watch(); });
   }
-  ~ArchiveImpl() override { Stop(); }
+  ~ArchiveImpl() override { (void)Stop(); }
 
   Result<std::unique_ptr<Recording>> Begin(RunInfo info) override;
   void RecordGap(index::Gap gap) override;
@@ -62,7 +62,7 @@ class ArchiveImpl : public Archive {
   void Use(Volume& volume) override;
   std::vector<VolumeTrouble> Troubles() const override;
   Status Drain() override;
-  void Stop() override;
+  Status Stop() override;
 
   Result<std::vector<FootageSegment>> Segments(const StreamId& stream, TimeRange range) override;
   Result<std::vector<index::Gap>> Gaps(const StreamId& stream, TimeRange range) override;
@@ -332,16 +332,15 @@ Status ArchiveImpl::Drain() {
   return first ? recorded : first;
 }
 
-void ArchiveImpl::Stop() {
+Status ArchiveImpl::Stop() {
   std::vector<std::weak_ptr<WritingRun>> runs;
   {
     const std::unique_lock lock(mutex_);
-    if (std::exchange(stopped_, true)) return;
+    if (std::exchange(stopped_, true)) return Ok();
     runs.swap(runs_);
   }
-  for (const auto& weak : runs) {
+  for (const auto& weak : runs)
     if (const auto run = weak.lock()) EndRun(run, *records_);
-  }
   {
     const std::lock_guard lock(watch_mutex_);
     watch_stops_ = true;
@@ -351,6 +350,7 @@ void ArchiveImpl::Stop() {
   const Status drained = Drain();
   if (!drained) LogError("archive", "not all is on record: " + drained.message());
   for (const auto& writer : writers_) writer->Stop();
+  return drained;
 }
 
 Status ArchiveImpl::CheckKnown(const StreamId& stream) {

@@ -135,8 +135,8 @@ class Archive : public Footage {
   // Writes and syncs everything that was appended, and seals every segment that has ended, then
   // returns; runs that go on keep their segment open. For stop and for tests.
   virtual Status Drain() = 0;
-  // Ends all recordings, drains, refuses.
-  virtual void Stop() = 0;
+  // Ends all recordings, drains, refuses. Ok: all is on record, at the first call.
+  virtual Status Stop() = 0;
 };
 
 }  // namespace lookback::storage

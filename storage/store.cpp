@@ -32,7 +32,7 @@ class StoreImpl : public Store {
 
   const Uuid& id() const override { return file_.store; }
   uint32_t epoch() const override { return file_.epoch; }
-  const std::string& closed_by() const override { return closed_by_; }
+  const LastUse& last_use() const override { return last_use_; }
   const std::string& data() const override { return options_.data; }
   RecoveryReport recovery() const override { return recovery_->report(); }
   void WaitForRecovery() override { recovery_->Wait(); }
@@ -85,13 +85,14 @@ class StoreImpl : public Store {
   void StartCopies();
   Status PassNewestEpoch();
   Status CommitRebuilt(bool ledger_lost);
+  void NoteClosed();
 
   const StoreOptions options_;
   Clock& clock_;
   FileSystem& files_;
   std::unique_ptr<DataDirectory> directory_;
   StoreFile file_;
-  std::string closed_by_;
+  LastUse last_use_;
   std::unique_ptr<VolumeSet> volumes_;
   std::unique_ptr<Ledger> ledger_;
   MerkleTree tree_{[this](uint64_t first, uint64_t end) { return ledger_->Leaves(first, end); }};
@@ -111,7 +112,7 @@ Status StoreImpl::Start() {
   LB_TRY_ASSIGN(directory, DataDirectory::Open(options_.data, files_));
   directory_ = std::move(directory);
   file_ = directory_->file();
-  closed_by_ = std::exchange(file_.closed_by, "");
+  last_use_ = file_.last_use;
   volumes_ = std::make_unique<VolumeSet>(options_.data, clock_, files_);
   LB_TRY(volumes_->Open(options_.volumes, file_, *directory_));
 
@@ -152,7 +153,9 @@ Status StoreImpl::Start() {
   parts.clock = &clock_;
   recovery_ = Recovery::Make(std::move(parts), std::move(report));
   recovery_->RunNewest(kRecoveryBudgetUs);
-  // Only now: until the last epoch's segments are settled, its mark is the one to read from.
+  // Only now: until the last epoch's segments are settled, its mark is the one to read from; and a
+  // start that fails before leaves it said how the last use ended.
+  file_.last_use = {options_.version, /*closed=*/false};
   LB_TRY(directory_->Write(file_));
 
   Archive::Options archiving;
@@ -248,12 +251,23 @@ Status StoreImpl::CommitRebuilt(bool ledger_lost) {
   return journal_->Commit({rebuilt});
 }
 
+void StoreImpl::NoteClosed() {
+  StoreFile file = directory_->file();
+  file.last_use.closed = true;
+  const Status written = directory_->Write(file);
+  if (!written) {
+    LogWarning("store", "the next start takes this for a crash: " + written.message());
+  } else {
+    LogInfo("store", "closed; everything is sealed");
+  }
+}
+
 void StoreImpl::Close() {
   if (volumes_) volumes_->Stop();
   if (recovery_) recovery_->Stop();
-  if (archive_) archive_->Stop();
+  const Status stopped =
+      archive_ ? archive_->Stop() : Status(Fail(Code::kUnavailable, "it never began"));
   recovery_.reset();
-  const bool was_open = archive_ != nullptr;
   archive_.reset();
   if (journal_) journal_->Stop();
   gate_.reset();
@@ -266,13 +280,7 @@ void StoreImpl::Close() {
   catalog_.reset();
   ledger_.reset();
   volumes_.reset();
-  if (directory_ && was_open) {
-    StoreFile file = directory_->file();
-    file.closed_by = options_.version;
-    const Status written = directory_->Write(file);
-    if (!written)
-      LogWarning("store", "the next start takes this for a crash: " + written.message());
-  }
+  if (directory_ && stopped) NoteClosed();
   directory_.reset();
 }
 

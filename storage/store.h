@@ -24,6 +24,7 @@
 #include "storage/merkle_tree.h"
 #include "storage/picture_cache.h"
 #include "storage/volume.h"
+#include "storage/volume_file.h"
 
 namespace lookback::storage {
 
@@ -81,9 +82,7 @@ class Store {
   virtual const Uuid& id() const = 0;
   virtual uint32_t epoch() const = 0;
   virtual const std::string& data() const = 0;
-  // Version of the program that closed it in good order before this start; empty: it was not closed, or
-  // is new.
-  virtual const std::string& closed_by() const = 0;
+  virtual const LastUse& last_use() const = 0;  // Before this one.
   // As far as it is; WaitForRecovery() for all of it.
   virtual RecoveryReport recovery() const = 0;
   virtual void WaitForRecovery() = 0;

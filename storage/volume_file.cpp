@@ -112,9 +112,9 @@ Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path) {
       file.removed.push_back(AbsoluteRoot(data, root.get_ref<const std::string&>()));
     }
   }
-  if (const auto closed_by = object.find("closed_by"); closed_by != object.end()) {
-    if (!closed_by->is_string()) return Fail(Code::kCorrupt, path + " has no good \"closed_by\"");
-    file.closed_by = closed_by->get<std::string>();
+  if (const auto used_by = object.find("used_by"); used_by != object.end()) {
+    if (!used_by->is_string()) return Fail(Code::kCorrupt, path + " has no good \"used_by\"");
+    file.last_use = {used_by->get<std::string>(), object.value("closed", json()) == json(true)};
   }
   return file;
 }
@@ -132,7 +132,10 @@ Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFil
   for (const std::string& root : file.removed) {
     object["removed"].push_back(RootFromData(data, root));
   }
-  if (!file.closed_by.empty()) object["closed_by"] = file.closed_by;
+  if (!file.last_use.version.empty()) {
+    object["used_by"] = file.last_use.version;
+    object["closed"] = file.last_use.closed;
+  }
   return WriteJson(files, path, object);
 }
 

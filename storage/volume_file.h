@@ -24,6 +24,14 @@ struct VolumeFile {
 Result<VolumeFile> ReadVolumeFile(FileSystem& files, const std::string& path);
 Status WriteVolumeFile(FileSystem& files, const std::string& path, const VolumeFile& file);
 
+// Who recorded last. What a backup brings back knows nothing of it, nor what 0.1 wrote.
+struct LastUse {
+  std::string version;  // Of the program; empty: not known.
+  bool closed = false;  // It stopped in good order: all that it had is on record.
+
+  friend bool operator==(const LastUse&, const LastUse&) = default;
+};
+
 struct StoreFile {
   struct KnownVolume {
     std::string root;  // Absolute; in the file relative where it is below the data directory.
@@ -40,9 +48,7 @@ struct StoreFile {
   std::vector<KnownVolume> volumes;
   // Roots of volumes that a person removed: a start that is told to use one leaves it alone.
   std::vector<std::string> removed;
-  // Version of the program that closed the store in good order; empty while it is in use, and after
-  // an end without a stop.
-  std::string closed_by;
+  LastUse last_use;
 };
 Result<StoreFile> ReadStoreFile(FileSystem& files, const std::string& path);
 Status WriteStoreFile(FileSystem& files, const std::string& path, const StoreFile& file);

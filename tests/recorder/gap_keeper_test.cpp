@@ -50,18 +50,21 @@ TEST_F(GapKeeperTest, AfterADownTimeTheWholeHoleIsOneGap) {
 }
 
 TEST_F(GapKeeperTest, WhoTookOverFromWhomIsTheCauseOfADownTime) {
-  EXPECT_EQ(DowntimeOf("", "2.0").cause, GapCause::kRecorderDown);
-  EXPECT_THAT(DowntimeOf("", "2.0").detail, testing::HasSubstr("without a stop"));
-  EXPECT_EQ(DowntimeOf("2.0", "2.0").cause, GapCause::kRecorderDown);
-  EXPECT_EQ(DowntimeOf("2.0", "2.0").detail, "stopped in good order");
-  const Downtime upgrade = DowntimeOf("1.9", "2.0");
+  // What 0.1 left, or a backup, says nothing.
+  EXPECT_EQ(DowntimeOf({}, "2.0").cause, GapCause::kRecorderDown);
+  EXPECT_EQ(DowntimeOf({}, "2.0").detail, "");
+  EXPECT_EQ(DowntimeOf({"1.9", false}, "2.0").cause, GapCause::kRecorderDown);
+  EXPECT_THAT(DowntimeOf({"1.9", false}, "2.0").detail, testing::HasSubstr("without a stop"));
+  EXPECT_EQ(DowntimeOf({"2.0", true}, "2.0").cause, GapCause::kRecorderDown);
+  EXPECT_EQ(DowntimeOf({"2.0", true}, "2.0").detail, "stopped in good order");
+  const Downtime upgrade = DowntimeOf({"1.9", true}, "2.0");
   EXPECT_EQ(upgrade.cause, GapCause::kUpgrade);
   EXPECT_EQ(upgrade.detail, "1.9 to 2.0");
 }
 
 TEST_F(GapKeeperTest, AnUpgradeIsOneGapUntilFootageOrAFailedTry) {
   archive_.SetRecordedUntil(kHourAgo);
-  GapKeeper first(stream_, archive_, clock_, DowntimeOf("1.9", "2.0"));
+  GapKeeper first(stream_, archive_, clock_, DowntimeOf({"1.9", true}, "2.0"));
   clock_.Advance(2 * GapKeeper::kPieceUs);
   first.Tick();
   first.Footage({kStart + kUsPerSecond, kStart + 2 * kUsPerSecond});

@@ -361,7 +361,7 @@ TEST_F(ArchiveTest, UnknownCamerasAndBadRunsAreRefused) {
   RunInfo info = run.info();
   info.init.resize(20);
   EXPECT_FALSE(archive().Begin(info).has_value());
-  archive().Stop();
+  ASSERT_OK(archive().Stop());
   EXPECT_EQ(archive().Begin(run.info()).code(), Code::kUnavailable);
 }
 

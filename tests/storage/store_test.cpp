@@ -89,18 +89,36 @@ TEST_F(StoreTest, EachStartHasAnEpochOfItsOwn) {
 }
 
 // store.json came back from a copy: the epochs after it were given already.
-TEST_F(StoreTest, WhichVersionClosedItIsKnownToTheNextStartAndToThatAlone) {
+TEST_F(StoreTest, WhoUsedItLastAndHowThatEndedIsKnownToTheNextStart) {
   options_.version = "1.9";
   ASSERT_OK(Open());
-  EXPECT_EQ(store_->closed_by(), "");
+  EXPECT_EQ(store_->last_use(), LastUse{});
+  const auto on_disk = [this] {
+    const auto file = ReadStoreFile(*files_, options_.data + "/store.json");
+    EXPECT_TRUE(file) << file.message();
+    return file ? file->last_use : LastUse{};
+  };
+  EXPECT_EQ(on_disk(), (LastUse{"1.9", false})) << "as a crash leaves it";
   store_.reset();
+  EXPECT_EQ(on_disk(), (LastUse{"1.9", true}));
   options_.version = "2.0";
   ASSERT_OK(Open());
-  EXPECT_EQ(store_->closed_by(), "1.9");
-  // After an end without a stop nobody closed it.
-  const auto on_disk = ReadStoreFile(*files_, options_.data + "/store.json");
-  ASSERT_TRUE(on_disk) << on_disk.message();
-  EXPECT_EQ(on_disk->closed_by, "");
+  EXPECT_EQ(store_->last_use(), (LastUse{"1.9", true}));
+  EXPECT_EQ(on_disk(), (LastUse{"2.0", false}));
+}
+
+TEST_F(StoreTest, AStartThatFailsLeavesItSaidHowTheLastUseEnded) {
+  options_.version = "1.9";
+  ASSERT_OK(Open());
+  store_.reset();
+  const std::string ledger = options_.data + "/ledger";
+  std::filesystem::rename(ledger, ledger + ".kept");
+  std::ofstream(ledger) << "no directory";
+  ASSERT_FALSE(Open());
+  std::filesystem::remove(ledger);
+  std::filesystem::rename(ledger + ".kept", ledger);
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->last_use(), (LastUse{"1.9", true}));
 }
 
 TEST_F(StoreTest, AnOldStoreFileGivesNoEpochTwiceAndHidesNoFootage) {

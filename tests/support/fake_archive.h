@@ -71,7 +71,7 @@ class FakeArchive : public storage::Archive {
   void Use(storage::Volume&) override {}
   std::vector<storage::VolumeTrouble> Troubles() const override { return {}; }
   Status Drain() override { return Ok(); }
-  void Stop() override {}
+  Status Stop() override { return Ok(); }
 
   Result<std::vector<storage::FootageSegment>> Segments(const StreamId&, TimeRange) override {
     return std::vector<storage::FootageSegment>();

@@ -54,7 +54,7 @@ class WatchedArchive : public storage::Archive {
   void Use(storage::Volume& volume) override { archive_.Use(volume); }
   std::vector<storage::VolumeTrouble> Troubles() const override { return archive_.Troubles(); }
   Status Drain() override { return archive_.Drain(); }
-  void Stop() override { archive_.Stop(); }
+  Status Stop() override { return archive_.Stop(); }
 
   Result<std::vector<storage::FootageSegment>> Segments(const StreamId& stream,
                                                         TimeRange range) override {

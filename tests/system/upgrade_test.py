@@ -76,7 +76,7 @@ class Upgrade(unittest.TestCase):
             stopping = time.monotonic()
             site.stop_recorder()
             if not OLD:
-                self.rewrite(site, closed_by=OLDER_VERSION)
+                self.rewrite(site, used_by=OLDER_VERSION)
             stopped = time.monotonic()
             self.start(site, new)
             started = time.monotonic()
