@@ -105,6 +105,7 @@ void Webhook::Run() {
 void Webhook::Use(Options options) {
   const std::lock_guard lock(mutex_);
   options_ = std::move(options);
+  ++uses_;
   if (options_.url.empty()) waiting_.clear();
   wait_us_ = kMinWaitUs;
   due_us_ = 0;
@@ -136,6 +137,7 @@ int64_t Webhook::Work() {
   while (!stopping_) {
     Delivery delivery;
     Options options;
+    uint64_t uses = 0;
     {
       const std::lock_guard lock(mutex_);
       if (waiting_.empty()) return kIdleUs;
@@ -143,12 +145,14 @@ int64_t Webhook::Work() {
       if (early_us > 0) return early_us;
       delivery = waiting_.front();
       options = options_;
+      uses = uses_;
     }
     std::string why;
     Outcome outcome = Try(options, delivery, why);
     if (stopping_) break;
     const int64_t now_us = clock_.MonotonicUs();
     std::unique_lock lock(mutex_);
+    if (outcome != Outcome::kDelivered && uses != uses_) continue;  // That address is none now.
     if (outcome == Outcome::kTryAgain) {
       ++counters_.failed_tries;
       due_us_ = now_us + wait_us_;

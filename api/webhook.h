@@ -81,6 +81,7 @@ class Webhook {
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;  // Of what follows.
   Options options_;
+  uint64_t uses_ = 0;  // Of Use().
   std::condition_variable wake_;
   std::deque<Delivery> waiting_;
   Counters counters_;

@@ -53,9 +53,10 @@ Result<std::string> ReadUntilClosed(int fd, int timeout_ms, size_t limit_bytes) 
   while (true) {
     const int64_t left_ms = (end_us - clock.MonotonicUs()) / kUsPerMs;
     pollfd ready{fd, POLLIN, 0};
-    if (left_ms <= 0 || ::poll(&ready, 1, static_cast<int>(left_ms)) == 0) {
-      return Fail(Code::kUnavailable, "smartctl did not end in time");
-    }
+    const int polled = left_ms <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left_ms));
+    if (polled == 0) return Fail(Code::kUnavailable, "smartctl did not end in time");
+    if (polled < 0 && errno == EINTR) continue;
+    if (polled < 0) return tl::unexpected(SystemError(errno, "poll", "smartctl"));
     const ssize_t got = ::read(fd, piece.data(), piece.size());
     if (got == 0) return text;
     if (got < 0 && errno != EINTR) return tl::unexpected(SystemError(errno, "read", "smartctl"));

@@ -173,6 +173,7 @@ bool TlsCertificate::Reload() {
   auto pem = Read(paths_);
   if (!pem) {
     complain(pem.message());
+    seen_ = {};  // Once they can be read again, they are looked at again.
     return false;
   }
   if (*pem == seen_) return false;

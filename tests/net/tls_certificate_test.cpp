@@ -95,6 +95,18 @@ TEST_F(TlsCertificateTest, OtherFilesAreUsedFromNowOnOrNothingChanges) {
   EXPECT_GT((*opened)->ExpiresUs(), of_b + 300 * kUsPerDay);
 }
 
+TEST_F(TlsCertificateTest, FilesThatAreThereAgainAreNoTroubleAnyMore) {
+  Make("a");
+  auto opened = Open(Crt("a"), Key("a"));
+  ASSERT_TRUE(opened) << opened.message();
+  std::filesystem::rename(Key("a"), Key("away"));
+  EXPECT_FALSE((*opened)->Reload());
+  EXPECT_NE((*opened)->Trouble(), "");
+  std::filesystem::rename(Key("away"), Key("a"));
+  (*opened)->Reload();
+  EXPECT_EQ((*opened)->Trouble(), "");
+}
+
 TEST_F(TlsCertificateTest, OneThatExpiresAtNoTimeIsRefused) {
   Make("a", "-days 2");
   // The day of its end becomes 99, at the same length; nobody checks a server's own signature.
