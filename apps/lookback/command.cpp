@@ -107,6 +107,9 @@ void AddDayOptions(CLI::App* command, WrittenRange& range) {
 }
 
 Result<std::string> DefaultDataDirectory() {
+  if (const std::string state = Environment("STATE_DIRECTORY"); state.rfind('/', 0) == 0) {
+    return state.substr(0, state.find(':'));
+  }
   if (const std::string home = Environment("XDG_DATA_HOME"); home.rfind('/', 0) == 0) {
     return JoinPath(home, "lookback");
   }

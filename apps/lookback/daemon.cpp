@@ -89,7 +89,7 @@ Status Daemon::Start(storage::Store& store, const Settings& settings, const Reso
   // Before anybody asks: it knows what is damaged.
   scrubber_ = storage::Scrubber::Open(store, clock_, files_, ScrubbingOf(settings));
   recorder::Recorder::Options recording = resources.recording;
-  recording.downtime = recorder::DowntimeOf(store.closed_by(), std::string(Version()));
+  recording.downtime = recorder::DowntimeOf(store.last_use(), std::string(Version()));
   recorder_ = recorder::Recorder::Start(recording, store.archive(), clock_);
   LB_TRY_ASSIGN(service, api::Service::Start({store, *recorder_, clock_, files_, webhook_.get(),
                                               MaxImportBytesOf(settings), certificate_.get()}));
@@ -130,14 +130,16 @@ Status Daemon::Use(const Settings& asked) {
     const std::string before = WrittenValue(setting, settings_);
     const std::string after = WrittenValue(setting, asked);
     if (before == after) continue;
+    const std::string was = ShownValue(setting, settings_);
+    const std::string is = ShownValue(setting, asked);
     const bool of_tls = setting.value == Setting::Value(&Settings::tls_certificate) ||
                         setting.value == Setting::Value(&Settings::tls_key);
     if (setting.reloads && (tls_stays || !of_tls)) {
-      LogInfo("serve", fmt::format("{} is {} now, and was {}", setting.key(), after, before));
+      LogInfo("serve", fmt::format("{} is {} now, and was {}", setting.key(), is, was));
       std::visit([&](auto member) { next.*member = asked.*member; }, setting.value);
     } else {
       LogWarning("serve", fmt::format("{} stays {} until the next start, which makes it {}",
-                                      setting.key(), before, after));
+                                      setting.key(), was, is));
     }
   }
   webhook_->Use(std::move(webhook));

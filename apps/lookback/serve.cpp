@@ -41,7 +41,9 @@ class Signals {
     std::signal(SIGINT, SIG_DFL);
     std::signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set_);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
+    for (const int number : {SIGTERM, SIGINT}) sigaddset(&set_, number);
+    // One that is ignored would be told all the same, once it is waited for.
+    if (!hangup_ignored) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // Threads that start later inherit it.
   }
   // Runs `meanwhile` each time that none came for so long.
@@ -105,6 +107,8 @@ void TellLogin(bool first_start, const std::string& token_file) {
   }
 }
 
+std::string Unquoted(const std::string& text) { return text.substr(1, text.size() - 2); }
+
 // What the file says, and over it the command line. `on_line`: whether that has a setting.
 class Configuration {
  public:
@@ -145,6 +149,7 @@ class Configuration {
     for (const Setting& setting : AllSettings()) {
       Json one = {{"key", setting.key()}, {"from", FromOf(setting)}, {"reloads", setting.reloads}};
       std::visit([&](auto member) { one["value"] = settings().*member; }, setting.value);
+      if (setting.secret) one["value"] = Unquoted(ShownValue(setting, settings()));
       const auto at = file_.positions.find(setting.key());
       if (at != file_.positions.end()) one["line"] = at->second.line;
       list.push_back(std::move(one));
@@ -156,7 +161,7 @@ class Configuration {
     Table table({"SETTING", "VALUE", "FROM"});
     for (const Setting& setting : AllSettings()) {
       const auto at = file_.positions.find(setting.key());
-      table.Add({setting.key(), Printable(WrittenValue(setting, settings())),
+      table.Add({setting.key(), Printable(ShownValue(setting, settings())),
                  at == file_.positions.end() ? FromOf(setting)
                                              : fmt::format("line {}", at->second.line)});
     }
@@ -212,6 +217,8 @@ void Reload(Daemon& daemon, const std::string& file, const ReadAgain& read) {
 }
 
 Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
+  // First of all: one that comes while this starts is for when it has.
+  Signals signals(!asked.file.empty());
   LB_TRY_ASSIGN(configuration, read());
   if (!configuration) return kExitUsage;
   const Settings& settings = configuration->settings();
@@ -227,7 +234,6 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     return kExitOk;
   }
   LB_TRY_ASSIGN(manager, ServiceManager::FromEnvironment());
-  Signals signals(!asked.file.empty());
   RaiseDescriptorLimit();
 
   // The daemon goes before the store that it uses.
@@ -249,20 +255,23 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
                           UrlHost(resources.listen.host), daemon.port()));
     manager.Ready();
     Heartbeat heartbeat([&daemon](const auto& alive) { return daemon.AskForLife(alive); });
+    const auto beat = [&] {
+      if (heartbeat.Beat()) manager.Alive();
+    };
     int number = 0;
     while (true) {
-      number = signals.Await(manager.alive_every_us(), [&] {
-        if (heartbeat.Beat()) manager.Alive();
-      });
+      number = signals.Await(manager.alive_every_us(), beat);
       if (number != SIGHUP || asked.file.empty()) break;
       Reload(daemon, asked.file, read);
+      beat();
     }
     signals.Release();
     manager.Stopping();
-    LogInfo("serve", fmt::format("SIG{}: stopping; once more ends at once", sigabbrev_np(number)));
+    LogInfo("serve", fmt::format("SIG{}: stopping; another SIGTERM or SIGINT ends at once",
+                                 sigabbrev_np(number)));
   }
   store->Close();
-  LogInfo("serve", "stopped; everything is sealed");
+  LogInfo("serve", "stopped");
   return kExitOk;
 }
 

@@ -115,6 +115,7 @@ const Setting kSettings[] = {
      .when_unset = "nobody is told",
      .example = R"("https://alarms.example/lookback")",
      .value = &Settings::webhook,
+     .secret = true,
      .reloads = true,
      .check = &api::Webhook::CheckUrl},
     {.table = "alarms",
@@ -195,6 +196,12 @@ std::string WrittenValue(const Setting& setting, const Settings& settings) {
     list += (list.empty() ? "" : ", ") + Quoted(one);
   }
   return "[" + list + "]";
+}
+
+std::string ShownValue(const Setting& setting, const Settings& settings) {
+  std::string value = WrittenValue(setting, settings);
+  const size_t query = setting.secret ? value.find('?') : std::string::npos;
+  return query == std::string::npos ? value : value.substr(0, query) + "?...\"";
 }
 
 std::string AllowedValues(const Setting& setting) {

@@ -49,6 +49,7 @@ struct Setting {
   std::string_view example;     // As it stands in a file.
   Value value;
   bool path = false;     // In a file: relative to where the file is.
+  bool secret = false;   // Behind its "?" stands what no log and no screen shows.
   bool reloads = false;  // SIGHUP is enough; others take a start.
   int64_t min = 0;       // Of numbers.
   int64_t max = 0;
@@ -63,6 +64,8 @@ std::span<const Setting> AllSettings();
 
 // As a file would have it: a number, a text in quotes, a list of them.
 std::string WrittenValue(const Setting& setting, const Settings& settings);
+// The same for people: without what is secret.
+std::string ShownValue(const Setting& setting, const Settings& settings);
 // What is allowed: "0 to 3600", "a text in quotes".
 std::string AllowedValues(const Setting& setting);
 

@@ -116,6 +116,29 @@ class Config(unittest.TestCase):
         self.assertEqual(shown(), ("second", 50))
         self.site.stop_recorder()
 
+    def test_no_log_and_no_screen_shows_what_a_webhooks_address_hides(self):
+        for secret in ("token=first", "token=second"):
+            self.write(f'data = "data"\ntoken_file = "token"\n[http]\nlisten = "127.0.0.1:0"\n[alarms]\n'
+                       f'webhook = "http://127.0.0.1:9/in?{secret}"\n')
+            for options in ((), ("--json",)):
+                shown = serve("--config", self.file, "--check", *options)
+                self.assertIn("http://127.0.0.1:9/in?...", shown.stdout)
+                self.assertNotIn("token=", shown.stdout + shown.stderr)
+            if not self.site.recorder:
+                self.start()
+        self.assertIn("alarms.webhook is", self.reload())
+        self.assertNotIn("token=", self.site.recorder.errors())
+
+    def test_a_hangup_that_is_ignored_from_the_start_is_no_stop(self):
+        site = self.site
+        site.recorder = Process("lookback", ["nohup", program("lookback"), "serve", "--data", site.data, "--listen",
+                                             "127.0.0.1:0", "--token-file", site.token_file], site.directory)
+        site.server = site.recorder.await_line(r"listening on (https?://\S+)").group(1)
+        site.recorder.signal(signal.SIGHUP)
+        self.assertEqual(site.cli("camera", "list")["cameras"], [])
+        self.assertEqual(site.recorder.stop(), 0)
+        self.assertIn("SIGTERM: stopping", site.recorder.errors())
+
     def test_without_a_file_a_hangup_is_a_clean_stop(self):
         self.site.start_recorder()
         self.assertEqual(self.site.recorder.stop(signal.SIGHUP), 0)
