@@ -79,10 +79,10 @@ void MeasureSpeeds(doctor::Facts& facts, const std::string& why_not, Clock& cloc
                    FileSystem& files) {
   ProgressLine progress;
   for (doctor::Place& place : facts.places) {
-    if (place.data || !place.there || place.missing() || !place.trouble.empty()) continue;
+    if (place.data || place.missing() || !place.trouble.empty()) continue;
     if (place.space.read_only) continue;  // Told already.
-    place.speed_trouble = why_not;
-    if (!why_not.empty()) continue;
+    place.speed_trouble = why_not.empty() && !place.there ? "it is not there yet" : why_not;
+    if (!place.speed_trouble.empty()) continue;
     progress.Update("measuring the speed of " + place.root);
     const auto speed = doctor::MeasureSpeed(place.real, clock, files);
     if (speed) place.speed = *speed;

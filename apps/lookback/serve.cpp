@@ -165,7 +165,7 @@ class Configuration {
                  at == file_.positions.end() ? FromOf(setting)
                                              : fmt::format("line {}", at->second.line)});
     }
-    return table.Text();
+    return table.Text() + (path_.empty() ? "" : fmt::format("{} is in order.\n", path_));
   }
 
  private:

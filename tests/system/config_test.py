@@ -58,6 +58,7 @@ class Config(unittest.TestCase):
         self.assertEqual([settings["http.stop_grace_s"][name] for name in ("value", "from")], [7, "--stop-grace"])
         self.assertEqual([settings["scrub.interval_days"][name] for name in ("value", "from")], [30, "default"])
         self.assertRegex(serve("--config", self.file, "--check").stdout, r'(?m)^http\.listen +"127\.0\.0\.1:0" +line 3$')
+        self.assertIn("lookback.toml is in order", serve("--config", self.file, "--check").stdout)
         self.assertFalse(os.path.exists(self.site.data))
 
     def test_each_fault_is_told_with_its_line_and_column_and_nothing_starts(self):
