@@ -43,6 +43,7 @@ class Restore {
 
  private:
   Status Verify();
+  Status VerifyFile(const std::string& name);
   Status SettleVolumes();
   Status SettleRoot(StoreFile::KnownVolume& volume);
   Status CheckEmpty();
@@ -82,18 +83,20 @@ Status Restore::Verify() {
   }
   report_.bytes = step_.total;
   report_.files = manifest_.size();
-  for (const auto& [name, digest] : manifest_) {
-    const std::string path = AbsolutePath(JoinPath(report_.backup, name));
-    const auto found =
-        DigestFile(path, files_, [this](uint64_t count) { return this->Count(count); });
-    if (!found && found.code() != Code::kNotFound) return Pass(found.error());
-    if (found && *found == digest) continue;
-    return Fail(Code::kCorrupt,
-                path + (found ? " is damaged: it has not the SHA-256" : " is gone, but stands") +
-                    " in " + std::string(kBackupManifest) +
-                    "; nothing was restored: name another backup, or bring the file back");
-  }
+  for (const auto& [name, digest] : manifest_) LB_TRY(VerifyFile(name));
   return Ok();
+}
+
+Status Restore::VerifyFile(const std::string& name) {
+  const std::string path = AbsolutePath(JoinPath(report_.backup, name));
+  const auto found =
+      DigestFile(path, files_, [this](uint64_t count) { return this->Count(count); });
+  if (!found && found.code() != Code::kNotFound) return Pass(found.error());
+  if (found && *found == manifest_.at(name)) return Ok();
+  return Fail(Code::kCorrupt,
+              path + (found ? " is damaged: it has not the SHA-256" : " is gone, but stands") +
+                  " in " + std::string(kBackupManifest) +
+                  "; nothing was restored: name another backup, or bring the file back");
 }
 
 // A volume below the data directory has its path from there in store.json.
@@ -240,6 +243,7 @@ Result<RestoreReport> Restore::Run() {
   report_.info = std::move(info);
   LB_TRY_ASSIGN(manifest, ReadBackupManifest(report_.backup, files_));
   manifest_ = std::move(manifest);
+  LB_TRY(VerifyFile(std::string(kStoreFile)));  // It is read before the others are.
   LB_TRY(SettleVolumes());
   LB_TRY(CheckEmpty());
   LB_TRY(Verify());

@@ -364,6 +364,20 @@ TEST_F(BackupTest, AFlippedBitIsNamedAndNothingIsRestored) {
   ASSERT_OK(Restore());
 }
 
+TEST_F(BackupTest, ADamagedStoreFileIsNamedAsDamaged) {
+  MakeBare();
+  const auto backup = Backup();
+  ASSERT_OK(backup);
+  WriteText(backup->path + "/store.json", "{}");
+  const auto restored = Restore();
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.code(), Code::kCorrupt);
+  EXPECT_NE(restored.message().find("store.json is damaged: it has not the SHA-256"),
+            std::string::npos)
+      << restored.message();
+  EXPECT_FALSE(fs::exists(restored_()));
+}
+
 TEST_F(BackupTest, ANewerFormatAndADirectoryInUseAreRefused) {
   MakeBare();
   const auto report = Backup();
