@@ -155,7 +155,7 @@ Status StoreImpl::Start() {
   recovery_->RunNewest(kRecoveryBudgetUs);
   // Only now: until the last epoch's segments are settled, its mark is the one to read from; and a
   // start that fails before leaves it said how the last use ended.
-  file_.last_use = {options_.version, /*closed=*/false};
+  if (options_.recording) file_.last_use = {options_.version, /*closed=*/false};
   LB_TRY(directory_->Write(file_));
 
   Archive::Options archiving;
@@ -253,7 +253,7 @@ Status StoreImpl::CommitRebuilt(bool ledger_lost) {
 
 void StoreImpl::NoteClosed() {
   StoreFile file = directory_->file();
-  file.last_use.closed = true;
+  if (options_.recording) file.last_use.closed = true;
   const Status written = directory_->Write(file);
   if (!written) {
     LogWarning("store", "the next start takes this for a crash: " + written.message());

@@ -40,6 +40,8 @@ struct StoreOptions {
   std::vector<std::string> volumes;  // Empty: those known already, or <data>/volume at first.
   int64_t sync_interval_us = kSyncIntervalUs;
   int64_t commit_wait_us = Journal::kCommitWaitUs;
+  // False: nothing will be recorded, and store.json goes on saying how the last use ended.
+  bool recording = true;
   bool copy_ledger = true;  // To the volumes; tests of other things leave it out.
   uint64_t ledger_file_bytes = kLedgerFileBytes;  // Small ones in tests.
   std::string version = std::string(Version());   // What a Close() says of itself.

@@ -216,6 +216,27 @@ void Reload(Daemon& daemon, const std::string& file, const ReadAgain& read) {
   }
 }
 
+// Without recording: the store is opened and closed, and its note of how the last use ended stays.
+Result<int> WriteAdminToken(const Settings& settings, Clock& clock, FileSystem& files) {
+  const std::string store_file = JoinPath(settings.data, storage::kStoreFile);
+  if (const auto there = files.Stat(store_file); !there) {
+    if (there.code() != Code::kNotFound) return Pass(there.error());
+    return Fail(
+        Code::kNotFound,
+        fmt::format("there is no store in {}; the first start makes one, and with it a token of {}",
+                    settings.data, api::kAdminName));
+  }
+  storage::StoreOptions options{settings.data, settings.volumes};
+  options.recording = false;
+  auto store = storage::Store::Open(options, clock, files);
+  if (!store) return StoreFailed(store.error());
+  LB_TRY(api::EnsureAdmin(**store, clock, files, settings.token_file, /*anew=*/true));
+  (*store)->Close();
+  PrintText(fmt::format("{} has a new token of {}; those of before are no good any more\n",
+                        settings.token_file, api::kAdminName));
+  return kExitOk;
+}
+
 Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
   // First of all: one that comes while this starts is for when it has.
   Signals signals(!asked.file.empty());
@@ -226,6 +247,7 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     PrintText(SettingsFileText(configuration->asked()));
     return kExitOk;
   }
+  if (asked.new_admin_token) return WriteAdminToken(settings, clock, files);
   LB_TRY_ASSIGN(resources, Daemon::ReadResources(settings, clock, files));
   if (asked.check) {
     LB_TRY(storage::CheckAskedVolumes(settings.data, settings.volumes, files));
@@ -246,8 +268,7 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     if (!opened) return StoreFailed(opened.error());
     store = std::move(*opened);
     TellVolumes(*store);
-    LB_TRY_ASSIGN(
-        first, api::EnsureAdmin(*store, clock, files, settings.token_file, asked.new_admin_token));
+    LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, settings.token_file));
     LB_TRY(daemon.Start(*store, settings, resources));
     TellLogin(first, settings.token_file);
     PrintText(fmt::format("listening on {}://{}:{}\n",
@@ -314,8 +335,8 @@ void AddServeCommand(Commands& commands) {
                     "before what it says, and SIGHUP has it read anew");
   AddSettingOptions(*serve, asked->line);
   serve->add_flag("--new-admin-token", asked->new_admin_token,
-                  "write a new token of admin there, in place of those that admin had: where all "
-                  "are lost");
+                  "start nothing: write a new token of admin into the token file, in place of "
+                  "those that admin had, where all are lost");
   CLI::Option* const check = serve->add_flag(
       "--check", asked->check,
       "start nothing: say whether these settings are in order, and where each comes from");

@@ -107,6 +107,19 @@ TEST_F(StoreTest, WhoUsedItLastAndHowThatEndedIsKnownToTheNextStart) {
   EXPECT_EQ(on_disk(), (LastUse{"2.0", false}));
 }
 
+TEST_F(StoreTest, AUseWithoutRecordingLeavesItSaidHowTheLastOneEnded) {
+  options_.version = "1.9";
+  ASSERT_OK(Open());
+  store_.reset();
+  options_.version = "2.0";
+  options_.recording = false;
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->epoch(), 2u);
+  store_.reset();
+  ASSERT_OK(Open());
+  EXPECT_EQ(store_->last_use(), (LastUse{"1.9", true}));
+}
+
 TEST_F(StoreTest, AStartThatFailsLeavesItSaidHowTheLastUseEnded) {
   options_.version = "1.9";
   ASSERT_OK(Open());
