@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 
 #include "apps/lookback/check_text.h"
@@ -80,14 +81,21 @@ Result<int> ShowCheck(Client& client, bool now, bool wait) {
 std::string CheckText(const Json& report) {
   Table table({"KIND", "WHAT"});
   uint64_t faults = 0;
+  std::map<std::string, uint64_t> told;  // By kind, of those that are no faults.
   for (const Json& finding : ListOf(report, "findings")) {
     const bool fault = FlagOf(finding, "fault");
     faults += fault ? 1 : 0;
+    if (!fault && ++told[TextOf(finding, "kind")] > kShownOfNoFault) continue;
     std::string what = TextOf(finding, "sentence");
     // A sentence may name the file already; scripts and people look for its path in any case.
     const std::string path = TextOf(finding, "path");
     if (what.find(path) == std::string::npos) what += " (" + path + ")";
     table.Add({TextOf(finding, "kind") + (fault ? "" : " (no fault)"), Printable(what)});
+  }
+  for (const auto& [kind, count] : told) {
+    if (count <= kShownOfNoFault) continue;
+    table.Add({kind + " (no fault)",
+               fmt::format("and {} more: --json names each", count - kShownOfNoFault)});
   }
   if (report.contains("faults")) faults = static_cast<uint64_t>(NumberOf(report, "faults"));
   return (table.empty() ? "" : table.Text()) +
