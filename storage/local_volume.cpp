@@ -310,7 +310,9 @@ Status LocalVolume::ProbeByWriting() {
 
 Result<Space> LocalVolume::FreeSpace() {
   LB_TRY(CheckPresent());
-  (void)CheckNamesUs();  // For there(): nothing else asks an idle disk again and again.
+  // For there() too: nothing else asks an idle disk again and again. Below a mount point that is bare now
+  // lies another disk, whose space is not this volume's.
+  LB_TRY(CheckNamesUs());
   return files_.FreeSpace(root_);
 }
 

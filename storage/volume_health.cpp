@@ -49,8 +49,8 @@ Status VolumeHealth::ProbeForSpaceAndWrite() {
     const uint64_t wanted = std::min(kResumeFreeBytes, space.total_bytes / kResumeFreeShare);
     if (space.free_bytes < wanted) {
       return Fail(Code::kDiskFull, volume_.root() + " has " + std::to_string(space.free_bytes) +
-                                       " bytes free; recording resumes at " +
-                                       std::to_string(wanted));
+                                       " bytes free; recording resumes when " +
+                                       std::to_string(wanted) + " are");
     }
   }
   return volume_.Probe();
