@@ -88,7 +88,9 @@ void AlarmWatch::Begin(Watched& watched, int64_t now_us, Changes& changes) {
   event.alarm.sentence = condition.sentence;
   if (watched.begun.size() == kManyADay) watched.begun.pop_front();
   watched.begun.push_back(now_us);
-  LogWarning("alarm", fmt::format("{}: {}", event.alarm.kind, event.alarm.sentence));
+  const std::string told = fmt::format("{}: {}", event.alarm.kind, event.alarm.sentence);
+  event.alarm.severity == index::Severity::kCritical ? LogError("alarm", told)
+                                                     : LogWarning("alarm", told);
   changes.records.emplace_back(event.alarm);
   changes.events.emplace_back(What::kBegan, event);
   watched.event = std::move(event);

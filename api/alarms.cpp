@@ -2,9 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "api/context.h"
 #include "base/words.h"
+#include "storage/data_directory.h"
 #include "storage/snapshotter.h"
+#include "storage/volume_health.h"
 
 namespace lookback::api {
 namespace {
@@ -122,10 +126,36 @@ void AddLedgerCopies(Context& context, std::vector<Condition>& conditions) {
   }
 }
 
+// What keeps new things from going on record, or soon will; empty: nothing does.
+std::string DataTrouble(Context& context) {
+  const std::string& data = context.store.data();
+  const auto file = context.files.Stat(JoinPath(data, storage::kStoreFile));
+  if (!file && file.code() == Code::kNotFound) {
+    return fmt::format(
+        "{} is gone from under the server ({}): what goes on record now is kept by "
+        "the volumes' copies of the ledger alone",
+        data, file.message());
+  }
+  if (!file) return fmt::format("{} cannot be read: {}", data, file.message());
+  if (const std::string trouble = context.store.journal().trouble(); !trouble.empty()) {
+    return fmt::format("nothing goes on record, neither holds nor what was recorded: {}", trouble);
+  }
+  const auto space = context.files.FreeSpace(data);
+  if (!space) return fmt::format("{} cannot be read: {}", data, space.message());
+  const uint64_t left_by_footage =
+      std::min(storage::kKeepFreeBytes, space->total_bytes / storage::kKeepFreeShare);
+  if (space->free_bytes >= left_by_footage / kDataKeepShare) return {};
+  return fmt::format("the file system of {} has {} bytes free: soon nothing can go on record", data,
+                     space->free_bytes);
+}
+
 void AddStore(Context& context, std::vector<Condition>& conditions) {
   const auto add = [&](const char* kind, std::string sentence) {
     conditions.push_back({kind, {}, "", std::move(sentence)});
   };
+  if (std::string trouble = DataTrouble(context); !trouble.empty()) {
+    conditions.push_back({"data-directory", {}, context.store.data(), std::move(trouble)});
+  }
   if (context.store.journal().catalog_behind()) {
     add("catalog-behind", "the catalog cannot be written (is its disk full?); recording goes on");
   }
@@ -148,6 +178,9 @@ void AddStore(Context& context, std::vector<Condition>& conditions) {
   const LastForecast& forecast = context.last_forecast;
   if (forecast.breaks_us > 0 && forecast.breaks_us - context.clock.NowUs() < kForewarningUs) {
     add("promise-breaks", forecast.sentence);
+  }
+  if (forecast.stops_us > 0 && forecast.stops_us - context.clock.NowUs() < kStopForewarningUs) {
+    add("recording-stops", forecast.sentence);
   }
   if (round.overdue_us > kUsPerDay) {
     add("retention-overdue",

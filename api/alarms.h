@@ -33,8 +33,13 @@ struct AlarmKind {
 };
 
 inline constexpr int64_t kForecastIntervalUs = kUsPerHour;
-// So long before a promise breaks its alarm begins.
+// Instead, while it is not known of some camera how much it records.
+inline constexpr int64_t kForecastAnewUs = 5 * kUsPerMinute;
+// So long before a promise breaks, or recording stops, its alarm begins.
 inline constexpr int64_t kForewarningUs = 14 * kUsPerDay;
+inline constexpr int64_t kStopForewarningUs = 7 * kUsPerDay;
+// With less than this part of what footage leaves free, the data directory is too full.
+inline constexpr uint64_t kDataKeepShare = 2;
 
 inline constexpr int64_t kCameraDownUs = 30 * kUsPerSecond;
 
@@ -50,6 +55,8 @@ inline constexpr AlarmKind kAlarmKinds[] = {
     {"volume-full", index::Severity::kCritical, 0, kUsPerMinute},
     {"volume-slow", index::Severity::kCritical, 0, kUsPerMinute},
     {"disk-nearly-full", index::Severity::kCritical, 0, kUsPerMinute},
+    {"recording-stops", index::Severity::kCritical, 0, kUsPerMinute},
+    {"data-directory", index::Severity::kCritical, 0, kUsPerMinute},
     {"damaged-footage", index::Severity::kCritical, 0, 0},
     {"missing-segments", index::Severity::kCritical, 0, 0},
     {"ledger-copy-behind", index::Severity::kWarning, 30 * kUsPerSecond, 10 * kUsPerSecond},

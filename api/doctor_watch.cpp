@@ -88,7 +88,9 @@ doctor::Facts Gather(Context& context, doctor::Machine& machine) {
   }
   AddCameras(context, facts);
   const std::lock_guard lock(context.round_mutex);
-  facts.promises = {context.last_forecast.breaks_us, context.last_forecast.sentence};
+  if (const LastForecast& last = context.last_forecast; last.at_monotonic_us != 0) {
+    facts.promises = {last.breaks_us, last.stops_us, last.unmeasured, last.sentence};
+  }
   return facts;
 }
 
@@ -150,6 +152,7 @@ doctor::Report DoctorWatch::Fresh() {
 }
 
 void DoctorWatch::Look() {
+  Foresee(context_);
   doctor::Report report = doctor::Examine(Gather(context_, machine_));
   Tell(report);
   {

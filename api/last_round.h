@@ -4,6 +4,7 @@
 // Errors:    none.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -20,10 +21,12 @@ struct LastRound {
   std::string sentence;
 };
 
-// What the last forecast said of the first promise that breaks.
+// What the last forecast said of what comes first.
 struct LastForecast {
   int64_t at_monotonic_us = 0;  // 0: none was made yet.
-  TimeUs breaks_us = 0;         // 0: all are kept.
+  TimeUs breaks_us = 0;         // A promise; 0: all are kept.
+  TimeUs stops_us = 0;          // Recording, on a volume; 0: not foreseen.
+  size_t unmeasured = 0;        // Cameras that it leaves out.
   std::string sentence;
 };
 

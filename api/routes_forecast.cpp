@@ -70,18 +70,19 @@ void Foresee(Context& context) {
   const int64_t now_us = context.clock.MonotonicUs();
   {
     const std::lock_guard lock(context.round_mutex);
-    const int64_t last_us = context.last_forecast.at_monotonic_us;
-    if (last_us != 0 && now_us - last_us < kForecastIntervalUs) return;
+    const LastForecast& last = context.last_forecast;
+    const int64_t wait_us = last.unmeasured > 0 ? kForecastAnewUs : kForecastIntervalUs;
+    if (last.at_monotonic_us != 0 && now_us - last.at_monotonic_us < wait_us) return;
   }
   auto input = storage::ReadForecast(context.store, context.clock);
   if (!input) return LogWarning("retention", "no forecast is made: " + input.message());
   const storage::RetentionForecast forecast = storage::ForecastRetention(*std::move(input), {});
-  LastForecast last{now_us, 0, forecast.sentence};
-  for (const storage::CameraForecast& camera : forecast.cameras) {
-    if (camera.breaks_us == 0) continue;
-    last.breaks_us =
-        last.breaks_us == 0 ? camera.breaks_us : std::min(last.breaks_us, camera.breaks_us);
-  }
+  LastForecast last{now_us, 0, 0, forecast.unmeasured, forecast.sentence};
+  const auto keep_first = [](TimeUs& first, TimeUs time_us) {
+    if (time_us > 0 && (first == 0 || time_us < first)) first = time_us;
+  };
+  for (const auto& camera : forecast.cameras) keep_first(last.breaks_us, camera.breaks_us);
+  for (const auto& volume : forecast.volumes) keep_first(last.stops_us, volume.stops_us);
   const std::lock_guard lock(context.round_mutex);
   context.last_forecast = std::move(last);
 }

@@ -289,6 +289,9 @@ net::HttpResponse GetReadiness(Context& context, const Call&) {
     return volume->state() == storage::VolumeState::kOnline;
   });
   if (!online) return TextResponse(503, "no volume is online\n");
+  if (const std::string why = context.store.journal().trouble(); !why.empty()) {
+    return TextResponse(503, "nothing goes on record: " + why + "\n");
+  }
   if (context.store.journal().catalog_behind()) return TextResponse(503, "the catalog is behind\n");
   return TextResponse(200, "ready\n");
 }

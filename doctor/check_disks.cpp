@@ -133,6 +133,37 @@ bool SharesWithVolume(const Facts& facts, const Place& data) {
   return false;
 }
 
+void CheckPromises(const Facts& facts, const Tell& tell) {
+  const auto say = [&](Severity severity, std::string sentence, std::string cure) {
+    tell({"promises", severity, "", std::move(sentence), std::move(cure)});
+  };
+  if (!facts.server) {
+    return say(Severity::kUnknown, "which of them breaks a running server alone knows",
+               "once it runs: `lookback retention forecast`");
+  }
+  if (!facts.promises) {
+    return say(Severity::kUnknown, "no forecast was made yet",
+               "one is made with the first round of retention: look again in a minute");
+  }
+  const PromiseFacts& promises = *facts.promises;
+  const auto within = [&](TimeUs time_us, int64_t span_us) {
+    return time_us > 0 && time_us - facts.now_us < span_us;
+  };
+  const bool foreseen = promises.breaks_us > 0 || promises.stops_us > 0;
+  if (!foreseen && promises.unmeasured > 0) {
+    return say(Severity::kUnknown, promises.sentence, "look again when some minutes are recorded");
+  }
+  if (!foreseen) return;
+  const bool stops = within(promises.stops_us, kStopForewarningUs);
+  const bool soon = within(promises.breaks_us, kPromiseForewarningUs);
+  say(stops  ? Severity::kError
+      : soon ? Severity::kWarning
+             : Severity::kNote,
+      promises.sentence,
+      "`lookback retention forecast` says how much space is missing: add a volume, or change "
+      "policies or bitrates");
+}
+
 }  // namespace
 
 void CheckSpace(const Facts& facts, const Tell& tell) {
@@ -140,15 +171,7 @@ void CheckSpace(const Facts& facts, const Tell& tell) {
     if (!place.trouble.empty() || place.missing() || place.space.total_bytes == 0) continue;
     CheckPlaceSpace(place, place.data && SharesWithVolume(facts, place), tell);
   }
-  if (!facts.server) {
-    tell({"promises", Severity::kUnknown, "", "which of them breaks a running server alone knows",
-          "once it runs: `lookback retention forecast`"});
-  }
-  if (!facts.promises || facts.promises->breaks_us == 0) return;
-  const bool soon = facts.promises->breaks_us - facts.now_us < kPromiseForewarningUs;
-  tell({"promises", soon ? Severity::kWarning : Severity::kNote, "", facts.promises->sentence,
-        "`lookback retention forecast` says how much space is missing: add a volume, or change "
-        "policies or bitrates"});
+  CheckPromises(facts, tell);
 }
 
 void CheckDisks(const Facts& facts, const Tell& tell) {

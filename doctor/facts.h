@@ -89,7 +89,9 @@ struct CameraFacts {
 };
 
 struct PromiseFacts {
-  TimeUs breaks_us = 0;  // 0: all are kept.
+  TimeUs breaks_us = 0;   // 0: all are kept.
+  TimeUs stops_us = 0;    // When recording stops on a volume; 0: not foreseen.
+  size_t unmeasured = 0;  // Cameras of which it is not known yet how much they record.
   std::string sentence;
 };
 

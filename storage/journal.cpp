@@ -64,6 +64,7 @@ struct Journal::State {
   std::deque<Group> waiting;
   size_t waiting_records = 0;
   bool stopping = false;
+  std::string trouble;
   std::atomic<bool> behind{false};
   uint64_t lost = 0;
   int64_t wait_us = kCommitWaitUs;
@@ -114,6 +115,10 @@ void Journal::State::CommitAll(std::deque<Group> groups) {
     std::move(numbered->begin(), numbered->end(), std::back_inserter(all));
   }
   if (disk) disk = ledger.Sync();
+  {
+    const std::lock_guard lock(mutex);
+    trouble = disk ? "" : disk.message();
+  }
   if (!disk) {
     LogError("journal", "nothing can go on record: " + disk.message());
     all.clear();
@@ -223,6 +228,11 @@ void Journal::Stop() {
 }
 
 bool Journal::catalog_behind() const { return state_->behind; }
+
+std::string Journal::trouble() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->trouble;
+}
 
 uint64_t Journal::lost_records() const { return state_->lost; }
 

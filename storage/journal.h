@@ -15,6 +15,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -50,6 +51,8 @@ class Journal {
   void Stop();
 
   bool catalog_behind() const;
+  // Why the ledger took the last groups not; empty: it took them.
+  std::string trouble() const;
   // Records that Start() found damaged on the ledger and missing in the catalog: nobody knows what
   // they said.
   uint64_t lost_records() const;

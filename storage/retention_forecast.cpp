@@ -295,8 +295,18 @@ RetentionForecast Model::Result() const {
 
 std::string Day(TimeUs time_us) { return FormatTime(time_us).substr(0, 10); }
 
+// "2026-11-28 14:05 UTC".
+std::string Minute(TimeUs time_us) {
+  return Day(time_us) + " " + FormatTime(time_us).substr(11, 5) + " UTC";
+}
+
 std::string Sentence(const RetentionForecast& forecast) {
   std::string text;
+  for (const VolumeForecast& volume : forecast.volumes) {
+    if (volume.stops_us == 0) continue;
+    text += fmt::format("recording on {} stops on {}, full of what must not be deleted; ",
+                        volume.root, Minute(volume.stops_us));
+  }
   uint64_t day_bytes = 0;
   for (const CameraForecast& camera : forecast.cameras) day_bytes += camera.day_bytes;
   if (forecast.unmeasured > 0 && day_bytes == 0) {
@@ -305,28 +315,24 @@ std::string Sentence(const RetentionForecast& forecast) {
   }
   const CameraForecast* worst = forecast.cameras.empty() ? nullptr : &forecast.cameras.front();
   if (worst == nullptr || worst->promised_days == 0) {
-    text = "nothing is promised: no policy that governs a camera has a floor or a target";
+    text += "nothing is promised: no policy that governs a camera has a floor or a target";
   } else if (worst->breaks_us > 0) {
-    text = fmt::format(
+    text += fmt::format(
         "{} will reach back {:.1f} days of the {} that are promised: the promise breaks on {}, and "
         "{:.1f} GB are missing to keep all promises",
-        worst->camera.text(), worst->forecast_days, worst->promised_days, Day(worst->breaks_us),
+        worst->camera.text(), worst->forecast_days, worst->promised_days, Minute(worst->breaks_us),
         static_cast<double>(forecast.missing_bytes) / 1e9);
   } else {
-    text = fmt::format(
-        "every promise is kept until {} at least; {} is nearest to its limit, with "
-        "{:.1f} days then, of {} that are promised",
+    text += fmt::format(
+        "{} {} at least; {} is nearest to its limit, with {:.1f} days then, of {} that are "
+        "promised",
+        text.empty() ? "every promise is kept until" : "what is there and promised is kept until",
         Day(forecast.until_us), worst->camera.text(), worst->forecast_days, worst->promised_days);
   }
   if (forecast.unmeasured > 0) {
     text += fmt::format("; without {} camera{} of which it is not known yet how much {}",
                         forecast.unmeasured, forecast.unmeasured == 1 ? "" : "s",
                         forecast.unmeasured == 1 ? "it records" : "they record");
-  }
-  for (const VolumeForecast& volume : forecast.volumes) {
-    if (volume.stops_us == 0) continue;
-    text += fmt::format("; recording on {} stops on {}, full of what must not be deleted",
-                        volume.root, Day(volume.stops_us));
   }
   return text;
 }

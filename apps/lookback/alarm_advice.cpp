@@ -7,8 +7,9 @@ namespace lookback::app {
 std::string_view AdviceOn(std::string_view alarm_kind) {
   static constexpr std::pair<std::string_view, std::string_view> kAdvice[] = {
       {"camera-down",
-       "`lookback camera status ID` says why; look at its power, cable, address and password; "
-       "`lookback camera probe URL` tries it"},
+       "`lookback camera status ID` says why. If it is a disk, see the volume's alarm; else look "
+       "at "
+       "the camera's power, cable, address and password; `lookback camera probe URL` tries it"},
       {"camera-sub-down",
        "`lookback camera probe URL` with its sub URL: is it still right, does the camera take "
        "one client more?"},
@@ -30,6 +31,13 @@ std::string_view AdviceOn(std::string_view alarm_kind) {
       {"disk-nearly-full",
        "before recording stops: add a volume (`lookback volume add ROOT`), or change policies "
        "and holds"},
+      {"recording-stops",
+       "`lookback retention forecast` says when and where: add a volume (`lookback volume add "
+       "ROOT`), release holds whose case is closed, or change policies"},
+      {"data-directory",
+       "`df`, `findmnt -T DATA`: make room there or mount it again. If it is gone for good, stop "
+       "the "
+       "server, then `lookback restore` or `rebuild` (operations.md, \"Bad days\")"},
       {"damaged-footage",
        "`lookback scrub` names each stretch; put files back from a copy; a disk that loses "
        "bytes loses more: `smartctl`, then drain it"},

@@ -34,7 +34,7 @@ std::string ForecastText(const Json& forecast, const TimeZone& zone) {
   for (const Json& volume : ListOf(forecast, "volumes")) {
     volumes.Add({TextOf(volume, "root"), Bytes(volume, "total_bytes"), Bytes(volume, "free_bytes"),
                  Bytes(volume, "bytes_per_day"), Bytes(volume, "missing_bytes"),
-                 Day(volume, "stops", zone)});
+                 LocalTimeOf(volume, "stops", zone).substr(0, 16)});
   }
   Table cameras({"CAMERA", "VOLUME", "PROMISED", "KEPT", "FORECAST", "A DAY", "BREAKS"});
   for (const Json& camera : ListOf(forecast, "cameras")) {

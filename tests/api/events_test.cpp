@@ -1,6 +1,8 @@
 // Events over the API, with a real ledger and catalog below.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "tests/api/service_fixture.h"
 
 namespace lookback::api {
@@ -114,6 +116,47 @@ TEST_F(EventsTest, AlarmsAreCountedByKindAndByWhetherSomebodySawThem) {
   const std::string page = Ask("GET", "/metrics").body;
   EXPECT_THAT(page, HasSubstr("lookback_alarms{kind=\"camera-down\",acknowledged=\"no\"} 0\n"));
   EXPECT_THAT(page, HasSubstr("lookback_alarms{kind=\"camera-down\",acknowledged=\"yes\"} 1\n"));
+}
+
+TEST_F(EventsTest, ADataDirectoryThatTakesNothingIsCriticalUntilItDoes) {
+  AddCamera("gate");
+  const auto change = [this](int days) {
+    return Ask("PUT", "/api/v1/retention/policies/default", {{"target_days", days}}).status;
+  };
+  files_.FailNth(test::Op::kSync, 1, Code::kDiskFull, /*and_all_later=*/true);
+  EXPECT_EQ(change(3), 503);
+  service_->LookAtAlarms();
+  const auto conditions = [this] { return Get("/api/v1/status")["alarms"]; };
+  ASSERT_EQ(conditions().size(), 1u);
+  EXPECT_EQ(conditions()[0]["kind"], "data-directory");
+  EXPECT_EQ(conditions()[0]["severity"], "critical");
+  EXPECT_EQ(conditions()[0]["subject"], store_->data());
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+  files_.StopFailing();
+  EXPECT_EQ(change(4), 200);
+  EXPECT_EQ(Ask("GET", "/readyz").status, 200);
+  Wait(70);
+  EXPECT_EQ(Open().size(), 0u);
+}
+
+TEST_F(EventsTest, ADataDirectoryThatIsAlmostFullOrGoneIsCritical) {
+  using testing::HasSubstr;
+  files_.SetFreeBytes(15 << 20);
+  service_->LookAtAlarms();
+  ASSERT_EQ(Open().size(), 1u);
+  EXPECT_EQ(Open()[0]["kind"], "data-directory");
+  EXPECT_THAT(Open()[0]["sentence"].get<std::string>(), HasSubstr("has 15728640 bytes free"));
+  files_.SetFreeBytes(17 << 20);
+  Wait(70);
+  EXPECT_EQ(Open().size(), 0u);
+  const std::string file = store_->data() + "/store.json";
+  std::filesystem::rename(file, file + ".kept");
+  service_->LookAtAlarms();
+  ASSERT_EQ(Open().size(), 1u);
+  EXPECT_THAT(Open()[0]["sentence"].get<std::string>(), HasSubstr("gone from under the server"));
+  std::filesystem::rename(file + ".kept", file);
+  Wait(70);
+  EXPECT_EQ(Open().size(), 0u);
 }
 
 TEST_F(EventsTest, AnAlarmThatStandsIsASeriesOfItsOwnUntilItEnds) {

@@ -72,12 +72,23 @@ TEST_F(Checks, Inodes) {
 }
 
 TEST_F(Checks, Promises) {
-  facts_.promises = {facts_.now_us + 13 * kUsPerDay, "gate breaks"};
+  facts_.promises = {facts_.now_us + 13 * kUsPerDay, 0, 0, "gate breaks"};
   EXPECT_THAT(TheyTell(), ElementsAre("warning promises"));
   facts_.promises->breaks_us = facts_.now_us + 15 * kUsPerDay;
   EXPECT_THAT(TheyTell(true), ElementsAre("note promises"));
   facts_.promises->breaks_us = 0;
   EXPECT_THAT(TheyTell(true), IsEmpty());
+  facts_.promises->stops_us = facts_.now_us + 6 * kUsPerDay;
+  EXPECT_THAT(TheyTell(), ElementsAre("error promises"));
+  facts_.promises->stops_us = facts_.now_us + 8 * kUsPerDay;
+  EXPECT_THAT(TheyTell(true), ElementsAre("note promises"));
+}
+
+TEST_F(Checks, APromiseOfWhichNothingIsKnownIsNotWell) {
+  facts_.promises.reset();
+  EXPECT_THAT(TheyTell(), ElementsAre("unknown promises"));
+  facts_.promises = {0, 0, 3, "nothing can be foreseen yet"};
+  EXPECT_THAT(TheyTell(), ElementsAre("unknown promises"));
 }
 
 TEST_F(Checks, SpeedAgainstWhatStreamsBring) {

@@ -80,6 +80,7 @@ class FakeMachine final : public Machine {
     facts.now_us = kNowUs;
     facts.clock_synchronised = true;
     facts.server = true;  // So that nothing is left to it.
+    facts.promises = PromiseFacts{};
     return facts;
   }
   Report Examined() { return Examine(Gather()); }

@@ -157,7 +157,9 @@ TEST_F(JournalTest, NothingOfAFailedRoundIsOnRecordAndTheNextOneIs) {
     files_.FailNth(op, 1, Code::kDiskFull);
     EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFull);
     EXPECT_EQ(OnLedger(), before);
+    EXPECT_NE(journal_->trouble(), "");
     EXPECT_TRUE(journal_->Commit({Act("kept")}));
+    EXPECT_EQ(journal_->trouble(), "");
     EXPECT_EQ(OnLedger().size(), before.size() + 1);
     EXPECT_EQ(InCatalog(), OnLedger());
   }

@@ -107,8 +107,10 @@ TEST(RetentionForecast, TellsWhenRecordingStopsAtAFloor) {
   input.policies = {Policy("default", 40, 0)};
   const auto forecast = ForecastRetention(input, {});
   EXPECT_NEAR(static_cast<double>(forecast.volumes[0].stops_us - kNow) / kUsPerDay, 15, 1);
-  EXPECT_NE(forecast.sentence.find("recording on /v0 stops on"), std::string::npos)
+  EXPECT_EQ(forecast.sentence.find("recording on /v0 stops on 20"), 0u) << forecast.sentence;
+  EXPECT_NE(forecast.sentence.find(" UTC, full of what must not be deleted; "), std::string::npos)
       << forecast.sentence;
+  EXPECT_EQ(forecast.sentence.find("every promise is kept"), std::string::npos);
 }
 
 TEST(RetentionForecast, WithoutAVolumeTheOthersTakeItsCameras) {
