@@ -63,7 +63,7 @@ void CheckSpeed(const Facts& facts, const Place& place, const Tell& tell) {
   if (!place.speed_trouble.empty()) {
     tell({"disk-speed", Severity::kUnknown, place.root,
           "its speed was not measured: " + place.speed_trouble,
-          fmt::format("while no server runs: `lookback doctor --data {}`",
+          fmt::format("while no server runs, without `--no-speed`: `lookback doctor --data {}`",
                       facts.places.front().root)});
   }
   if (!place.speed) return;

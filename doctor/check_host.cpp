@@ -124,8 +124,7 @@ void CheckPlaceAccess(const Facts& facts, const Place& place, const Tell& tell) 
                                    place.mount ? place.mount->point : place.root));
   } else if (!place.writable && !failing) {
     bad(Severity::kError,
-        fmt::format("{}, whose files the store's are, may not write there", facts.service_user),
-        own);
+        fmt::format("{}, the service's user, may not write there", facts.service_user), own);
   }
   if (!place.strange.empty()) {
     std::string names = place.strange.front();

@@ -21,12 +21,18 @@ bool IsOneOf(const List& list, std::string_view word) {
 
 std::string_view WordFor(const Place& place) { return place.data ? "data directory" : "volume"; }
 
-// What a person types to have the disk of `place` there at each start.
-std::string FstabLine(const std::string& point) {
-  return fmt::format(
-      "`echo \"UUID=$(findmnt -no UUID {0}) {0} $(findmnt -no FSTYPE {0}) "
-      "defaults,nofail 0 2\" >> /etc/fstab`",
-      point);
+// What a person types to have what `place` is on there at each start.
+std::string FstabLine(const Place& place) {
+  const Mount& mount = *place.mount;
+  const auto line = [&mount](const std::string& spec, std::string_view options, int pass) {
+    return fmt::format("`echo \"{0} {1} $(findmnt -no FSTYPE {1}) {2} 0 {3}\" >> /etc/fstab`", spec,
+                       mount.point, options, pass);
+  };
+  if (!place.image.empty()) return line(place.image, "loop,nofail", 2);
+  if (IsOneOf(kRemote, mount.type)) {
+    return line(fmt::format("$(findmnt -no SOURCE {})", mount.point), "nofail,_netdev", 0);
+  }
+  return line(fmt::format("UUID=$(findmnt -no UUID {})", mount.point), "defaults,nofail", 2);
 }
 
 void CheckMounted(const Place& place, const Tell& tell) {
@@ -64,7 +70,7 @@ void CheckKind(const Place& place, const Tell& tell) {
     bad(Severity::kError,
         fmt::format("the {} is in memory ({}): a restart of the machine loses all of it",
                     WordFor(place), type),
-        "put it on a disk with XFS or ext4");
+        "mount a real disk with XFS or ext4 there (docs/operations.md#disks)");
   } else if (type == "overlay") {
     bad(Severity::kError,
         fmt::format("the {} is inside of the container's own image (overlay), and goes with it",
@@ -91,14 +97,21 @@ void CheckOwnDisk(const Facts& facts, const Place& place, const Tell& tell) {
          "then `lookback volume drain` this one"});
     return;
   }
+  if (!place.image.empty() && facts.system_devices.contains(place.image_device)) {
+    tell({"volume-own-disk", Severity::kWarning, place.root,
+          fmt::format("the volume is the image {}, which lies on the system's own file system: "
+                      "both share their space, their speed and their end",
+                      place.image),
+          "mount a disk for footage alone (docs/operations.md#disks), `lookback volume add` it, "
+          "then `lookback volume drain` this one"});
+    return;
+  }
   for (const std::string& disk : place.disks) {
     if (!facts.system_disks.contains(disk)) continue;
-    tell(
-        {"volume-own-disk", Severity::kNote, place.root,
-         fmt::format("the volume is a partition of the system's disk {}: both share its speed, and "
-                     "its end",
-                     disk),
-         "a disk of its own serves recording better"});
+    tell({"volume-own-disk", Severity::kNote, place.root,
+          fmt::format("the volume is on the system's disk {}: both share its speed, and its end",
+                      disk),
+          "a disk of its own serves recording better"});
     return;
   }
 }
@@ -107,6 +120,8 @@ void CheckOwnDisk(const Facts& facts, const Place& place, const Tell& tell) {
 void CheckBoot(const Facts& facts, const Place& place, const Tell& tell) {
   if (!place.mount || place.mount->point == "/") return;
   if (facts.system_devices.contains(place.node.device)) return;
+  // One in memory or of a container's image is not to be had anew: it has to give way to a disk.
+  if (IsOneOf(kInMemory, place.mount->type) || place.mount->type == "overlay") return;
   const std::string& point = place.mount->point;
   const auto say = [&](Severity severity, std::string sentence, std::string cure) {
     tell({"mount-at-boot", severity, place.root, std::move(sentence), std::move(cure)});
@@ -123,7 +138,7 @@ void CheckBoot(const Facts& facts, const Place& place, const Tell& tell) {
         fmt::format("{} ({}) is mounted by hand: neither /etc/fstab nor a mount unit has it, "
                     "so it will not be there after a restart of the machine",
                     point, place.mount->source),
-        FstabLine(point));
+        FstabLine(place));
   }
   if (place.boot->unit) return;
   const std::string& options = place.boot->options;

@@ -51,6 +51,8 @@ struct Place {
   std::optional<BootMount> boot;     // What is to be mounted there, or above,
   bool boot_mounted = false;         // and whether it is.
   std::set<std::string> disks;       // Those that it is on, as in /sys/block.
+  std::string image;                 // The file that its loop device shows; empty: there is none,
+  uint64_t image_device = 0;         // and the st_dev of that file.
   uint64_t file_system_errors = 0;   // That ext4 has on record.
   std::optional<Speed> speed;
   std::string speed_trouble;
@@ -126,7 +128,8 @@ struct Facts {
 
 // What of it the owner of the store says.
 struct Question {
-  std::string data;  // Absolute, as the roots are.
+  std::string data;    // Absolute, as the roots are.
+  std::string config;  // The file of the settings, where they are of one.
   struct Volume {
     std::string root;
     bool known = false;

@@ -9,6 +9,7 @@
 
 #include "base/file_system.h"
 #include "doctor/facts.h"
+#include "doctor/service.h"
 
 namespace lookback::doctor {
 namespace {
@@ -72,20 +73,18 @@ class Gatherer {
     facts_.container = root != nullptr && root->type == "overlay";
     for (const char* path : {"/", "/usr", "/var"}) {
       if (const auto node = machine_.Look(path)) facts_.system_devices.insert(node->device);
-      if (const Mount* mount = MountOf(mounts_, path)) AddDisks(*mount, facts_.system_disks);
+      const Mount* mount = MountOf(mounts_, path);
+      if (mount != nullptr) AddDisks(*mount, facts_.system_disks, nullptr);
     }
   }
 
-  // The service's files are those of who owns the data directory.
   void ReadService() {
     facts_.own_uid = machine_.UserId();
     facts_.own_user = machine_.UserName(facts_.own_uid);
-    facts_.service_uid = facts_.own_uid;
-    if (const auto node = machine_.Look(question_.data); node && !question_.server) {
-      facts_.service_uid = node->uid;
-      service_gid_ = node->gid;
-    }
-    facts_.service_user = machine_.UserName(facts_.service_uid);
+    const Service service = ServiceOf(machine_, question_.data, question_.config);
+    service_ = question_.server || service.guessed ? OwnUser(machine_) : service.user;
+    facts_.service_uid = service_.uid;
+    facts_.service_user = service_.name;
   }
 
   void AddPlace(const std::string& root, bool data, const Question::Volume* volume) {
@@ -125,7 +124,7 @@ class Gatherer {
     place.space = *space;
     if (!place.there) return;
     place.has_identity = machine_.Look(JoinPath(place.real, "volume.json")).has_value();
-    place.writable = Writable(place);
+    place.writable = machine_.May(service_, place.real, Access::kWriteAndEnter);
     LookAtOwners(place);
   }
 
@@ -141,7 +140,7 @@ class Gatherer {
     const Mount* mount = RealMountOf(mounts_, place.real);
     if (mount == nullptr) return;
     place.mount = *mount;
-    AddDisks(*mount, place.disks);
+    AddDisks(*mount, place.disks, &place);
     const auto errors = machine_.ReadText(
         fmt::format("/sys/fs/{}/{}/errors_count", mount->type, DeviceName(*mount)), kMaxSmallBytes);
     if (!errors) return;
@@ -161,18 +160,23 @@ class Gatherer {
     return path ? *path : "";
   }
 
-  void AddDisks(const Mount& mount, std::set<std::string>& disks) {
+  // `place`: what is on them, if it is to learn of its image.
+  void AddDisks(const Mount& mount, std::set<std::string>& disks, Place* place,
+                int depth = kMaxDepth) {
     const std::string path = DevicePath(mount);
-    if (!path.empty()) AddDisks(path, disks, kMaxDepth);
+    if (!path.empty()) AddDisks(path, disks, place, depth);
   }
 
-  void AddDisks(const std::string& path, std::set<std::string>& disks, int depth) {
-    if (machine_.Look(JoinPath(path, "partition"))) return AddDisks(Parent(path), disks, depth - 1);
+  void AddDisks(const std::string& path, std::set<std::string>& disks, Place* place, int depth) {
+    if (machine_.Look(JoinPath(path, "partition"))) {
+      return AddDisks(Parent(path), disks, place, depth - 1);
+    }
+    if (depth > 0 && AddDisksOfImage(path, disks, place, depth)) return;
     const auto slaves = machine_.List(JoinPath(path, "slaves"), kMaxSlaves);
     if (depth > 0 && slaves && !slaves->empty()) {
       for (const std::string& name : *slaves) {
         const auto slave = machine_.RealPath("/sys/class/block/" + name);
-        if (slave) AddDisks(*slave, disks, depth - 1);
+        if (slave) AddDisks(*slave, disks, place, depth - 1);
       }
       return;
     }
@@ -187,14 +191,21 @@ class Gatherer {
     disk.rotational = !disk.is_virtual && turns && turns->starts_with('1');
   }
 
-  bool Writable(const Place& place) {
-    if (facts_.service_uid == facts_.own_uid) return machine_.MayWrite(place.real);
-    if (facts_.service_uid == 0) return true;
-    constexpr uint32_t kWriteAndEnter = 3;
-    const uint32_t shift = place.node.uid == facts_.service_uid ? 6
-                           : place.node.gid == service_gid_     ? 3
-                                                                : 0;
-    return (place.node.mode >> shift & kWriteAndEnter) == kWriteAndEnter;
+  // A loop device is on the disks of the file that it shows.
+  bool AddDisksOfImage(const std::string& path, std::set<std::string>& disks, Place* place,
+                       int depth) {
+    auto image = machine_.ReadText(JoinPath(path, "loop/backing_file"), kMaxSmallBytes);
+    if (!image) return false;
+    while (image->ends_with('\n')) image->pop_back();
+    const auto node = machine_.Look(*image);
+    const Mount* mount = node ? RealMountOf(mounts_, *image) : nullptr;
+    if (mount == nullptr) return false;  // It is in a place that cannot be seen from here.
+    if (place != nullptr) {
+      place->image = *image;
+      place->image_device = node->device;
+    }
+    AddDisks(*mount, disks, nullptr, depth - 1);
+    return true;
   }
 
   // Files that a command of another user left, as root's do: the service stumbles over them.
@@ -303,7 +314,7 @@ class Gatherer {
   Facts facts_;
   std::vector<Mount> mounts_;
   std::vector<BootMount> boot_;
-  uint32_t service_gid_ = 0;
+  User service_;
 };
 
 }  // namespace

@@ -25,6 +25,16 @@ struct Node {
   bool is_directory = false;
 };
 
+struct User {
+  std::string name;
+  std::string group;  // Its own one's name.
+  uint32_t uid = 0;
+  std::vector<uint32_t> gids;
+};
+
+// As in a mode's three bits.
+enum class Access : uint8_t { kEnter = 1, kWriteAndEnter = 3, kRead = 4 };
+
 struct FileSystemSpace {
   uint64_t total_bytes = 0;
   uint64_t free_bytes = 0;  // For an unprivileged writer.
@@ -44,15 +54,21 @@ class Machine {
   virtual Result<std::string> RealPath(const std::string& path) = 0;  // Without symbolic links.
   virtual Result<Node> Look(const std::string& path) = 0;             // A link: of what it names.
   virtual Result<FileSystemSpace> SpaceOf(const std::string& path) = 0;
-  virtual bool MayWrite(const std::string& directory) = 0;  // This process.
-  virtual uint32_t UserId() = 0;                            // Its effective one.
-  virtual std::string UserName(uint32_t uid) = 0;           // Its number where it has none.
-  virtual uint64_t OpenFilesLimit() = 0;                    // The hard one.
+  virtual uint32_t UserId() = 0;                   // This process's effective one.
+  virtual std::string UserName(uint32_t uid) = 0;  // Its number where it has none.
+  virtual Result<User> FindUser(const std::string& name) = 0;
+  // Whether `user` may; the directories above have to let it in as well. Of another user root alone
+  // knows for sure: else the mode of `path` is taken for it.
+  virtual bool May(const User& user, const std::string& path, Access access) = 0;
+  virtual uint64_t OpenFilesLimit() = 0;  // The hard one.
   virtual Result<uint64_t> MemoryBytes() = 0;
   // What smartctl prints of a disk ("sda").
   virtual Result<std::string> AskSmart(const std::string& disk) = 0;
 };
 
 std::unique_ptr<Machine> MakeThisMachine();
+
+// What the mode of a node gives a user who is not root.
+bool Grants(const Node& node, const User& user, Access access);
 
 }  // namespace lookback::doctor

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "doctor/facts.h"
 #include "doctor/libraries.h"
+#include "doctor/service.h"
 #include "doctor/speed.h"
 #include "net/http_server.h"
 #include "net/tls_certificate.h"
@@ -94,6 +95,7 @@ Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& fi
   SetLogLevel(LogLevel::kError);  // What parts would log is told as a finding.
   doctor::Question question;
   question.data = storage::AbsolutePath(asked.data);
+  if (!asked.config.empty()) question.config = storage::AbsolutePath(asked.config);
   LB_TRY(AddVolumes(asked, files, question));
   if (!asked.tls_key.empty()) question.secrets = {asked.tls_key};
   const auto machine = doctor::MakeThisMachine();
@@ -105,8 +107,10 @@ Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& fi
   if (!asked.tls_certificate.empty()) {
     facts.certificate = LookAtCertificate(asked, clock, files);
   }
-  std::string why_not = asked.no_speed ? "--no-speed was said" : "";
-  if (doctor::StoreRuns(question.data, *machine)) {
+  std::string why_not;
+  if (asked.no_speed) {
+    why_not = "--no-speed was said";
+  } else if (doctor::StoreRuns(question.data, *machine)) {
     why_not = "the server records there, and would have to wait";
   }
   MeasureSpeeds(facts, why_not, clock, files);
@@ -125,8 +129,11 @@ Result<Asked> WithSettings(Asked asked, FileSystem& files) {
   asked.volumes.insert(asked.volumes.end(), settings.volumes.begin(), settings.volumes.end());
   if (asked.data.empty()) asked.data = settings.data;
   if (asked.data.empty()) {
+    // The service's own file without it means the directory that systemd makes.
+    const auto unit = doctor::ReadServiceUnit(*doctor::MakeThisMachine());
+    const bool its_own = unit && storage::AbsolutePath(asked.config) == unit->config;
     LB_TRY_ASSIGN(data, DefaultDataDirectory());
-    asked.data = std::move(data);
+    asked.data = its_own && !unit->data.empty() ? unit->data : std::move(data);
   }
   if (asked.tls_certificate.empty()) {
     asked.tls_certificate = settings.tls_certificate;

@@ -64,7 +64,7 @@ std::string Summary(const Json& report) {
   std::string well;
   for (const Json& check : ListOf(report, "checks")) {
     const std::string state = TextOf(check, "state");
-    if (state != "ok" && state != "note") continue;
+    if (state != "ok") continue;  // What has a note stands above.
     well += (well.empty() ? "" : ", ") + Printable(TextOf(check, "check"));
   }
   return Wrapped("", text + "." + (well.empty() ? "" : " Well: " + well + "."));

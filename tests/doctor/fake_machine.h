@@ -12,7 +12,7 @@ inline constexpr uint64_t kGigabyte = 1'000'000'000;
 
 // An SSD with the system and the data directory's own file system, and two disks of footage, all in
 // fstab by UUID.
-class FakeMachine final : public Machine {
+class FakeMachine : public Machine {
  public:
   FakeMachine() {
     Mounted("/", 8, 1, "ext4");
@@ -108,7 +108,15 @@ class FakeMachine final : public Machine {
     return found->second;
   }
   Result<FileSystemSpace> SpaceOf(const std::string& path) override { return spaces[path]; }
-  bool MayWrite(const std::string& directory) override { return !barred.contains(directory); }
+  bool May(const User& user, const std::string& path, Access access) override {
+    if (barred.contains(path)) return false;
+    return user.uid == 0 || (nodes.contains(path) && Grants(nodes[path], user, access));
+  }
+  Result<User> FindUser(const std::string& name) override {
+    const auto found = users.find(name);
+    if (found == users.end()) return Fail(Code::kNotFound, "there is no user " + name);
+    return found->second;
+  }
   uint32_t UserId() override { return user_id; }
   std::string UserName(uint32_t uid) override {
     return uid == kService ? "lookback" : std::to_string(uid);
@@ -131,7 +139,9 @@ class FakeMachine final : public Machine {
   std::map<std::string, std::string> links;
   std::map<std::string, Node> nodes;
   std::map<std::string, FileSystemSpace> spaces;
-  std::set<std::string> barred;
+  std::set<std::string> barred;  // For all, whatever the mode says.
+  std::map<std::string, User> users = {
+      {"lookback", {"lookback", "lookback", kService, {kService}}}};
   std::map<std::string, std::string> smart;
   uint32_t user_id = 0;
   uint64_t open_files = 65'536;

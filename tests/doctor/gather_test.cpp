@@ -167,6 +167,41 @@ TEST(Gather, ArraysAndEncryptionAreFollowedToTheirDisks) {
   EXPECT_THAT(machine.Gather().places[1].disks, ElementsAre("md0"));
 }
 
+TEST(Gather, AnImageIsOnTheDiskOfItsFile) {
+  FakeMachine machine;
+  machine.links["/sys/dev/block/8:17"] = "/sys/devices/virtual/block/loop3";
+  machine.texts["/sys/devices/virtual/block/loop3/loop/backing_file"] = "/srv/footage2/one.img\n";
+  machine.nodes["/srv/footage2/one.img"] = machine.nodes[kTwo];
+  EXPECT_THAT(machine.Gather().places[1].disks, ElementsAre("sdc"));
+  EXPECT_THAT(Told(machine.Examined()), IsEmpty());
+  machine.texts["/sys/devices/virtual/block/loop3/loop/backing_file"] = "/root/one.img\n";
+  machine.nodes["/root/one.img"] = machine.nodes["/"];
+  const Report report = machine.Examined();
+  EXPECT_THAT(Told(report, true), ElementsAre("warning volume-own-disk " + kOne));
+  EXPECT_THAT(report.findings[0].sentence, HasSubstr("/root/one.img"));
+  // At a start there is no loop device whose UUID could be looked for.
+  Replace(machine.texts["/etc/fstab"], "UUID=3 /srv/footage1 xfs defaults,nofail 0 2\n", "");
+  EXPECT_THAT(
+      CureOf(machine.Examined(), "mount-at-boot"),
+      HasSubstr("/root/one.img /srv/footage1 $(findmnt -no FSTYPE /srv/footage1) loop,nofail"));
+}
+
+TEST(Gather, NobodyIsToldToWriteALineOfFstabThatMountsNothing) {
+  for (const char* type : {"tmpfs", "overlay", "nfs4"}) {
+    FakeMachine machine;
+    machine.Unmount(kOne);
+    machine.Mounted(kOne, 0, 77, type);
+    machine.nodes[kOne + "/volume.json"] = machine.nodes[kOne];
+    Replace(machine.texts["/etc/fstab"], "UUID=3 /srv/footage1 xfs defaults,nofail 0 2\n", "");
+    const Report report = machine.Examined();
+    const bool remote = type == std::string("nfs4");
+    EXPECT_EQ(report.StateOf("mount-at-boot"), remote ? Severity::kWarning : Severity::kOk) << type;
+    EXPECT_THAT(CureOf(report, "mount-at-boot"), testing::Not(HasSubstr("UUID"))) << type;
+    EXPECT_EQ(CureOf(report, "mount-at-boot").find("findmnt -no SOURCE") != std::string::npos,
+              remote);
+  }
+}
+
 TEST(Gather, SecretsOthersCanReadAreFound) {
   FakeMachine machine;
   const std::string path = kData + "/secrets/tokens";
@@ -192,6 +227,32 @@ TEST(Gather, WhatTheServicesUserMayNotWriteIsFound) {
   own.user_id = FakeMachine::kService;
   own.barred = {kOne};  // By an access list, for one.
   EXPECT_THAT(Told(own.Examined()), ElementsAre("error file-access " + kOne));
+}
+
+TEST(Gather, TheServicesUserIsTheUnitsWhereTheStoreIsItsOwn) {
+  const std::string unit = "/usr/lib/systemd/system/lookback.service";
+  const auto left_by_root = [&] {
+    FakeMachine machine;
+    for (auto& [path, node] : machine.nodes) node.uid = node.gid = 0;
+    return machine;
+  };
+  FakeMachine machine = left_by_root();
+  EXPECT_THAT(Told(machine.Examined()), IsEmpty()) << "of whoever owns it";
+  machine.texts[unit] = "[Service]\nUser=lookback\nStateDirectory=lookback\n";
+  EXPECT_THAT(Told(machine.Examined()),
+              UnorderedElementsAre("error file-access " + kOne, "error file-access " + kTwo,
+                                   "error file-access " + kData, "warning file-access " + kData));
+  machine.texts[unit] = "[Service]\nUser=lookback\nStateDirectory=other\n";
+  EXPECT_THAT(Told(machine.Examined()), IsEmpty()) << "of another store";
+  machine.texts[unit] +=
+      "ExecStart=/usr/bin/lookback serve --config /etc/lookback/lookback.toml $OPTIONS\n";
+  machine.question.config = "/etc/lookback/lookback.toml";
+  EXPECT_THAT(Told(machine.Examined()), Contains("error file-access " + kOne));
+  // What `systemctl edit` wrote goes before it.
+  machine.lists["/etc/systemd/system/lookback.service.d"] = {"override.conf"};
+  machine.texts["/etc/systemd/system/lookback.service.d/override.conf"] = "[Service]\nUser=root\n";
+  machine.users["root"] = {"root", "root", 0, {0}};
+  EXPECT_THAT(Told(machine.Examined()), IsEmpty());
 }
 
 TEST(Gather, FilesThatACommandOfRootLeftAreNamed) {
