@@ -8,7 +8,6 @@
 #include "api/context.h"
 #include "base/log.h"
 #include "base/worker_pool.h"
-#include "doctor/facts.h"
 #include "doctor/libraries.h"
 
 namespace lookback::api {
@@ -70,14 +69,18 @@ void AddCameras(Context& context, doctor::Facts& facts) {
   facts.streams = std::max<uint64_t>(facts.streams, facts.cameras.size());
 }
 
-doctor::Facts Gather(Context& context, doctor::Machine& machine) {
+doctor::Question QuestionOf(Context& context) {
   doctor::Question question;
   question.data = context.store.data();
   question.server = true;
   question.no_smart = "a server that records does not ask it";
   AddVolumes(context, question);
   if (context.certificate != nullptr) question.secrets = {context.certificate->paths().key};
-  doctor::Facts facts = doctor::GatherFacts(question, machine);
+  return question;
+}
+
+// What the machine does not know.
+void Complete(Context& context, doctor::Facts& facts) {
   facts.now_us = context.clock.NowUs();
   facts.clock_synchronised = context.clock.Synchronised();
   facts.libraries = doctor::Libraries();
@@ -91,34 +94,63 @@ doctor::Facts Gather(Context& context, doctor::Machine& machine) {
   if (const LastForecast& last = context.last_forecast; last.at_monotonic_us != 0) {
     facts.promises = {last.breaks_us, last.stops_us, last.unmeasured, last.sentence};
   }
-  return facts;
 }
 
 }  // namespace
 
-DoctorWatch::DoctorWatch(Context& context, doctor::Machine* machine)
-    : context_(context),
-      own_machine_(machine == nullptr ? doctor::MakeThisMachine() : nullptr),
-      machine_(machine == nullptr ? *own_machine_ : *machine) {}
+DoctorWatch::DoctorWatch(Context& context, std::shared_ptr<doctor::Machine> machine)
+    : context_(context), looking_(std::make_shared<Looking>()) {
+  looking_->machine = machine ? std::move(machine) : doctor::MakeThisMachine();
+}
 
 DoctorWatch::~DoctorWatch() { Stop(); }
 
 void DoctorWatch::StartThread() {
-  thread_ = std::thread([this] {
-    NameThisThread("doctor");
-    LowerThisThread();
-    int64_t wait_us = kSettleUs;
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      asked_ = false;
-      lock.unlock();
-      Look();
-      lock.lock();
-      wake_.wait_for(lock, std::chrono::microseconds(wait_us),
-                     [this] { return stopping_ || asked_; });
-      if (!asked_) wait_us = kIntervalUs;
-    }
-  });
+  std::thread([looking = looking_] { looking->Run(); }).detach();
+  thread_ = std::thread([this] { Run(); });
+}
+
+void DoctorWatch::Looking::Run() {
+  NameThisThread("doctor-look");
+  LowerThisThread();
+  std::unique_lock lock(mutex);
+  while (!stopping) {
+    wake.wait(lock, [this] { return stopping || question; });
+    if (stopping) break;
+    const doctor::Question asked = *std::exchange(question, std::nullopt);
+    lock.unlock();
+    doctor::Facts found = doctor::GatherFacts(asked, *machine);
+    lock.lock();
+    facts = std::move(found);
+    wake.notify_all();
+  }
+  ended = true;
+  wake.notify_all();
+}
+
+void DoctorWatch::Run() {
+  NameThisThread("doctor");
+  LowerThisThread();
+  int64_t wait_us = kSettleUs;
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    asked_ = false;
+    lock.unlock();
+    if (auto facts = AskLooking(QuestionOf(context_))) Use(*std::move(facts));
+    lock.lock();
+    wake_.wait_for(lock, std::chrono::microseconds(wait_us),
+                   [this] { return stopping_ || asked_; });
+    if (!asked_) wait_us = kIntervalUs;
+  }
+}
+
+// nullopt: it is to stop.
+std::optional<doctor::Facts> DoctorWatch::AskLooking(doctor::Question question) {
+  std::unique_lock lock(looking_->mutex);
+  looking_->question = std::move(question);
+  looking_->wake.notify_all();
+  looking_->wake.wait(lock, [this] { return looking_->stopping || looking_->facts; });
+  return std::exchange(looking_->facts, std::nullopt);
 }
 
 void DoctorWatch::Stop() {
@@ -128,7 +160,15 @@ void DoctorWatch::Stop() {
   }
   wake_.notify_all();
   looked_.notify_all();
-  if (thread_.joinable()) thread_.join();
+  std::unique_lock lock(looking_->mutex);
+  looking_->stopping = true;
+  looking_->wake.notify_all();
+  if (!thread_.joinable()) return;
+  const bool ended = looking_->wake.wait_for(lock, std::chrono::microseconds(kStopWaitUs),
+                                             [this] { return looking_->ended; });
+  lock.unlock();
+  if (!ended) LogWarning("doctor", "its look at the machine hangs, and is not waited for");
+  thread_.join();
 }
 
 doctor::Report DoctorWatch::Last() const {
@@ -137,7 +177,7 @@ doctor::Report DoctorWatch::Last() const {
 }
 
 doctor::Report DoctorWatch::Fresh() {
-  if (!thread_.joinable()) Look();
+  if (!thread_.joinable()) Use(doctor::GatherFacts(QuestionOf(context_), *looking_->machine));
   std::unique_lock lock(mutex_);
   const int64_t since_us = context_.clock.MonotonicUs() - kFreshUs;
   const auto fresh = [this, since_us] {
@@ -151,9 +191,10 @@ doctor::Report DoctorWatch::Fresh() {
   return last_;
 }
 
-void DoctorWatch::Look() {
+void DoctorWatch::Use(doctor::Facts facts) {
   Foresee(context_);
-  doctor::Report report = doctor::Examine(Gather(context_, machine_));
+  Complete(context_, facts);
+  doctor::Report report = doctor::Examine(facts);
   Tell(report);
   {
     const std::lock_guard lock(mutex_);

@@ -3,19 +3,21 @@
 //
 // Invariant: one look at a time. No speed is measured and no disk asked for its health, which would
 //            keep recording waiting. What is new is logged once: errors and warnings as warnings.
-// Threads:   looks on one of its own, at a low priority, which may hang with a disk; the rest on any.
+// Threads:   one of its own, at a low priority, asks another one to look at the machine. That one may
+//            hang with a disk: Stop() waits for it kStopWaitUs, and then leaves it to what they share,
+//            which has nothing of the server. The rest on any.
 // Errors:    what cannot be looked at is a finding.
 #pragma once
 
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 
-#include "doctor/finding.h"
-#include "doctor/machine.h"
+#include "doctor/facts.h"
 
 namespace lookback::api {
 
@@ -27,9 +29,10 @@ class DoctorWatch {
   static constexpr int64_t kIntervalUs = kUsPerHour;
   static constexpr int64_t kFreshUs = 5 * kUsPerSecond;  // So old an answer is fresh,
   static constexpr int64_t kWaitUs = 5 * kUsPerSecond;   // and so long one is waited for.
+  static constexpr int64_t kStopWaitUs = kUsPerSecond;
 
-  // `context`, and `machine` where it is not null, must outlive it.
-  DoctorWatch(Context& context, doctor::Machine* machine);
+  // `context` must outlive it. `machine` is that of the server's own where it is null.
+  DoctorWatch(Context& context, std::shared_ptr<doctor::Machine> machine);
   ~DoctorWatch();
   DoctorWatch(const DoctorWatch&) = delete;
   DoctorWatch& operator=(const DoctorWatch&) = delete;
@@ -44,12 +47,26 @@ class DoctorWatch {
   doctor::Report Fresh();
 
  private:
-  void Look();
+  // What the thread that looks at the machine has, and lives as long as that.
+  struct Looking {
+    std::shared_ptr<doctor::Machine> machine;
+    std::mutex mutex;  // Guards the rest.
+    std::condition_variable wake;
+    bool stopping = false;
+    bool ended = false;  // It has nothing more to do.
+    std::optional<doctor::Question> question;
+    std::optional<doctor::Facts> facts;
+
+    void Run();
+  };
+
+  void Run();
+  std::optional<doctor::Facts> AskLooking(doctor::Question question);
+  void Use(doctor::Facts facts);
   void Tell(const doctor::Report& report);
 
   Context& context_;
-  std::unique_ptr<doctor::Machine> own_machine_;
-  doctor::Machine& machine_;
+  const std::shared_ptr<Looking> looking_;
   std::thread thread_;
   mutable std::mutex mutex_;  // Guards the rest.
   std::condition_variable wake_;

@@ -169,9 +169,15 @@ std::vector<RouteShape> Routes() {
   return shapes;
 }
 
+// Of Parts: its owner keeps it for as long as the service and whatever that left behind.
+std::shared_ptr<doctor::Machine> Borrowed(doctor::Machine* machine) {
+  return {machine, [](doctor::Machine*) {}};
+}
+
 struct Service::State {
   State(const Parts& parts, std::unique_ptr<Tokens> tokens, std::unique_ptr<CameraSecrets> secrets)
-      : context(parts, std::move(tokens), std::move(secrets)), doctor(context, parts.machine) {
+      : context(parts, std::move(tokens), std::move(secrets)),
+        doctor(context, Borrowed(parts.machine)) {
     context.doctor = &doctor;
   }
 
