@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 
 #include "apps/lookback/command.h"
@@ -10,6 +11,8 @@
 #include "base/memory.h"
 #include "base/version.h"
 #include "base/worker_pool.h"
+#include "storage/data_directory.h"
+#include "storage/volume.h"
 
 namespace lookback::app {
 namespace {
@@ -83,6 +86,7 @@ Status Daemon::Listen(const net::HttpServer::Options& listen) {
 
 Status Daemon::Start(storage::Store& store, const Settings& settings, const Resources& resources) {
   settings_ = settings;
+  store_ = &store;
   LB_TRY_ASSIGN(webhook, api::Webhook::Open(resources.webhook, clock_));
   webhook_ = std::move(webhook);
   webhook_->Start();
@@ -125,11 +129,17 @@ Status Daemon::Use(const Settings& asked) {
   Settings next = settings_;
   const bool has_tls = certificate_ != nullptr;
   const bool tls_stays = has_tls == !asked.tls_certificate.empty();
+  // What the next start would stumble over is no file to go on with.
+  if (!tls_stays) LB_TRY(OpenCertificate(asked, clock_, files_));
   if (has_tls && tls_stays) LB_TRY(certificate_->Use({asked.tls_certificate, asked.tls_key}));
   for (const Setting& setting : AllSettings()) {
     const std::string before = WrittenValue(setting, settings_);
     const std::string after = WrittenValue(setting, asked);
     if (before == after) continue;
+    if (setting.value == Setting::Value(&Settings::volumes)) {
+      TellVolumes(asked);
+      continue;
+    }
     const std::string was = ShownValue(setting, settings_);
     const std::string is = ShownValue(setting, asked);
     const bool of_tls = setting.value == Setting::Value(&Settings::tls_certificate) ||
@@ -147,6 +157,44 @@ Status Daemon::Use(const Settings& asked) {
   service_->SetMaxImportBytes(MaxImportBytesOf(next));
   settings_ = std::move(next);
   return Ok();
+}
+
+// What is in force is the store's: commands add volumes and remove them, and a start adds those of the
+// settings.
+void Daemon::TellVolumes(const Settings& asked) const {
+  Settings now, next;
+  for (const storage::Volume* volume : store_->volumes()) now.volumes.push_back(volume->root());
+  next = now;
+  // Those that a person removed a start leaves alone.
+  const auto file = storage::ReadStoreFile(files_, JoinPath(settings_.data, storage::kStoreFile));
+  const auto has = [](const std::vector<std::string>& list, const std::string& root) {
+    return std::find(list.begin(), list.end(), root) != list.end();
+  };
+  for (const std::string& written : asked.volumes) {
+    const std::string root = storage::AbsolutePath(written);
+    if (!has(now.volumes, root) && !(file && has(file->removed, root))) {
+      next.volumes.push_back(root);
+    }
+  }
+  const auto all = AllSettings();
+  const auto volumes = std::find_if(all.begin(), all.end(), [](const Setting& setting) {
+    return setting.value == Setting::Value(&Settings::volumes);
+  });
+  if (next.volumes != now.volumes) {
+    LogWarning("serve", fmt::format("volumes stays {} until the next start, which makes it {}; "
+                                    "`lookback volume add` takes one at once",
+                                    ShownValue(*volumes, now), ShownValue(*volumes, next)));
+  }
+  for (const std::string& root : now.volumes) {
+    const auto names = [&root](const std::string& written) {
+      return storage::AbsolutePath(written) == root;
+    };
+    const bool was = std::any_of(settings_.volumes.begin(), settings_.volumes.end(), names);
+    if (!was || std::any_of(asked.volumes.begin(), asked.volumes.end(), names)) continue;
+    LogWarning("serve", fmt::format("{} stays a volume, though the settings name it no more: "
+                                    "`lookback volume remove` takes it away",
+                                    root));
+  }
 }
 
 size_t Daemon::AskForLife(const std::function<void()>& alive) {

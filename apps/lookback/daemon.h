@@ -65,9 +65,12 @@ class Daemon {
   void Stop();
 
  private:
+  void TellVolumes(const Settings& asked) const;
+
   Clock& clock_;
   FileSystem& files_;
   Settings settings_;
+  storage::Store* store_ = nullptr;
   net::Loop loop_;
   std::shared_ptr<net::TlsCertificate> certificate_;  // nullptr: no TLS.
   std::unique_ptr<recorder::Recorder> recorder_;

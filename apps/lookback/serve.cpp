@@ -12,6 +12,7 @@
 #include "apps/lookback/command.h"
 #include "apps/lookback/daemon.h"
 #include "apps/lookback/service_manager.h"
+#include "apps/lookback/settings_check.h"
 #include "apps/lookback/settings_file.h"
 #include "base/log.h"
 #include "storage/data_directory.h"
@@ -81,7 +82,7 @@ int StoreFailed(const Error& error) {
 
 int ListenFailed(const Error& error) {
   Complain(error.message);
-  return error.code == Code::kUnavailable ? int{kExitAddressInUse} : ExitCodeOf(error);
+  return kExitAddressInUse;
 }
 
 std::string UrlHost(const std::string& host) {
@@ -113,10 +114,11 @@ std::string Unquoted(const std::string& text) { return text.substr(1, text.size(
 class Configuration {
  public:
   using OnLine = std::function<bool(const Setting&)>;
+  using Tell = std::function<void(const std::string& line)>;
 
   // nullopt: its faults were told.
   static Result<std::optional<Configuration>> Read(const Asked& asked, const OnLine& on_line,
-                                                   FileSystem& files) {
+                                                   FileSystem& files, const Tell& tell) {
     Configuration read(asked.file);
     if (!asked.file.empty()) {
       LB_TRY_ASSIGN(file, ReadSettingsFile(files, asked.file));
@@ -129,7 +131,7 @@ class Configuration {
       read.on_line_.insert(setting.key());
       std::visit([&](auto member) { settings.*member = asked.line.*member; }, setting.value);
     }
-    if (!read.IsInOrder()) return std::optional<Configuration>();
+    if (!read.IsInOrder(tell)) return std::optional<Configuration>();
     read.asked_ = settings;
     if (settings.data.empty()) {
       LB_TRY_ASSIGN(data, DefaultDataDirectory());
@@ -144,6 +146,21 @@ class Configuration {
   // Without what follows from the rest.
   const Settings& asked() const { return asked_; }
 
+  // Complains of what this machine has against it; with what a start would end. Notes are kept for
+  // who shows it.
+  int TellProblemsHere(const std::vector<MachineProblem>& problems) {
+    int code = kExitOk;
+    for (const MachineProblem& each : problems) {
+      if (each.note) {
+        notes_.push_back(each.problem);
+        continue;
+      }
+      Complain(LineOf(each.problem));
+      if (code == kExitOk) code = each.exit;
+    }
+    return code;
+  }
+
   Json AsJson() const {
     Json list = Json::array();
     for (const Setting& setting : AllSettings()) {
@@ -154,7 +171,13 @@ class Configuration {
       if (at != file_.positions.end()) one["line"] = at->second.line;
       list.push_back(std::move(one));
     }
-    return {{"settings", std::move(list)}};
+    Json notes = Json::array();
+    for (const SettingProblem& note : notes_) {
+      notes.push_back({{"key", note.setting->key()}, {"text", note.text}});
+      const auto at = file_.PositionOf(note);
+      if (at) notes.back().update({{"line", at->line}, {"column", at->column}});
+    }
+    return {{"settings", std::move(list)}, {"notes", std::move(notes)}};
   }
 
   std::string Text() const {
@@ -165,7 +188,9 @@ class Configuration {
                  at == file_.positions.end() ? FromOf(setting)
                                              : fmt::format("line {}", at->second.line)});
     }
-    return table.Text() + (path_.empty() ? "" : fmt::format("{} is in order.\n", path_));
+    std::string text = table.Text();
+    for (const SettingProblem& note : notes_) text += "Note: " + LineOf(note) + "\n";
+    return text + (path_.empty() ? "" : fmt::format("{} is in order.\n", path_));
   }
 
  private:
@@ -176,20 +201,28 @@ class Configuration {
     return file_.positions.contains(setting.key()) ? "file" : "default";
   }
 
-  bool IsInOrder() {
+  static FileFault FaultOf(const SettingProblem& problem, FilePosition at) {
+    return {at, fmt::format("{}: {}", problem.setting->key(), problem.text)};
+  }
+
+  std::string LineOf(const SettingProblem& problem) const {
+    const auto at = file_.PositionOf(problem);
+    return at ? FaultLine(path_, FaultOf(problem, *at))
+              : fmt::format("{}: {}", problem.setting->option, Printable(problem.text));
+  }
+
+  bool IsInOrder(const Tell& tell) {
     bool in_order = true;
     for (const SettingProblem& problem : Problems(file_.settings)) {
-      const std::string key = problem.setting->key();
-      const auto at = file_.positions.find(key);
-      if (at != file_.positions.end()) {
-        file_.faults.push_back({at->second, fmt::format("{}: {}", key, problem.text)});
+      if (const auto at = file_.PositionOf(problem)) {
+        file_.faults.push_back(FaultOf(problem, *at));
       } else {
-        Complain(fmt::format("{}: {}", problem.setting->option, problem.text));
+        tell(LineOf(problem));
         in_order = false;
       }
     }
     SortFaults(file_.faults);
-    TellFaults(path_, file_.faults);
+    for (const FileFault& fault : file_.faults) tell(FaultLine(path_, fault));
     return in_order && file_.faults.empty();
   }
 
@@ -197,14 +230,15 @@ class Configuration {
   SettingsFile file_;
   Settings asked_;
   std::set<std::string> on_line_;
+  std::vector<SettingProblem> notes_;
 };
 
-using ReadAgain = std::function<Result<std::optional<Configuration>>()>;
+using ReadAgain = std::function<Result<std::optional<Configuration>>(const Configuration::Tell&)>;
 
 // SIGHUP. What is wrong leaves everything as it was.
 void Reload(Daemon& daemon, const std::string& file, const ReadAgain& read) {
   LogInfo("serve", fmt::format("SIGHUP: reading {}", file));
-  const auto again = read();
+  const auto again = read([](const std::string& line) { LogError("serve", line); });
   const Status used = !again   ? Status(tl::unexpected<Error>(again.error()))
                       : *again ? daemon.Use((*again)->settings())
                                : Fail(Code::kInvalid, "it has faults, which are told above");
@@ -237,10 +271,25 @@ Result<int> WriteAdminToken(const Settings& settings, Clock& clock, FileSystem& 
   return kExitOk;
 }
 
+// Root, who only asks, asks for the user that the service has.
+int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSystem& files) {
+  Settings settings = configuration.settings();
+  const auto machine = doctor::MakeThisMachine();
+  const std::string config = asked.file.empty() ? "" : storage::AbsolutePath(asked.file);
+  const doctor::Service service = asked.check && machine->UserId() == 0
+                                      ? doctor::ServiceOf(*machine, settings.data, config)
+                                      : doctor::Service{doctor::OwnUser(*machine), "", false};
+  // As STATE_DIRECTORY will say it.
+  if (configuration.asked().data.empty() && !service.made_data.empty()) {
+    settings.data = service.made_data;
+  }
+  return configuration.TellProblemsHere(ProblemsHere(settings, service, *machine, files));
+}
+
 Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
   // First of all: one that comes while this starts is for when it has.
   Signals signals(!asked.file.empty());
-  LB_TRY_ASSIGN(configuration, read());
+  LB_TRY_ASSIGN(configuration, read(Complain));
   if (!configuration) return kExitUsage;
   const Settings& settings = configuration->settings();
   if (asked.print_config) {
@@ -248,9 +297,11 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     return kExitOk;
   }
   if (asked.new_admin_token) return WriteAdminToken(settings, clock, files);
+  const int here = TellProblemsHere(asked, *configuration, files);
+  if (here != kExitOk && !asked.check) return here;
   LB_TRY_ASSIGN(resources, Daemon::ReadResources(settings, clock, files));
+  if (here != kExitOk) return here;
   if (asked.check) {
-    LB_TRY(storage::CheckAskedVolumes(settings.data, settings.volumes, files));
     if (asked.json) PrintJson(configuration->AsJson());
     if (!asked.json) PrintText(configuration->Text());
     return kExitOk;
@@ -320,16 +371,18 @@ void AddSettingOptions(CLI::App& serve, Settings& line) {
 
 void AddServeCommand(Commands& commands) {
   auto asked = std::make_shared<Asked>();
-  CLI::App* const serve = commands.Add(
-      &commands.app, "serve", "Record, and answer on HTTP, until SIGTERM or Ctrl-C.",
-      [&commands, asked]() -> Result<int> {
-        const CLI::App* const line = commands.app.get_subcommand("serve");
-        const auto on_line = [line](const Setting& setting) {
-          return line->count(std::string(setting.option)) > 0;
-        };
-        const auto read = [&] { return Configuration::Read(*asked, on_line, commands.files); };
-        return Serve(*asked, read, commands.clock, commands.files);
-      });
+  CLI::App* const serve =
+      commands.Add(&commands.app, "serve", "Record, and answer on HTTP, until SIGTERM or Ctrl-C.",
+                   [&commands, asked]() -> Result<int> {
+                     const CLI::App* const line = commands.app.get_subcommand("serve");
+                     const auto on_line = [line](const Setting& setting) {
+                       return line->count(std::string(setting.option)) > 0;
+                     };
+                     const auto read = [&](const Configuration::Tell& tell) {
+                       return Configuration::Read(*asked, on_line, commands.files, tell);
+                     };
+                     return Serve(*asked, read, commands.clock, commands.files);
+                   });
   serve->add_option("--config", asked->file,
                     "a file with any of these settings, lookback.toml(5); what is given here goes "
                     "before what it says, and SIGHUP has it read anew");

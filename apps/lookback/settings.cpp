@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "api/webhook.h"
+#include "storage/data_directory.h"
 
 namespace lookback::app {
 namespace {
@@ -23,7 +25,8 @@ const Setting kSettings[] = {
      .name = "data",
      .option = "--data",
      .meaning = "the store",
-     .when_unset = "$XDG_DATA_HOME/lookback or ~/.local/share/lookback",
+     .when_unset = "the directory in STATE_DIRECTORY, as systemd names a service's; else "
+                   "$XDG_DATA_HOME/lookback or ~/.local/share/lookback",
      .example = R"("/var/lib/lookback")",
      .value = &Settings::data,
      .path = true},
@@ -175,6 +178,32 @@ bool IsSet(const Setting& setting, const Settings& settings) {
   return !(settings.*std::get<std::string Settings::*>(setting.value)).empty();
 }
 
+void CheckPath(const Setting& setting, const std::string& path, std::optional<size_t> element,
+               std::vector<SettingProblem>& problems) {
+  if (!setting.path || !path.starts_with('~')) return;
+  problems.push_back(
+      {&setting, fmt::format("\"{}\": no shell makes a home of ~ here; write the whole path", path),
+       element});
+}
+
+void CheckList(const Setting& setting, const std::vector<std::string>& list,
+               std::vector<SettingProblem>& problems) {
+  std::vector<std::string> before;
+  for (size_t i = 0; i < list.size(); ++i) {
+    CheckPath(setting, list[i], i, problems);
+    const std::string path = storage::AbsolutePath(list[i]);
+    const auto same = std::find(before.begin(), before.end(), path);
+    if (same != before.end()) {
+      problems.push_back({&setting,
+                          fmt::format("\"{}\" is named before, as \"{}\": each has to be another "
+                                      "one",
+                                      list[i], list[static_cast<size_t>(same - before.begin())]),
+                          i});
+    }
+    before.push_back(path);
+  }
+}
+
 }  // namespace
 
 std::string Setting::key() const {
@@ -223,8 +252,12 @@ std::vector<SettingProblem> Problems(const Settings& settings) {
       }
       continue;
     }
-    if (!std::holds_alternative<std::string Settings::*>(setting.value)) continue;
+    if (const auto* list = std::get_if<std::vector<std::string> Settings::*>(&setting.value)) {
+      CheckList(setting, settings.**list, problems);
+      continue;
+    }
     if (!IsSet(setting, settings) && setting.when_unset != "") continue;
+    CheckPath(setting, settings.*std::get<std::string Settings::*>(setting.value), {}, problems);
     if (setting.check != nullptr) {
       const Status status =
           setting.check(settings.*std::get<std::string Settings::*>(setting.value));

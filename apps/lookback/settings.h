@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,6 +73,7 @@ std::string AllowedValues(const Setting& setting);
 struct SettingProblem {
   const Setting* setting;
   std::string text;
+  std::optional<size_t> element = {};  // Of a list, the one that it is about.
 };
 std::vector<SettingProblem> Problems(const Settings& settings);
 

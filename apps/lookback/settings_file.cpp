@@ -34,7 +34,8 @@ class Reader {
   SettingsFile Read(std::string_view text) {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
-      Fault(At(parsed.error().source()), std::string(parsed.error().description()));
+      const FilePosition at = At(parsed.error().source());
+      if (!TellUnquoted(text, at.line)) Fault(at, std::string(parsed.error().description()));
       return std::move(file_);
     }
     for (const auto& [key, value] : parsed.table()) {
@@ -51,6 +52,33 @@ class Reader {
   }
 
  private:
+  // What stands behind "name =" and does not begin as a text or a list does, where there is to be one.
+  bool TellUnquoted(std::string_view text, uint32_t number) {
+    for (uint32_t i = 1; i < number && !text.empty(); ++i) {
+      text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    }
+    const std::string_view line = text.substr(0, text.find('\n'));
+    const size_t equals = line.find('=');
+    const size_t name = line.find_first_not_of(" \t");
+    if (equals == std::string_view::npos || name >= equals) return false;
+    const size_t value = line.find_first_not_of(" \t", equals + 1);
+    const std::string_view key =
+        line.substr(name, line.find_last_not_of(" \t", equals - 1) + 1 - name);
+    if (value == std::string_view::npos) return false;
+    for (const Setting& setting : AllSettings()) {
+      if (setting.name != key || std::holds_alternative<int64_t Settings::*>(setting.value))
+        continue;
+      const bool list = !std::holds_alternative<std::string Settings::*>(setting.value);
+      const size_t first =
+          list && line[value] == '[' ? line.find_first_not_of(" \t", value + 1) : value;
+      if (first == std::string_view::npos || line[first] == '"' || line[first] == '\'') continue;
+      Fault({number, static_cast<uint32_t>(first) + 1},
+            fmt::format("{0} is {1}: {0} = {2}", key, AllowedValues(setting), setting.example));
+      return true;
+    }
+    return false;
+  }
+
   void Fault(FilePosition at, std::string text) { file_.faults.push_back({at, std::move(text)}); }
 
   void Take(std::string_view table, const toml::key& key, const toml::node& value) {
@@ -83,7 +111,9 @@ class Reader {
     const toml::array* const list = value.as_array();
     if (list == nullptr || list->size() > kMaxVolumesInFile) return false;
     std::vector<std::string> texts;
+    std::vector<FilePosition>& elements = file_.elements[setting.key()];
     for (const toml::node& one : *list) {
+      elements.push_back(At(one.source()));
       const auto read = one.value_exact<std::string>();
       if (!read || read->empty()) return false;
       texts.push_back(setting.path ? Beside(*read) : *read);
@@ -93,7 +123,8 @@ class Reader {
   }
 
   std::string Beside(const std::string& path) const {
-    return path.empty() || path.starts_with("/") ? path : directory_ + path;
+    const bool whole = path.empty() || path.starts_with('/') || path.starts_with('~');
+    return whole ? path : directory_ + path;
   }
 
   static std::string Unknown(std::string_view table, const std::string& name, bool is_table) {
@@ -125,8 +156,23 @@ std::string Capital(std::string_view text) {
 }  // namespace
 
 Result<SettingsFile> ReadSettingsFile(FileSystem& files, const std::string& path) {
-  LB_TRY_ASSIGN(bytes, ReadFile(files, path, kMaxSettingsFileBytes));
-  return Reader(path).Read(AsText(bytes));
+  auto bytes = ReadFile(files, path, kMaxSettingsFileBytes);
+  if (!bytes && bytes.code() == Code::kNotFound) {
+    return Fail(Code::kNotFound, fmt::format("there is no settings file {}; `lookback serve "
+                                             "--print-config > FILE` writes one",
+                                             path));
+  }
+  if (!bytes) return Pass(bytes.error());
+  return Reader(path).Read(AsText(*bytes));
+}
+
+std::optional<FilePosition> SettingsFile::PositionOf(const SettingProblem& problem) const {
+  const auto at = positions.find(problem.setting->key());
+  if (at == positions.end()) return std::nullopt;
+  const auto list = elements.find(problem.setting->key());
+  const bool one =
+      problem.element && list != elements.end() && *problem.element < list->second.size();
+  return one ? list->second[*problem.element] : at->second;
 }
 
 std::string SettingsFileText(const Settings& settings) {

@@ -22,12 +22,17 @@ namespace lookback::app {
 inline constexpr uint64_t kMaxSettingsFileBytes = 256 << 10;
 
 struct SettingsFile {
-  Settings settings;                              // Defaults for what it does not say.
-  std::map<std::string, FilePosition> positions;  // Of what it says, by Setting::key().
+  Settings settings;                                          // Defaults for what it does not say.
+  std::map<std::string, FilePosition> positions;              // Of what it says, by Setting::key().
+  std::map<std::string, std::vector<FilePosition>> elements;  // The same, of what is in its lists.
   std::vector<FileFault> faults;
+
+  // Where what the problem is about stands; nullopt: not in the file.
+  std::optional<FilePosition> PositionOf(const SettingProblem& problem) const;
 };
 
-// Paths in it are relative to where it is; in what is returned they are not.
+// Paths in it are relative to where it is; in what is returned they are not, but for what begins
+// with "~", which is Problems()' to tell.
 Result<SettingsFile> ReadSettingsFile(FileSystem& files, const std::string& path);
 
 // A file that has these: what is as by default stands in it as a comment.

@@ -13,11 +13,12 @@ void SortFaults(std::vector<FileFault>& faults) {
                    [](const FileFault& a, const FileFault& b) { return a.at < b.at; });
 }
 
+std::string FaultLine(const std::string& path, const FileFault& fault) {
+  return fmt::format("{}:{}:{}: {}", path, fault.at.line, fault.at.column, Printable(fault.text));
+}
+
 void TellFaults(const std::string& path, const std::vector<FileFault>& faults) {
-  for (const FileFault& fault : faults) {
-    Complain(
-        fmt::format("{}:{}:{}: {}", path, fault.at.line, fault.at.column, Printable(fault.text)));
-  }
+  for (const FileFault& fault : faults) Complain(FaultLine(path, fault));
 }
 
 }  // namespace lookback::app

@@ -25,7 +25,9 @@ struct FileFault {
 // By their place in the file.
 void SortFaults(std::vector<FileFault>& faults);
 
-// Complains of each: "fleet.toml:3:7: ..."
+// "fleet.toml:3:7: ..."
+std::string FaultLine(const std::string& path, const FileFault& fault);
+// Complains of each so.
 void TellFaults(const std::string& path, const std::vector<FileFault>& faults);
 
 }  // namespace lookback::app

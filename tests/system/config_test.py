@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import re
 import signal
 import ssl
@@ -69,12 +70,105 @@ class Config(unittest.TestCase):
                              [f"{self.file}:{place}" for place in ("2:1", "4:10", "5:11", "6:16")])
             for line, words in zip(told, ("did you mean data?", "HOST:PORT", "http.tls_certificate", "0 to 3600")):
                 self.assertIn(words, line)
-        self.write('[http]\ntls_certificate = "none.crt"\ntls_key = "none.key"\n')
+        self.write('data = "data"\n[http]\ntls_certificate = "none.crt"\ntls_key = "none.key"\n')
         self.assertIn("none.crt", serve("--config", self.file, "--check", code=3).stderr)
-        self.assertIn("none.toml", serve("--config", self.site.path("none.toml"), code=3).stderr)
+        none = serve("--config", self.site.path("none.toml"), code=3).stderr
+        self.assertRegex(none, r"none\.toml; `lookback serve --print-config > FILE` writes one")
+
+    def test_what_the_machine_has_against_a_file_is_told_with_its_place_by_a_check_and_by_a_start(self):
+        os.mkdir(self.site.path("one"))
+        os.symlink(self.site.path("one"), self.site.path("link"))
+        with open(self.site.path("file"), "wb"):
+            pass
+        other = self.enterContext(Site())
+        other.start_recorder()
+        other.stop_recorder()
+        head = 'data = "data"\n'
+        for text, place, words, code in (
+                (head + 'volumes = ["one", "one/"]\n', "2:19", "is named before", 2),
+                (head + 'volumes = ["one", "link"]\n', "2:19", f"link leads to {self.site.path('one')}", 2),
+                (head + 'volumes = ["one", "~/store"]\n', "2:19", "write the whole path", 2),
+                ('data = "~/store"\n', "1:8", "write the whole path", 2),
+                ("data = /var/lib\n", "1:8", 'data is a text in quotes: data = "', 2),
+                (head + 'volumes = ["file/a"]\n', "2:12", "file is a file", 4),
+                (head + f'volumes = ["{other.data}/volume"]\n', "2:12", "not of this store", 8),
+                (head + '[http]\nlisten = "a..b:0"\n', "3:10", "cannot listen", 9),
+                (head + '[http]\nlisten = "192.0.2.1:0"\n', "3:10", "cannot listen", 9)):
+            self.write(text)
+            for check in ((), ("--check",)):
+                told = serve("--config", self.file, *check, code=code)
+                self.assertIn(f"lookback: {self.file}:{place}: ", told.stderr)
+                self.assertIn(words, told.stderr)
+                self.assertEqual(told.stdout, "")
+            self.assertFalse(os.path.exists(self.site.data), text)
+
+    def test_a_volume_that_a_start_would_make_is_a_note_of_a_check(self):
+        self.write('data = "data"\nvolumes = ["one"]\n[http]\nlisten = "127.0.0.1:0"\n')
+        text = serve("--config", self.file, "--check").stdout
+        self.assertIn(f"Note: {self.file}:2:12: volumes: {self.site.path('one')} is not there: a start makes it", text)
+        notes = json.loads(serve("--config", self.file, "--check", "--json").stdout)["notes"]
+        self.assertEqual([(note["key"], note["line"], note["column"]) for note in notes], [("volumes", 2, 12)])
+        self.assertFalse(os.path.exists(self.site.path("one")))
+        self.start()
+        self.assertTrue(os.path.exists(self.site.path("one/volume.json")))
+        self.site.stop_recorder()
+        self.assertEqual(json.loads(serve("--config", self.file, "--check", "--json").stdout)["notes"], [])
+
+    @unittest.skipUnless(os.geteuid() == 0, "takes root")
+    def test_root_is_told_what_the_user_of_the_store_cannot_read_or_write(self):
+        user = pwd.getpwnam("nobody")
+        os.chmod(self.site.directory, 0o755)
+        crt, key = make_certificate(self.site, "server")
+        os.mkdir(self.site.data, 0o750)
+        os.mkdir(self.site.path("one"))
+        os.chown(self.site.data, user.pw_uid, user.pw_gid)
+        self.write(f'data = "data"\nvolumes = ["one"]\n[http]\nlisten = "127.0.0.1:0"\ntls_certificate = "{crt}"\ntls_key = "{key}"\n')
+        os.chmod(key, 0o640)
+        told = serve("--config", self.file, "--check", code=4).stderr
+        self.assertIn(f"{self.file}:2:12: volumes: user nobody may not write {self.site.path('one')}: `chown nobody: ", told)
+        self.assertRegex(told, rf"lookback\.toml:6:11: http\.tls_key: user nobody cannot read {key}: `chgrp \w+ {key}`")
+        os.chown(key, 0, user.pw_gid)
+        os.chown(self.site.path("one"), user.pw_uid, user.pw_gid)
+        self.assertIn("is in order", serve("--config", self.file, "--check").stdout)
+
+    def test_a_reload_that_would_switch_tls_on_with_a_bad_key_says_why_it_is_refused(self):
+        crt, key = make_certificate(self.site, "server")
+        head = 'data = "data"\ntoken_file = "token"\n[http]\nlisten = "127.0.0.1:0"\n'
+        self.write(head)
+        self.start()
+        self.write(head + f'tls_certificate = "{crt}"\ntls_key = "{key}.none"\n')
+        self.assertRegex(self.reload(), r"is not taken, and all stays as it was: the TLS key: .*server\.key\.none")
+        self.write(head + f'tls_certificate = "{crt}"\ntls_key = "{key}"\n')
+        self.assertRegex(self.reload(), r'http\.tls_key stays "" until the next start')
+        # What is wrong is told by the log, in its own form.
+        self.write(head + "stop_grace_s = -1\n")
+        self.assertRegex(self.reload(), r"(?m)^\S+Z error serve: .*lookback\.toml:5:16: http\.stop_grace_s: ")
+        self.site.stop_recorder()
+
+    def test_a_reload_says_of_volumes_what_is_in_force(self):
+        site = self.site
+        roots = {name: site.path(name) for name in ("one", "two", "three")}
+
+        def settings(*names):
+            return (f'data = "data"\ntoken_file = "token"\nvolumes = {json.dumps([roots[name] for name in names])}\n'
+                    '[http]\nlisten = "127.0.0.1:0"\n')
+        self.write(settings("one"))
+        self.start()
+        os.mkdir(roots["two"])
+        site.run("volume", "add", roots["two"])
+        self.write(settings("one", "two"))
+        self.assertNotIn("stays", self.reload())
+        self.write(settings("one", "three"))
+        self.assertIn(f'volumes stays ["{roots["one"]}", "{roots["two"]}"] until the next start, which makes it '
+                      f'["{roots["one"]}", "{roots["two"]}", "{roots["three"]}"]', self.reload())
+        self.write(settings("two"))
+        self.assertIn(f'{roots["one"]} stays a volume, though the settings name it no more: `lookback volume remove`',
+                      self.reload())
+        site.stop_recorder()
 
     def test_a_printed_file_is_what_it_was_made_from(self):
-        options = ("--data", self.site.data, "--volume", "/srv/a", "--volume", "/srv/b", "--scrub-rate", "7")
+        options = ("--data", self.site.data, "--volume", self.site.path("a"), "--volume", self.site.path("b"),
+                   "--scrub-rate", "7")
         self.write(serve(*options, "--print-config").stdout)
 
         def values(*words):

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "api/imports.h"
+#include "apps/lookback/command.h"
 #include "apps/lookback/settings_file.h"
 #include "recorder/recorder.h"
 #include "storage/scrubber.h"
@@ -41,6 +42,24 @@ TEST(SettingsTest, EachIsNamedOnceAndSaysWhatHoldsWithoutIt) {
   }
 }
 
+TEST(SettingsTest, WhereTheStoreIsWithoutASettingIsSaidInTheOrderInWhichItIsLookedFor) {
+  const std::string_view said = AllSettings().front().when_unset;
+  ASSERT_EQ(AllSettings().front().key(), "data");
+  setenv("HOME", "/home/wang", 1);
+  setenv("XDG_DATA_HOME", "/xdg", 1);
+  setenv("STATE_DIRECTORY", "/state", 1);
+  size_t before = 0;
+  for (const auto& [name, path] : std::vector<std::pair<const char*, std::string>>{
+           {"STATE_DIRECTORY", "/state"}, {"XDG_DATA_HOME", "/xdg/lookback"}}) {
+    EXPECT_EQ(*DefaultDataDirectory(), path);
+    EXPECT_GT(said.find(name), before) << name;
+    before = said.find(name);
+    unsetenv(name);
+  }
+  EXPECT_EQ(*DefaultDataDirectory(), "/home/wang/.local/share/lookback");
+  EXPECT_GT(said.find("~/.local/share/lookback"), before);
+}
+
 TEST(SettingsTest, AnAddressOrARangeOfPortsThatIsNoneIsAProblemOfItsSetting) {
   for (const char* listen : {"nonsense", "127.0.0.1:65536", "::1:80", ":80", ""}) {
     Settings settings;
@@ -66,6 +85,23 @@ TEST(SettingsTest, WhatNeedsAnotherIsAProblemWithoutIt) {
   EXPECT_EQ(problems[0].setting->key(), "http.tls_certificate");
   EXPECT_THAT(problems[0].text, HasSubstr("http.tls_key"));
   EXPECT_THAT(problems[1].text, HasSubstr("alarms.webhook"));
+}
+
+TEST(SettingsTest, AHomeThatNoShellFillsInAndAVolumeThatIsNamedTwiceAreProblems) {
+  Settings settings;
+  settings.data = "~/store";
+  settings.volumes = {"/srv/a", "/srv/b", "/srv/a/", "/srv/./b", "~root/c"};
+  const auto problems = Problems(settings);
+  ASSERT_EQ(problems.size(), 4u);
+  EXPECT_EQ(problems[0].setting->key(), "data");
+  EXPECT_THAT(problems[0].text, HasSubstr("write the whole path"));
+  EXPECT_EQ(problems[1].element, 2u);
+  EXPECT_THAT(problems[1].text, HasSubstr("\"/srv/a/\" is named before, as \"/srv/a\""));
+  EXPECT_EQ(problems[2].element, 3u);
+  EXPECT_EQ(problems[3].element, 4u);
+  settings.data = "./~/store";
+  settings.volumes = {"/srv/a", "/srv/ab"};
+  EXPECT_THAT(Problems(settings), IsEmpty());
 }
 
 class SettingsFileTest : public testing::Test {
@@ -160,10 +196,39 @@ TEST_F(SettingsFileTest, WhatIsNoTomlIsToldWithItsPlaceAndChangesNothing) {
   }
 }
 
+TEST_F(SettingsFileTest, ATextWithoutQuotesIsToldSoWithAnExample) {
+  for (const auto& [text, told] : std::vector<std::pair<std::string, std::string>>{
+           {"# mine\ndata = /var/lib\n",
+            "2:8 data is a text in quotes: data = \"/var/lib/lookback\""},
+           {"[http]\n\tlisten=0.0.0.0:8686",
+            "2:9 listen is a text in quotes: listen = \"0.0.0.0:8686\""},
+           {"volumes = [ /srv/a ]\n",
+            "1:13 volumes is a list of texts in quotes: volumes = [\"/srv/footage1\", "
+            "\"/srv/footage2\"]"},
+           {"volumes = /srv/a\n",
+            "1:11 volumes is a list of texts in quotes: volumes = [\"/srv/footage1\", "
+            "\"/srv/footage2\"]"}}) {
+    EXPECT_THAT(Told(Read(text)), ElementsAre(told));
+  }
+  EXPECT_THAT(Told(Read("[http]\nstop_grace_s = 5 s\n"))[0], testing::Not(HasSubstr("quotes")));
+}
+
+TEST_F(SettingsFileTest, WhereAListsOwnElementsStandIsKnown) {
+  const SettingsFile file = Read("volumes = [\"/srv/a\",\n  \"~/b\", \"/srv/a\"]\n");
+  EXPECT_THAT(file.settings.volumes, ElementsAre("/srv/a", "~/b", "/srv/a")) << "~ is no name";
+  const auto problems = Problems(file.settings);
+  ASSERT_EQ(problems.size(), 2u);
+  EXPECT_EQ(file.PositionOf(problems[0]), (FilePosition{2, 3}));
+  EXPECT_EQ(file.PositionOf(problems[1]), (FilePosition{2, 10}));
+}
+
 TEST_F(SettingsFileTest, AFileThatIsTooLongOrAbsentIsAnError) {
   std::ofstream(path_) << std::string(kMaxSettingsFileBytes + 1, '#');
   EXPECT_FALSE(ReadSettingsFile(*files_, path_));
-  EXPECT_EQ(ReadSettingsFile(*files_, directory_.Path("none")).error().code, Code::kNotFound);
+  const auto none = ReadSettingsFile(*files_, directory_.Path("none"));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.code(), Code::kNotFound);
+  EXPECT_THAT(none.message(), HasSubstr("`lookback serve --print-config > FILE`"));
 }
 
 TEST_F(SettingsFileTest, AWrittenFileReadsBackAsWhatItWasMadeOf) {
