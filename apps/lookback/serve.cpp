@@ -137,9 +137,14 @@ class Configuration {
       LB_TRY_ASSIGN(data, DefaultDataDirectory());
       settings.data = data;
     }
-    settings.data = storage::AbsolutePath(settings.data);
-    if (settings.token_file.empty()) settings.token_file = DefaultTokenFile(settings.data);
+    read.UseData(settings.data);
     return std::optional(std::move(read));
+  }
+
+  void UseData(const std::string& data) {
+    Settings& settings = file_.settings;
+    settings.data = storage::AbsolutePath(data);
+    if (asked_.token_file.empty()) settings.token_file = DefaultTokenFile(settings.data);
   }
 
   const Settings& settings() const { return file_.settings; }
@@ -273,7 +278,7 @@ Result<int> WriteAdminToken(const Settings& settings, Clock& clock, FileSystem& 
 
 // Root, who only asks, asks for the user that the service has.
 int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSystem& files) {
-  Settings settings = configuration.settings();
+  const Settings& settings = configuration.settings();
   const auto machine = doctor::MakeThisMachine();
   const std::string config = asked.file.empty() ? "" : storage::AbsolutePath(asked.file);
   const doctor::Service service = asked.check && machine->UserId() == 0
@@ -281,7 +286,7 @@ int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSyste
                                       : doctor::Service{doctor::OwnUser(*machine), "", false};
   // As STATE_DIRECTORY will say it.
   if (configuration.asked().data.empty() && !service.made_data.empty()) {
-    settings.data = service.made_data;
+    configuration.UseData(service.made_data);
   }
   return configuration.TellProblemsHere(ProblemsHere(settings, service, *machine, files));
 }

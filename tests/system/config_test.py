@@ -131,6 +131,30 @@ class Config(unittest.TestCase):
         os.chown(self.site.path("one"), user.pw_uid, user.pw_gid)
         self.assertIn("is in order", serve("--config", self.file, "--check").stdout)
 
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.isdir("/etc/systemd/system"), "takes root, and a place for a unit")
+    def test_root_asks_as_the_units_user_where_the_file_is_the_units(self):
+        units = self.site.path("units")
+        os.mkdir(units)
+        with open(os.path.join(units, "lookback.service"), "w", encoding="utf-8") as file:
+            file.write(f"[Service]\nUser=nobody\nStateDirectory=lookback-of-a-test\nExecStart=lookback serve --config {self.file}\n")
+        crt, key = make_certificate(self.site, "server")
+        os.chmod(self.site.directory, 0o755)
+        os.chmod(key, 0o600)
+
+        def check(code):
+            done = subprocess.run(["unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/systemd/system && shift && exec "$@"', "sh",
+                                   units, program("lookback"), "serve", "--config", self.file, "--check", "--json"],
+                                  capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, code, done.stderr)
+            return done
+        self.write(f'[http]\ntls_certificate = "{crt}"\ntls_key = "{key}"\n')
+        self.assertIn("http.tls_key: user nobody cannot read", check(4).stderr)
+        os.chmod(key, 0o644)
+        settings = {each["key"]: each["value"] for each in json.loads(check(0).stdout)["settings"]}
+        # What systemd makes and gives to that user is there by then.
+        self.assertEqual(settings["data"], "/var/lib/lookback-of-a-test")
+        self.assertEqual(settings["token_file"], "/var/lib/lookback-of-a-test/secrets/admin-token")
+
     def test_a_reload_that_would_switch_tls_on_with_a_bad_key_says_why_it_is_refused(self):
         crt, key = make_certificate(self.site, "server")
         head = 'data = "data"\ntoken_file = "token"\n[http]\nlisten = "127.0.0.1:0"\n'
