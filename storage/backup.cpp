@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 #include <memory>
 
 #include "base/words.h"
+#include "storage/backup_place.h"
 #include "storage/data_directory.h"
 #include "storage/ledger_leaves.h"
 #include "storage/merkle_tree.h"
@@ -20,31 +20,6 @@ constexpr int kTries = 3;
 constexpr size_t kLeavesAtOnce = 32'768;
 constexpr uint64_t kMaxStoreFileBytes = 1 << 20;
 constexpr uint64_t kMaxSecretBytes = 64 << 20;
-
-// Without links, as far as the path exists.
-std::string RealPath(const std::string& path) {
-  std::error_code error;
-  const auto real = std::filesystem::weakly_canonical(AbsolutePath(path), error);
-  return AbsolutePath(error ? path : real.string());
-}
-
-bool IsWithin(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory == "/" ? directory : directory + "/");
-}
-
-Status CheckPlace(const std::string& into, const std::string& data, const StoreFile& store) {
-  const std::string place = RealPath(into);
-  if (IsWithin(place, RealPath(data))) {
-    return Fail(Code::kInvalid, into + " is in the data directory " + data +
-                                    ", and would be lost with it: name a place on another disk");
-  }
-  for (const StoreFile::KnownVolume& volume : store.volumes) {
-    if (!IsWithin(place, RealPath(volume.root))) continue;
-    return Fail(Code::kInvalid, into + " is in the volume " + volume.root +
-                                    ", which is for footage: name a place on another disk");
-  }
-  return Ok();
-}
 
 // One try: everything but the name under which it counts.
 class BackupRun {
@@ -67,7 +42,6 @@ class BackupRun {
   Status Write(const std::string& name, const std::string& text);
   Status Count(uint64_t bytes);
   void NoteDamage(const std::string& path, uint64_t records);
-  Result<bool> IsNamed(const std::string& listed, const std::string& path);
   std::string In(std::string_view name) const { return JoinPath(partial_, name); }
   std::string Source(std::string_view name) const { return JoinPath(options_.data, name); }
 
@@ -77,6 +51,7 @@ class BackupRun {
   const OnProgress& progress_;
   BackupReport report_;
   BackupManifest manifest_;
+  SharedNames names_;
   CheckProgress step_;
   uint64_t unlooked_ = kBackupSyncBytes;  // Bytes since free space was looked at.
 };
@@ -125,19 +100,6 @@ void BackupRun::NoteDamage(const std::string& path, uint64_t records) {
                                " damaged, and here as well; `lookback fsck` tells more");
 }
 
-// Whether the file has the SHA-256 that a backup names it with.
-Result<bool> BackupRun::IsNamed(const std::string& listed, const std::string& path) {
-  LB_TRY_ASSIGN(digest, DigestFile(path, files_, {}));
-  LB_TRY_ASSIGN(backups, ListBackups(options_.into, files_));
-  for (const std::string& backup : backups) {
-    const auto manifest = ReadBackupManifest(backup, files_);
-    if (!manifest) continue;
-    const auto found = manifest->find(listed);
-    if (found != manifest->end() && found->second == digest) return true;
-  }
-  return false;
-}
-
 // One that stands among the shared files already is digested, and copied only where it is not what the
 // store has.
 Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, const Uuid& store) {
@@ -145,12 +107,17 @@ Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, con
   const std::string shared = JoinPath(JoinPath(options_.into, "ledger"), name);
   const std::string listed = std::string(kSharedLedger) + name;
   const auto there = files_.Stat(shared);
+  std::string found;  // Its digest.
   if (there) {
     LB_TRY_ASSIGN(known,
                   ExtentOf(shared, file.first_number, file.end_number, ledger, store, files_));
-    if (known.whole() && known.bytes == there->size) {
-      LB_TRY_ASSIGN(digest,
-                    DigestFile(shared, files_, [this](uint64_t count) { return Count(count); }));
+    const bool good = known.whole() && known.bytes == there->size;
+    LB_TRY_ASSIGN(digest, DigestFile(shared, files_, [this, good](uint64_t count) {
+                    return good ? Count(count) : Ok();
+                  }));
+    found = digest;
+    if (good) {
+      names_.Tell(listed, shared, found, found, options_.warn);
       manifest_[listed] = digest;
       report_.bytes += known.bytes;
       return Ok();
@@ -158,17 +125,17 @@ Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, con
   }
   LB_TRY_ASSIGN(extent,
                 ExtentOf(file.path, file.first_number, file.end_number, ledger, store, files_));
-  if (!extent.whole()) {
-    NoteDamage(file.path, extent.lost);
+  // What an earlier backup names stays as it is, though the ledger is another one by now.
+  if (!extent.whole() || (there && names_.Has(listed, found))) {
+    if (!extent.whole()) NoteDamage(file.path, extent.lost);
+    names_.Tell(listed, shared, found, found, options_.warn);
     return Put(file.path, extent.bytes, "ledger/" + name);
   }
-  // What an earlier backup names stays as it is, though the ledger is another one by now.
-  LB_TRY_ASSIGN(needed, there ? IsNamed(listed, shared) : Result<bool>(false));
-  if (needed) return Put(file.path, extent.bytes, "ledger/" + name);
   const std::string fresh = shared + ".new";
   LB_TRY_ASSIGN(digest, CopyFile(file.path, extent.bytes, fresh, OpenMode::kSecret, files_,
                                  [this](uint64_t count) { return Count(count); }));
   LB_TRY(files_.Rename(fresh, shared));
+  names_.Tell(listed, shared, found, digest, options_.warn);
   manifest_[listed] = digest;
   report_.bytes += extent.bytes;
   report_.copied_bytes += extent.bytes;
@@ -304,36 +271,12 @@ Status BackupRun::Take(const StoreFile& before, TimeUs now_us) {
     LB_TRY(files_.MakeDirectories(In(folder), 0700));
   }
   LB_TRY(files_.MakeDirectories(JoinPath(options_.into, "ledger"), 0700));
+  LB_TRY(names_.Read(options_.into, files_, options_.warn));
   LB_TRY(TakeLedger(before.store));
   LB_TRY(TakeSnapshot());
   LB_TRY(TakeSecrets());
   LB_TRY(TakeStoreFile());
   return Seal();
-}
-
-Result<StoreFile> StoreOf(const std::string& data, FileSystem& files) {
-  auto store = ReadStoreFile(files, JoinPath(data, kStoreFile));
-  if (!store && store.code() == Code::kNotFound) {
-    return Fail(Code::kNotFound, data + " is not a store: it has no " + std::string(kStoreFile));
-  }
-  return store;
-}
-
-// Files of two stores in one place would pass for each other's.
-Status CheckNoOther(const std::string& into, const Uuid& store, FileSystem& files) {
-  for (const std::string_view name : {kStoreFile, std::string_view("volume.json")}) {
-    if (!Exists(files, JoinPath(into, name))) continue;
-    return Fail(Code::kInvalid, into + " has a " + std::string(name) +
-                                    ": it is no place for backups; name an empty directory");
-  }
-  LB_TRY_ASSIGN(backups, ListBackups(into, files));
-  for (const std::string& backup : backups) {
-    const auto info = ReadBackupInfo(backup, files);
-    if (!info || info->store == store) continue;
-    return Fail(Code::kInvalid, into + " has backups of another store, " + info->store.text() +
-                                    ": name a directory for this one alone");
-  }
-  return Ok();
 }
 
 }  // namespace
@@ -396,10 +339,8 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
   BackupOptions options = asked;
   options.data = AbsolutePath(asked.data);
   options.into = AbsolutePath(asked.into);
-  LB_TRY_ASSIGN(first, StoreOf(options.data, files));
-  LB_TRY(CheckPlace(options.into, options.data, first));
-  LB_TRY(files.MakeDirectories(options.into, 0700));
-  LB_TRY(files.SyncDirectory(std::filesystem::path(options.into).parent_path().string()));
+  LB_TRY_ASSIGN(first, ReadStore(options.data, files));
+  LB_TRY(CheckPlace(options.into, options.data, first, files, options.warn));
   auto lock = files.Lock(JoinPath(options.into, kLockFile));
   if (!lock) return Pass(lock.error(), "one backup at a time");
   LB_TRY(CheckNoOther(options.into, first.store, files));
@@ -409,7 +350,7 @@ Result<BackupReport> MakeBackup(const BackupOptions& asked, Clock& clock, FileSy
   const std::string partial = path + std::string(kUnfinishedBackup);
   for (int left = kTries - 1;; --left) {
     LB_TRY(RemoveUnfinishedBackups(options.into, files));
-    LB_TRY_ASSIGN(before, StoreOf(options.data, files));
+    LB_TRY_ASSIGN(before, ReadStore(options.data, files));
     BackupRun run(options, partial, files, progress);
     const Status taken = run.Take(before, now_us);
     const auto after = ReadStoreFile(files, JoinPath(options.data, kStoreFile));

@@ -20,9 +20,10 @@
 // Invariant: a backup appears under its name only when it is whole and synced (storage/backup_files.h).
 //            The data directory is only read.
 // Threads:   the caller's; it takes long and tells `progress`.
-// Errors:    kInvalid: a place that no backup belongs in. kNotFound: no store. kUnavailable: another
-//            backup runs there. kDiskFull, kDiskFailed: nothing half-made is left but *.partial
-//            after a crash, which the next backup removes.
+// Errors:    kInvalid: a place that no backup belongs in. kNotFound: no store, or no such place: it is
+//            not made, for its disk may not be mounted. kUnavailable: another backup runs there.
+//            kDiskFull, kDiskFailed: nothing half-made is left but *.partial after a crash, which
+//            the next backup removes.
 #pragma once
 
 #include <string>
@@ -30,7 +31,7 @@
 
 #include "base/clock.h"
 #include "base/file_system.h"
-#include "storage/backup_files.h"
+#include "storage/backup_place.h"
 #include "storage/check.h"
 #include "storage/ledger.h"
 
@@ -41,9 +42,10 @@ inline constexpr double kBackupFreeShare = 0.05;
 
 struct BackupOptions {
   std::string data;
-  std::string into;     // Made where it is not there.
+  std::string into;     // A directory that is there.
   std::string program;  // Its version, for the record.
   size_t keep = 0;      // Backups that stay, this one among them; 0: all.
+  OnWarning warn = {};  // Told at once: a failure later does not undo what it says.
 };
 
 struct BackupReport {

@@ -41,6 +41,32 @@ bool IsLedgerName(std::string_view name) {
   return ParseLedgerFileName(name, first);
 }
 
+std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+bool IsUnfinishedName(std::string_view name) {
+  if (!name.ends_with(kUnfinishedBackup)) return false;
+  name.remove_suffix(kUnfinishedBackup.size());
+  return IsBackupName(name);
+}
+
+bool IsWhole(const std::string& backup, FileSystem& files) {
+  return Exists(files, JoinPath(backup, kBackupManifest)) &&
+         Exists(files, JoinPath(backup, kBackupFile));
+}
+
+// The directories in `into` that are wanted, newest first: sorted by name they are by time.
+Result<std::vector<std::string>> List(const std::string& into, FileSystem& files,
+                                      const std::function<bool(const std::string&)>& wanted) {
+  std::vector<std::string> found;
+  LB_TRY_ASSIGN(entries, files.List(into));
+  for (const DirEntry& entry : entries) {
+    const std::string path = JoinPath(into, entry.name);
+    if (entry.is_directory && wanted(path)) found.push_back(path);
+  }
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
 Status ReadVolumes(const json& object, const std::string& path, BackupInfo& info) {
   const auto volumes = object.find("volumes");
   if (volumes == object.end() || !volumes->is_array()) return Bad(path, "volumes");
@@ -183,18 +209,25 @@ bool IsBackupName(std::string_view name) {
 }
 
 Result<std::vector<std::string>> ListBackups(const std::string& into, FileSystem& files) {
-  std::vector<std::string> backups;
-  LB_TRY_ASSIGN(entries, files.List(into));
-  for (const DirEntry& entry : entries) {
-    if (!entry.is_directory || !IsBackupName(entry.name)) continue;
-    const std::string path = JoinPath(into, entry.name);
-    if (Exists(files, JoinPath(path, kBackupManifest)) &&
-        Exists(files, JoinPath(path, kBackupFile))) {
-      backups.push_back(path);
-    }
-  }
-  std::reverse(backups.begin(), backups.end());  // They were sorted by name, and so by time.
-  return backups;
+  return List(into, files, [&files](const std::string& path) {
+    return IsBackupName(NameOf(path)) && IsWhole(path, files);
+  });
+}
+
+Result<std::vector<std::string>> ListUnfinishedBackups(const std::string& into, FileSystem& files) {
+  return List(into, files, [&files](const std::string& path) {
+    const std::string name = NameOf(path);
+    return IsUnfinishedName(name) || (IsBackupName(name) && !IsWhole(path, files));
+  });
+}
+
+TimeUs BackupTime(const std::string& backup) {
+  std::string text = NameOf(backup);
+  if (!IsBackupName(text) && !IsUnfinishedName(text)) return 0;
+  return ParseTime(fmt::format("{}-{}-{}:{}:{}", text.substr(0, 4), text.substr(4, 2),
+                               text.substr(6, 5), text.substr(11, 2),
+                               text.substr(13, text.find('Z') - 12)))
+      .value_or(0);
 }
 
 Status RemoveBackup(const std::string& backup, FileSystem& files) {
@@ -215,10 +248,7 @@ Status RemoveBackup(const std::string& backup, FileSystem& files) {
 Status RemoveUnfinishedBackups(const std::string& into, FileSystem& files) {
   LB_TRY_ASSIGN(entries, files.List(into));
   for (const DirEntry& entry : entries) {
-    std::string_view name = entry.name;
-    if (!entry.is_directory || !name.ends_with(kUnfinishedBackup)) continue;
-    name.remove_suffix(kUnfinishedBackup.size());
-    if (!IsBackupName(name)) continue;
+    if (!entry.is_directory || !IsUnfinishedName(entry.name)) continue;
     LB_TRY(RemoveBackup(JoinPath(into, entry.name), files));
   }
   const std::string shared = JoinPath(into, "ledger");

@@ -69,6 +69,10 @@ bool IsBackupName(std::string_view name);
 
 // The whole ones, newest first: their paths.
 Result<std::vector<std::string>> ListBackups(const std::string& into, FileSystem& files);
+// Those that are not: interrupted, under way, or carried there in part; newest first.
+Result<std::vector<std::string>> ListUnfinishedBackups(const std::string& into, FileSystem& files);
+// When the one of that path was begun, as its name says.
+TimeUs BackupTime(const std::string& backup);
 // Those that are not, removed; and what an interruption left among the ledger's files.
 Status RemoveUnfinishedBackups(const std::string& into, FileSystem& files);
 // It is no backup any more from the first step on.

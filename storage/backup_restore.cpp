@@ -1,5 +1,7 @@
 #include "storage/backup_restore.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -15,11 +17,11 @@
 namespace lookback::storage {
 namespace {
 
-// Under this name store.json waits for the rest; no store has such a file.
-constexpr std::string_view kWaitingStoreFile = "store.json.restoring";
 constexpr std::string_view kFolders[] = {"ledger", kSnapshotFolder, kSecretsFolder};
 
-Result<std::string> FindBackup(const std::string& from, FileSystem& files) {
+// Newer ones that are not whole, and that nobody would choose knowingly, are put in `passed_over`.
+Result<std::string> FindBackup(const std::string& from, FileSystem& files,
+                               std::vector<std::string>& passed_over) {
   const std::string path = AbsolutePath(from);
   const auto info = files.Stat(path);
   if (!info && info.code() == Code::kNotFound) return Fail(Code::kNotFound, "there is no " + path);
@@ -30,8 +32,14 @@ Result<std::string> FindBackup(const std::string& from, FileSystem& files) {
     return Fail(Code::kNotFound, path + " is an interrupted backup: name another one");
   }
   LB_TRY_ASSIGN(backups, ListBackups(path, files));
+  LB_TRY_ASSIGN(unfinished, ListUnfinishedBackups(path, files));
+  for (const std::string& other : unfinished) {
+    if (backups.empty() || other > backups.front()) passed_over.push_back(other);
+  }
   if (!backups.empty()) return backups.front();
-  return Fail(Code::kNotFound, path + " is no finished backup, and has none below it");
+  return Fail(Code::kNotFound,
+              path + " is no finished backup, and has none below it" +
+                  (passed_over.empty() ? "" : "; unfinished is " + passed_over.front()));
 }
 
 class Restore {
@@ -237,10 +245,19 @@ Status Restore::SettleLedger() {
 }
 
 Result<RestoreReport> Restore::Run() {
-  LB_TRY_ASSIGN(backup, FindBackup(options_.from, files_));
+  std::vector<std::string> passed_over;
+  LB_TRY_ASSIGN(backup, FindBackup(options_.from, files_, passed_over));
   report_.backup = std::move(backup);
   LB_TRY_ASSIGN(info, ReadBackupInfo(report_.backup, files_));
   report_.info = std::move(info);
+  for (const std::string& newer : passed_over) {
+    if (!options_.warn) break;
+    options_.warn(
+        fmt::format("{} is taken, of {}: {}, begun at {}, is newer, but unfinished, and is "
+                    "passed over",
+                    report_.backup, FormatSecond(report_.info.taken_us), newer,
+                    FormatSecond(BackupTime(newer))));
+  }
   LB_TRY_ASSIGN(manifest, ReadBackupManifest(report_.backup, files_));
   manifest_ = std::move(manifest);
   LB_TRY(VerifyFile(std::string(kStoreFile)));  // It is read before the others are.

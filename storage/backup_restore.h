@@ -21,6 +21,7 @@
 
 #include "base/file_system.h"
 #include "storage/backup_files.h"
+#include "storage/backup_place.h"
 #include "storage/check.h"
 
 namespace lookback::storage {
@@ -31,6 +32,7 @@ struct RestoreOptions {
   std::vector<std::string> volumes;  // Roots: where volumes are mounted now.
   // Called for each file and directory that was made: to give it to its owner. May be empty.
   std::function<Status(const std::string&)> made;
+  OnWarning warn = {};  // Of newer backups that are unfinished: told before anything is made.
 };
 
 struct RestoreReport {

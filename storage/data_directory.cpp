@@ -1,9 +1,12 @@
 #include "storage/data_directory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
 
+#include "storage/layout.h"
 #include "storage/volume.h"
 
 namespace lookback::storage {
@@ -15,6 +18,34 @@ bool MayPrecede(const DirEntry& entry) {
   static constexpr std::array<std::string_view, 4> kNames = {"lock", "lost+found", "secrets",
                                                              "store.json.new"};
   return std::find(kNames.begin(), kNames.end(), entry.name) != kNames.end();
+}
+
+bool WasBeingRestored(const std::string& data, FileSystem& files) {
+  const std::string waiting = JoinPath(data, kWaitingStoreFile);
+  return Exists(files, waiting) || Exists(files, waiting + ".new");
+}
+
+std::string InterruptedRestore(const std::string& data) {
+  return fmt::format(
+      "a restore into {0} was interrupted: do it again, `lookback restore DIR --data {0}`, "
+      "where DIR has the backups; it begins anew",
+      data);
+}
+
+// A volume of another store is most often of this one, whose data directory was lost.
+Status CheckAsked(const std::string& root, const std::string& data, const Uuid* store,
+                  FileSystem& files) {
+  const Status checked = CheckVolume(root, store, files);
+  const auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
+  if (checked || !identity || (store != nullptr && identity->store == *store)) return checked;
+  const std::string to = store == nullptr ? data : "NEW";
+  return Fail(
+      checked.code(),
+      fmt::format("{0}; if the data directory of that store was lost, `lookback restore DIR "
+                  "--data {1} --volume {2}` brings it back from the backups in DIR, and `lookback "
+                  "rebuild --data {1} --volume {2}` without one{3}",
+                  checked.message(), to, root,
+                  store == nullptr ? "" : "; NEW is a directory that is empty or not there"));
 }
 
 }  // namespace
@@ -29,6 +60,7 @@ std::string AbsolutePath(const std::string& path) {
 
 Status DataDirectory::CheckOurs() const {
   if (Exists(files_, JoinPath(path_, kStoreFile))) return Ok();
+  if (WasBeingRestored(path_, files_)) return Fail(Code::kInvalid, InterruptedRestore(path_));
   LB_TRY_ASSIGN(entries, files_.List(path_));
   const auto other = std::find_if_not(entries.begin(), entries.end(), MayPrecede);
   if (other == entries.end()) return Ok();
@@ -44,7 +76,7 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& pa
   LB_TRY_ASSIGN(lock, files.Lock(JoinPath(path, kLockFile)));
   directory->lock_ = std::move(lock);
 
-  auto file = ReadStoreFile(files, JoinPath(path, kStoreFile));
+  auto file = ReadStore(path, files);
   if (!file && file.code() != Code::kNotFound) return Pass(file.error());
   if (!file) {
     StoreFile fresh;
@@ -65,6 +97,24 @@ Status DataDirectory::Write(const StoreFile& file) {
   return Ok();
 }
 
+Result<StoreFile> ReadStore(const std::string& data, FileSystem& files) {
+  const std::string path = JoinPath(data, kStoreFile);
+  auto file = ReadStoreFile(files, path);
+  if (file) return file;
+  if (file.code() == Code::kNotFound) {
+    return Fail(Code::kNotFound,
+                WasBeingRestored(data, files)
+                    ? InterruptedRestore(data)
+                    : data + " is not a store: it has no " + std::string(kStoreFile));
+  }
+  if (file.code() != Code::kCorrupt) return file;
+  return Fail(
+      Code::kCorrupt,
+      fmt::format("{0}; `mv {1} {1}.damaged`, then `lookback rebuild --data {2} --volume ROOT`, "
+                  "with a --volume for each that the store has, makes it anew",
+                  file.message(), path, data));
+}
+
 Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
                          FileSystem& files) {
   const auto file = ReadStoreFile(files, JoinPath(data, kStoreFile));
@@ -76,7 +126,7 @@ Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>
                             [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
     const bool removed =
         file && std::find(file->removed.begin(), file->removed.end(), root) != file->removed.end();
-    if (!known && !removed) LB_TRY(CheckVolume(root, file ? &file->store : nullptr, files));
+    if (!known && !removed) LB_TRY(CheckAsked(root, data, file ? &file->store : nullptr, files));
   }
   return Ok();
 }

@@ -16,6 +16,8 @@ namespace lookback::storage {
 
 inline constexpr std::string_view kStoreFile = "store.json";
 inline constexpr std::string_view kLockFile = "lock";
+// Under this name store.json waits while a restore puts the rest in place; no store has such a file.
+inline constexpr std::string_view kWaitingStoreFile = "store.json.restoring";
 
 class DataDirectory {
  public:
@@ -37,6 +39,10 @@ class DataDirectory {
 
 // Without "." and "..", from the root.
 std::string AbsolutePath(const std::string& path);
+
+// The store.json of `data`. Where there is none (kNotFound) or a damaged one (kCorrupt), the error says
+// which command mends that.
+Result<StoreFile> ReadStore(const std::string& data, FileSystem& files);
 
 // Whether the store in `data`, or one that is yet to be made there, may have these volumes. Before
 // anything is made: a start that fails over a volume must not leave a store behind.

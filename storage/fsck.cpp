@@ -37,7 +37,7 @@ class Checker {
       : data_(std::move(data)), files_(files), progress_(progress), options_(options) {}
 
   Result<FsckReport> Run() {
-    LB_TRY_ASSIGN(store, ReadStoreFile(files_, JoinPath(data_, kStoreFile)));
+    LB_TRY_ASSIGN(store, ReadStore(data_, files_));
     store_ = store.store;
     std::unique_ptr<FileLock> held;
     if (!options_.in_store) {

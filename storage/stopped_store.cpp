@@ -51,7 +51,7 @@ Result<StoppedStore> OpenStopped(const std::string& data, const std::vector<std:
   StoppedStore store;
   store.data = data;
   const std::string path = JoinPath(data, kStoreFile);
-  auto file = ReadStoreFile(files, path);
+  auto file = ReadStore(data, files);
   const bool lost = !file && file.code() == Code::kNotFound && !roots.empty();
   if (!file && !lost) return Pass(file.error());
   if (lost) {

@@ -2,6 +2,7 @@
 // is the store again. Digests are held against sha256sum(1).
 #include "storage/backup.h"
 
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -21,6 +22,10 @@ namespace {
 namespace fs = std::filesystem;
 using test::Op;
 using test::SyntheticRun;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr uint64_t kSmallLedgerFile = 3'000;
 
@@ -63,6 +68,8 @@ class BackupTest : public StoreFixture {
     StoreFixture::SetUp();
     SetLogLevel(LogLevel::kError);
     into_ = root_ + "/backups";
+    ASSERT_OK(files_->MakeDirectories(into_, 0700));
+    ASSERT_OK(files_->SyncDirectory(root_));
     options_.copy_ledger = true;
     options_.ledger_file_bytes = kSmallLedgerFile;
   }
@@ -117,11 +124,18 @@ class BackupTest : public StoreFixture {
 
   Result<BackupReport> Backup(size_t keep = 0) {
     clock_.Advance(kUsPerSecond);
-    return MakeBackup({options_.data, into_, "1.2.3", keep}, clock_, *files_);
+    warnings_.clear();
+    return MakeBackup({options_.data, into_, "1.2.3", keep, Warned()}, clock_, *files_);
   }
   Result<RestoreReport> Restore(std::vector<std::string> volumes = {}) {
-    return RestoreBackup({into_, restored_(), std::move(volumes), {}}, *files_);
+    warnings_.clear();
+    return RestoreBackup({into_, restored_(), std::move(volumes), {}, Warned()}, *files_);
   }
+  OnWarning Warned() {
+    return [this](const std::string& said) { warnings_.push_back(said); };
+  }
+  // All of a test is on one, of which every backup warns.
+  void GiveBackupsADisk() { files_->SetMount(into_); }
   std::string restored_() const { return root_ + "/restored"; }
   std::vector<Sha256Digest> LeavesOf(const std::string& directory) {
     std::vector<Sha256Digest> leaves;
@@ -144,6 +158,7 @@ class BackupTest : public StoreFixture {
   }
 
   std::string into_;
+  std::vector<std::string> warnings_;  // Of the last backup or restore.
   const Uuid bare_ = Uuid::Random();
   std::unique_ptr<Ledger> ledger_;
 };
@@ -237,6 +252,83 @@ TEST_F(BackupTest, ASecondOneCopiesWhatIsNewAndWhatRotted) {
   EXPECT_EQ(ReadText(shared), good);
   EXPECT_TRUE(ManifestHolds(first->path));
   EXPECT_TRUE(ManifestHolds(third->path));
+}
+
+// A file that is shared spoils, where it rots, every backup that has it: that is not mended in silence.
+TEST_F(BackupTest, RotThatHarmedEarlierOnesIsToldWithTheirNames) {
+  MakeBare();
+  GiveBackupsADisk();
+  const auto first = Backup();
+  ASSERT_OK(first);
+  Commit();
+  const auto second = Backup();
+  ASSERT_OK(second);
+  EXPECT_THAT(warnings_, IsEmpty());
+  const std::string shared = FilesBelow(into_ + "/ledger").front();
+  const auto named = [](const std::string& path) { return HasSubstr(fs::path(path).filename()); };
+  FlipBit(shared, 8 * 500);
+  ASSERT_FALSE(ManifestHolds(first->path));
+  const auto third = Backup();
+  ASSERT_OK(third);
+  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr(shared + " was damaged, and is replaced"),
+                                           named(first->path), named(second->path))));
+  EXPECT_TRUE(ManifestHolds(first->path));
+  fs::remove(shared);
+  ASSERT_OK(Backup());
+  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr(shared + " was gone"), named(third->path))));
+  // The store has lost it by now as well, so nothing can be put in its place.
+  ledger_.reset();
+  FlipBit(options_.data + "/ledger/" + fs::path(shared).filename().string(), 8 * 500);
+  FlipBit(shared, 8 * 500);
+  const auto fifth = Backup();
+  ASSERT_OK(fifth);
+  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr(shared), HasSubstr("cannot be restored"),
+                                           named(first->path), named(third->path))));
+  EXPECT_FALSE(ManifestHolds(first->path));
+  EXPECT_TRUE(ManifestHolds(fifth->path));
+}
+
+TEST_F(BackupTest, WhatItMendedIsToldThoughItFailsAfterwards) {
+  MakeBare();
+  GiveBackupsADisk();
+  ASSERT_OK(Backup());
+  const std::string shared = FilesBelow(into_ + "/ledger").front();
+  FlipBit(shared, 8 * 500);
+  files_->FailNextBelow(Op::kRead, options_.data + "/secrets", Code::kDiskFailed);
+  ASSERT_FALSE(Backup());
+  EXPECT_THAT(warnings_, ElementsAre(HasSubstr(shared + " was damaged, and is replaced")));
+}
+
+TEST_F(BackupTest, AManifestThatIsDamagedIsToldByTheNextOne) {
+  MakeBare();
+  GiveBackupsADisk();
+  const auto first = Backup();
+  ASSERT_OK(first);
+  WriteText(first->path + "/MANIFEST.sha256", "no digest  of anything\n");
+  ASSERT_OK(Backup());
+  EXPECT_THAT(warnings_,
+              ElementsAre(AllOf(HasSubstr(first->path), HasSubstr("cannot be restored"))));
+}
+
+TEST_F(BackupTest, ANewerOneThatIsUnfinishedIsPassedOverAloud) {
+  MakeBare();
+  const auto older = Backup();
+  ASSERT_OK(older);
+  const auto taken = Backup();
+  ASSERT_OK(taken);
+  const auto newer = Backup();
+  ASSERT_OK(newer);
+  fs::rename(older->path, older->path + ".partial");
+  fs::remove(newer->path + "/MANIFEST.sha256");
+  const std::string interrupted = into_ + "/20990504T220001.250Z.partial";
+  fs::create_directory(interrupted);
+  const auto restored = Restore();
+  ASSERT_OK(restored);
+  EXPECT_EQ(restored->backup, taken->path);
+  EXPECT_THAT(warnings_,
+              ElementsAre(AllOf(HasSubstr(taken->path + " is taken, of "), HasSubstr(interrupted),
+                                HasSubstr("begun at 2099-05-04T22:00:01Z")),
+                          AllOf(HasSubstr(newer->path + ", begun at"), HasSubstr("unfinished"))));
 }
 
 TEST_F(BackupTest, ADamagedRecordIsDamagedInItTooAndTheRestIsRestored) {
@@ -428,6 +520,30 @@ TEST_F(BackupTest, ALedgerThatTheVolumesContradictIsLeftToThem) {
   EXPECT_TRUE(FilesBelow(restored_() + "/ledger").empty());
 }
 
+// Its disk may not be mounted, and what is made there would be on the system's.
+TEST_F(BackupTest, APlaceThatIsNotThereIsNotMade) {
+  MakeBare(1);
+  into_ = root_ + "/not-mounted/backups";
+  const auto backup = Backup();
+  EXPECT_EQ(backup.code(), Code::kNotFound);
+  EXPECT_THAT(backup.message(), HasSubstr("`mkdir -p -m 0700 " + into_ + "`"));
+  EXPECT_FALSE(fs::exists(root_ + "/not-mounted"));
+  into_ = root_ + "/file";
+  WriteText(into_, "a letter");
+  EXPECT_THAT(Backup().message(), HasSubstr(into_ + " is a file"));
+  EXPECT_EQ(ReadText(into_), "a letter");
+}
+
+TEST_F(BackupTest, WarnsWhereOneDiskHasBothStoreAndBackups) {
+  MakeBare(1);
+  ASSERT_OK(Backup());
+  EXPECT_THAT(warnings_, ElementsAre(AllOf(HasSubstr(into_), HasSubstr(options_.data),
+                                           HasSubstr("loses both"))));
+  GiveBackupsADisk();
+  ASSERT_OK(Backup());
+  EXPECT_THAT(warnings_, IsEmpty());
+}
+
 // Whatever call fails, and wherever the power goes: there is a whole backup or none, the data directory is
 // what it was, and the next try works.
 TEST_F(BackupTest, NoFailureLeavesWhatPassesForABackup) {
@@ -492,7 +608,9 @@ TEST_F(BackupTest, AHalfRestoredDirectoryIsNoStoreAndIsRestoredOver) {
       EXPECT_EQ(LeavesOf(restored_() + "/ledger"), leaves);
       EXPECT_EQ(Contents(restored_() + "/secrets").size(), 2U);
     } else if (fs::exists(restored_() + "/ledger")) {
-      EXPECT_EQ(DataDirectory::Open(restored_(), *files_).code(), Code::kInvalid);
+      const auto opened = DataDirectory::Open(restored_(), *files_);
+      EXPECT_EQ(opened.code(), Code::kInvalid);
+      EXPECT_THAT(opened.message(), HasSubstr("`lookback restore DIR --data " + restored_() + "`"));
     }
     if (!fs::exists(restored_() + "/store.json")) ASSERT_OK(Restore());
     EXPECT_EQ(LeavesOf(restored_() + "/ledger"), leaves);

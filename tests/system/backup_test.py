@@ -30,6 +30,7 @@ class BackupSite(Site):
     def begin(self):
         self.volumes = [self.path("footage1"), self.path("footage2")]
         self.backups = self.path("backups")
+        os.mkdir(self.backups, 0o700)
         self.password = self.path("password")
         with open(self.password, "w", encoding="ascii") as file:
             file.write("street 9\n")

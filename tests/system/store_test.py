@@ -1,6 +1,7 @@
 """The store's own checks: fsck names what is wrong, rebuild brings the catalog back, doubles are refused."""
 
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -72,6 +73,26 @@ class Store(unittest.TestCase):
             site.run("retention", "confirm")
             self.assertTrue(site.cli("retention", "show")["confirmed"])
 
+    def test_what_a_damaged_store_file_says_to_type_mends_it(self):
+        with Site() as site:
+            start = self.make(site)
+            site.stop_recorder()
+            path = os.path.join(site.data, "store.json")
+            with open(path, "w", encoding="ascii") as file:
+                file.write('{"format": 2, "sto')
+            refused = subprocess.run(
+                [program("lookback"), "serve", "--data", site.data, "--listen", "127.0.0.1:0"],
+                capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 6)
+            said = re.findall("`(.*?)`", refused.stderr)
+            self.assertEqual(said, [f"mv {path} {path}.damaged", f"lookback rebuild --data {site.data} --volume ROOT"])
+            for _, _, err in (site.run("fsck", "--data", site.data, ok=(6,)), site.run("rebuild", "--data", site.data, ok=(6,))):
+                self.assertEqual(re.findall("`(.*?)`", err), said)
+            subprocess.run(said[0], shell=True, check=True, timeout=60)
+            site.run(*said[1].replace("ROOT", os.path.join(site.data, "volume")).split()[1:])
+            site.start_recorder()
+            self.assertEqual(site.timeline("cam1", start, start + 3 * US)["missing_us"], 0)
+
     def test_a_second_daemon_a_foreign_and_a_newer_store_are_refused(self):
         with Site() as site, Site() as other:
             for s in (site, other):
@@ -89,6 +110,14 @@ class Store(unittest.TestCase):
                 capture_output=True, text=True, timeout=60)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn("not of this store", refused.stderr)
+            volume, fresh = os.path.join(other.data, "volume"), site.path("fresh")
+            for command in ("restore DIR", "rebuild"):
+                self.assertIn(f"`lookback {command} --data NEW --volume {volume}`", refused.stderr)
+            refused = subprocess.run([program("lookback"), "serve", "--data", fresh, "--listen", "127.0.0.1:0", "--volume", volume],
+                                     capture_output=True, text=True, timeout=60)
+            self.assertEqual(refused.returncode, 8)
+            self.assertIn(f"`lookback rebuild --data {fresh} --volume {volume}`", refused.stderr)
+            self.assertFalse(os.path.exists(fresh))
             path = os.path.join(site.data, "store.json")
             with open(path, encoding="utf-8") as file:
                 text = file.read()
