@@ -5,9 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/store_place.h"
 #include "base/version.h"
 #include "base/words.h"
 #include "base/worker_pool.h"
@@ -51,18 +53,22 @@ class BytesLine {
   int64_t next_us_;
 };
 
-Result<std::string> DataOf(const BackupSaid& said) {
-  if (!said.data.empty()) return said.data;
-  return DefaultDataDirectory();
-}
+// Shown when nothing else is being shown, and then part of the answer.
+class Warnings {
+ public:
+  storage::OnWarning Take() {
+    return [this](const std::string& said) {
+      if (std::find(said_.begin(), said_.end(), said) == said_.end()) said_.push_back(said);
+    };
+  }
+  void Show() const {
+    for (const std::string& said : said_) Complain("warning: " + said);
+  }
+  const std::vector<std::string>& said() const { return said_; }
 
-// kInvalid is the directory's fault here, not the command line's.
-Result<int> DirectoryFailed(const Error& error) {
-  const bool not_permitted = error.system_error == EACCES || error.system_error == EPERM;
-  Complain(error.message +
-           (not_permitted ? "; run this as root, or as the user that the store belongs to" : ""));
-  return error.code == Code::kInvalid ? int{kExitOtherStore} : ExitCodeOf(error);
-}
+ private:
+  std::vector<std::string> said_;
+};
 
 std::string RootText(const storage::BackupInfo& info) {
   return info.root ? HexEncode(*info.root) : std::string();
@@ -85,7 +91,7 @@ std::string NotesText(const std::vector<std::string>& notes) {
   return text;
 }
 
-Json ToJson(const storage::BackupReport& report) {
+Json ToJson(const storage::BackupReport& report, const std::vector<std::string>& warnings) {
   Json json = ToJson(report.info);
   Json volumes = Json::array();
   for (const auto& volume : report.info.volumes) {
@@ -97,7 +103,8 @@ Json ToJson(const storage::BackupReport& report) {
                {"copied_bytes", report.copied_bytes},
                {"removed", report.removed},
                {"volumes", std::move(volumes)},
-               {"notes", report.info.notes}});
+               {"notes", report.info.notes},
+               {"warnings", warnings}});
   return json;
 }
 
@@ -111,16 +118,24 @@ std::string ToText(const storage::BackupReport& report) {
 }
 
 Result<int> RunBackup(const BackupSaid& said, Clock& clock, FileSystem& files) {
-  LB_TRY_ASSIGN(data, DataOf(said));
+  const auto data = StoreOf(said.data, files);
+  if (!data) return StoreFailed(data.error(), said.data);
   LowerThisThread();
-  const auto report = [&, &data = data] {
+  Warnings warnings;
+  const auto report = [&] {
     BytesLine line("backup", clock);  // Gone before anything is printed.
-    return storage::MakeBackup({data, said.place, std::string(Version()), said.keep}, clock, files,
-                               [&line](const auto& progress) { line.Show(progress); });
+    return storage::MakeBackup(
+        {*data, said.place, std::string(Version()), said.keep, warnings.Take()}, clock, files,
+        [&line](const auto& progress) { line.Show(progress); });
   }();
-  if (!report) return DirectoryFailed(report.error());
+  warnings.Show();
+  if (!report) {
+    const int code = StoreFailed(report.error(), *data);
+    const bool no_place = report.code() == Code::kNotFound && !Exists(files, said.place);
+    return no_place ? int{kExitUsage} : code;
+  }
   if (said.json) {
-    PrintJson(ToJson(*report));
+    PrintJson(ToJson(*report, warnings.said()));
   } else {
     PrintText(ToText(*report));
   }
@@ -137,7 +152,8 @@ std::function<Status(const std::string&)> GiverOf(const std::string& data) {
   };
 }
 
-Json ToJson(const storage::RestoreReport& report, const std::string& data) {
+Json ToJson(const storage::RestoreReport& report, const std::string& data,
+            const std::vector<std::string>& warnings) {
   Json json = ToJson(report.info);
   Json volumes = Json::array();
   for (const auto& volume : report.volumes) {
@@ -150,7 +166,8 @@ Json ToJson(const storage::RestoreReport& report, const std::string& data) {
                {"bytes", report.bytes},
                {"volumes", std::move(volumes)},
                {"ledger_left_out", report.ledger_left_out},
-               {"notes", report.notes}});
+               {"notes", report.notes},
+               {"warnings", warnings}});
   return json;
 }
 
@@ -171,16 +188,18 @@ std::string ToText(const storage::RestoreReport& report, const std::string& data
 }
 
 Result<int> RunRestore(const BackupSaid& said, Clock& clock, FileSystem& files) {
-  LB_TRY_ASSIGN(named, DataOf(said));
+  LB_TRY_ASSIGN(named, PlaceForStore(said.data, files));
   const std::string data = storage::AbsolutePath(named);
+  Warnings warnings;
   const auto report = [&] {
     BytesLine line("restore", clock);
-    return storage::RestoreBackup({said.place, data, said.volumes, GiverOf(data)}, files,
-                                  [&line](const auto& progress) { line.Show(progress); });
+    return storage::RestoreBackup({said.place, data, said.volumes, GiverOf(data), warnings.Take()},
+                                  files, [&line](const auto& progress) { line.Show(progress); });
   }();
-  if (!report) return DirectoryFailed(report.error());
+  warnings.Show();
+  if (!report) return StoreFailed(report.error(), data);
   if (said.json) {
-    PrintJson(ToJson(*report, data));
+    PrintJson(ToJson(*report, data, warnings.said()));
   } else {
     PrintText(ToText(*report, data));
   }
@@ -195,9 +214,14 @@ void AddBackupCommands(Commands& commands) {
       &commands.app, "backup",
       "Copy what of a store cannot be made anew: ledger, secrets, store.json; while it records.",
       [&commands, said] { return RunBackup(*said, commands.clock, commands.files); });
-  backup->add_option("dir", said->place, "where backups are kept, on another disk")->required();
-  backup->add_option("--data", said->data,
-                     "the store ($XDG_DATA_HOME/lookback or ~/.local/share/lookback)");
+  backup
+      ->add_option("dir", said->place,
+                   "where backups are kept, a directory that is there, on another disk")
+      ->required();
+  backup
+      ->add_option("--data", said->data,
+                   "the store ($XDG_DATA_HOME/lookback or ~/.local/share/lookback)")
+      ->check(NamesDirectory());
   backup
       ->add_option("--keep", said->keep, "remove older backups: so many stay, with this one (all)")
       ->check(CLI::Range(1, 100'000));
@@ -206,9 +230,11 @@ void AddBackupCommands(Commands& commands) {
       &commands.app, "restore", "Put a backup in the place of a data directory that was lost.",
       [&commands, said] { return RunRestore(*said, commands.clock, commands.files); });
   restore->add_option("dir", said->place, "a backup, or where several are: the newest")->required();
-  restore->add_option("--data", said->data,
-                      "the data directory to be made ($XDG_DATA_HOME/lookback or "
-                      "~/.local/share/lookback)");
+  restore
+      ->add_option("--data", said->data,
+                   "the data directory to be made ($XDG_DATA_HOME/lookback or "
+                   "~/.local/share/lookback; root has to name it)")
+      ->check(NamesDirectory());
   restore->add_option("--volume", said->volumes, "where a volume is mounted now, again for each")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -7,6 +7,7 @@
 #include "apps/lookback/command.h"
 #include "apps/lookback/doctor_text.h"
 #include "apps/lookback/settings_file.h"
+#include "apps/lookback/store_place.h"
 #include "base/log.h"
 #include "doctor/facts.h"
 #include "doctor/libraries.h"
@@ -151,7 +152,7 @@ void AddDoctorCommand(Commands& commands) {
       "What is wrong with machine, disks and settings, and what to do about it.", AskServer);
   command->add_option("--config", asked->config,
                       "look here, without a server, at the store of these settings");
-  command->add_option("--data", asked->data, "the same, at this store");
+  command->add_option("--data", asked->data, "the same, at this store")->check(NamesDirectory());
   command->add_option("--volume", asked->volumes, "one that it is to have, again for each")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);

@@ -14,6 +14,7 @@
 #include "apps/lookback/service_manager.h"
 #include "apps/lookback/settings_check.h"
 #include "apps/lookback/settings_file.h"
+#include "apps/lookback/store_place.h"
 #include "base/log.h"
 #include "storage/data_directory.h"
 
@@ -73,11 +74,6 @@ void RaiseDescriptorLimit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-int StoreFailed(const Error& error) {
-  Complain(error.message);
-  return error.code == Code::kInvalid ? kExitOtherStore : ExitCodeOf(error);
 }
 
 int ListenFailed(const Error& error) {
@@ -321,7 +317,7 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     const Status listening = daemon.Listen(resources.listen);
     if (!listening) return ListenFailed(listening.error());
     auto opened = storage::Store::Open({settings.data, settings.volumes}, clock, files);
-    if (!opened) return StoreFailed(opened.error());
+    if (!opened) return StoreFailed(opened.error(), settings.data);
     store = std::move(*opened);
     TellVolumes(*store);
     LB_TRY_ASSIGN(first, api::EnsureAdmin(*store, clock, files, settings.token_file));
@@ -366,6 +362,7 @@ void AddSettingOptions(CLI::App& serve, Settings& line) {
     } else if (setting.when_unset.empty()) {
       option->capture_default_str();
     }
+    if (setting.name == "data") option->check(NamesDirectory());
     if (std::holds_alternative<int64_t Settings::*>(setting.value)) {
       option->check(CLI::Range(setting.min, setting.max));
     }

@@ -90,6 +90,9 @@ class Reader {
       Fault(At(key.source()), Unknown(table, std::string(key.str()), value.is_table()));
     } else if (Put(*found, value)) {
       file_.positions[found->key()] = At(value.source());
+      if (found->name == "data" && file_.settings.data.empty()) {
+        Fault(At(value.source()), "data names a directory, and is empty here");
+      }
     } else {
       Fault(At(value.source()), fmt::format("{} is {}", found->key(), AllowedValues(*found)));
     }

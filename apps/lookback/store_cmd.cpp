@@ -6,9 +6,9 @@
 #include "api/check_json.h"
 #include "apps/lookback/check_text.h"
 #include "apps/lookback/command.h"
+#include "apps/lookback/store_place.h"
 #include "base/words.h"
 #include "storage/check.h"
-#include "storage/data_directory.h"
 
 namespace lookback::app {
 namespace {
@@ -46,33 +46,6 @@ class CheckProgressLine {
   int64_t shown_us_ = 0;
 };
 
-Result<std::string> DataOf(const StoreOptionsSaid& options, FileSystem& files) {
-  std::string data = options.data;
-  if (data.empty()) {
-    LB_TRY_ASSIGN(usual, DefaultDataDirectory());
-    data = usual;
-  }
-  if (!options.volumes.empty()) return data;  // A store may be made of them.
-  const auto there = files.Stat(data);
-  if (!there && there.code() == Code::kNotFound) {
-    return Fail(Code::kNotFound, "there is no " + data + "; --data names the directory of a store");
-  }
-  if (!there) return Pass(there.error());
-  const auto store_file = files.Stat(JoinPath(data, storage::kStoreFile));
-  if (!store_file && store_file.code() == Code::kNotFound) {
-    return Fail(Code::kInvalid,
-                fmt::format("{} is not a store: it has no {}", data, storage::kStoreFile));
-  }
-  if (!store_file) return Pass(store_file.error());
-  return data;
-}
-
-// kInvalid is the directory's fault here, not the command line's.
-Result<int> CheckFailed(const Error& error) {
-  Complain(error.message);
-  return error.code == Code::kInvalid ? int{kExitOtherStore} : ExitCodeOf(error);
-}
-
 std::string Lines(const std::vector<std::string>& sentences) {
   std::string text;
   for (const std::string& sentence : sentences) text += sentence + "\n";
@@ -91,16 +64,16 @@ Result<storage::FsckReport> Check(const std::string& data, const StoreOptionsSai
 Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, Clock& clock,
                       FileSystem& files) {
   auto before = Check(data, options, clock, files);
-  if (!before) return CheckFailed(before.error());
+  if (!before) return StoreFailed(before.error(), data);
   if (!options.json) PrintText(CheckText(api::ToJson(*before)));
   const auto done = [&] {
     CheckProgressLine line("repair", clock);
     return storage::RepairStore(data, clock, files,
                                 [&line](const auto& progress) { line.Show(progress); });
   }();
-  if (!done) return CheckFailed(done.error());
+  if (!done) return StoreFailed(done.error(), data);
   auto after = Check(data, options, clock, files);
-  if (!after) return CheckFailed(after.error());
+  if (!after) return StoreFailed(after.error(), data);
   if (options.json) {
     PrintJson({{"before", api::ToJson(*before)}, {"done", *done}, {"after", api::ToJson(*after)}});
   } else {
@@ -116,11 +89,11 @@ Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, 
 }
 
 Result<int> RunFsck(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
-  const auto data = DataOf(options, files);
-  if (!data) return CheckFailed(data.error());
+  const auto data = StoreOf(options.data, files);
+  if (!data) return StoreFailed(data.error(), options.data);
   if (options.repair) return RunRepair(*data, options, clock, files);
   auto report = Check(*data, options, clock, files);
-  if (!report) return CheckFailed(report.error());
+  if (!report) return StoreFailed(report.error(), *data);
   if (options.json) {
     PrintJson(api::ToJson(*report));
   } else {
@@ -221,8 +194,8 @@ Json ToJson(const storage::FromFilesReport& report) {
 }
 
 template <typename Report>
-Result<int> Tell(const Result<Report>& report, bool json) {
-  if (!report) return CheckFailed(report.error());
+Result<int> Tell(const Result<Report>& report, const std::string& data, bool json) {
+  if (!report) return StoreFailed(report.error(), data);
   if (json) {
     PrintJson(ToJson(*report));
   } else {
@@ -232,8 +205,10 @@ Result<int> Tell(const Result<Report>& report, bool json) {
 }
 
 Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem& files) {
-  const auto data = DataOf(options, files);
-  if (!data) return CheckFailed(data.error());
+  const bool named = !options.volumes.empty();  // A store may be made of them.
+  const auto data = named ? PlaceForStore(options.data, files) : StoreOf(options.data, files);
+  if (!data && named) return Pass(data.error());
+  if (!data) return StoreFailed(data.error(), options.data);
   const auto shown = [&clock](const auto& work) {
     CheckProgressLine line("rebuild", clock);  // Gone before anything is printed.
     return work([&line](const storage::CheckProgress& step) { line.Show(step); });
@@ -243,17 +218,19 @@ Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem
     return Tell(shown([&](const storage::OnProgress& progress) {
                   return storage::RebuildFromFiles(said, clock, files, progress);
                 }),
-                options.json);
+                *data, options.json);
   }
   return Tell(shown([&](const storage::OnProgress& progress) {
                 return storage::Rebuild(*data, clock, files, progress, options.volumes);
               }),
-              options.json);
+              *data, options.json);
 }
 
 void AddStoreOptions(CLI::App* command, StoreOptionsSaid& options) {
-  command->add_option("--data", options.data,
-                      "the store ($XDG_DATA_HOME/lookback or ~/.local/share/lookback)");
+  command
+      ->add_option("--data", options.data,
+                   "the store ($XDG_DATA_HOME/lookback or ~/.local/share/lookback)")
+      ->check(NamesDirectory());
   command->add_flag("--json", options.json, "one JSON document on standard output");
 }
 

@@ -228,6 +228,7 @@ class Backup(unittest.TestCase):
         for place in (site.data, os.path.join(site.data, "b"), os.path.join(site.volumes[0], "b")):
             self.assertIn("another disk", site.run("backup", place, "--data", site.data, ok=(8,))[2])
         self.assertIn("not empty", site.restore(site.data, ok=(4,))[2])
+        self.unfinished_and_unmounted(site)
         # Volumes that are mounted elsewhere now, and a start without another word.
         moved = site.path("moved")
         os.rename(site.volumes[1], moved)
@@ -237,6 +238,28 @@ class Backup(unittest.TestCase):
         site.data = target
         site.start_recorder()
         self.assertEqual({volume["state"] for volume in site.cli("volume", "list")["volumes"]}, {"online"})
+
+    def unfinished_and_unmounted(self, site):
+        """What a person would not expect is said, on standard error and in the document."""
+        place = site.path("mnt/backups")
+        code, _, err = site.run("backup", place, "--data", site.data, ok=(2,))
+        self.assertIn(f"mkdir -p -m 0700 {place}", err)
+        self.assertFalse(os.path.exists(site.path("mnt")))
+        _, out, err = site.run("backup", site.backups, "--data", site.data, "--json")
+        taken = json.loads(out)
+        self.assertEqual(len(taken["warnings"]), 1, taken["warnings"])  # One disk has all of a test.
+        self.assertIn("loses both", taken["warnings"][0])
+        self.assertIn("warning: " + taken["warnings"][0], err)
+        newer = os.path.join(site.backups, "20990504T220000.000Z.partial")
+        os.mkdir(newer)
+        _, out, err = site.restore(site.path("once"))
+        restored = json.loads(out)
+        self.assertEqual(restored["backup"], taken["path"])
+        for words in (taken["path"], newer, "2099-05-04T22:00:00Z", "passed over"):
+            self.assertIn(words, restored["warnings"][0])
+        self.assertIn("warning: " + restored["warnings"][0], err)
+        os.rmdir(newer)
+        shutil.rmtree(site.path("once"))
 
 
 if __name__ == "__main__":

@@ -127,6 +127,13 @@ class SettingsFileTest : public testing::Test {
   const std::unique_ptr<FileSystem> files_ = MakePosixFileSystem();
 };
 
+TEST_F(SettingsFileTest, AnEmptyDataDirectoryInAFileIsNoDefault) {
+  const SettingsFile file = Read("\ndata = \"\"\ntoken_file = \"\"\n");
+  ASSERT_EQ(file.faults.size(), 1u);
+  EXPECT_EQ(file.faults[0].at.line, 2u);
+  EXPECT_THAT(file.faults[0].text, HasSubstr("data names a directory"));
+}
+
 TEST_F(SettingsFileTest, AFileSetsWhatItSaysAndLeavesTheRest) {
   const SettingsFile file = Read(R"(data = "/var/lib/lookback"
 volumes = ["/srv/a", "b"]
