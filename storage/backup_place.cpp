@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "storage/data_directory.h"
@@ -113,18 +114,17 @@ void SharedNames::Tell(const std::string& name, const std::string& path, const s
     (named->second == now ? mended : harmed).push_back(backup);
   }
   if (!warn) return;
-  const std::string what = path + (found.empty() ? " was gone" : " was damaged");
+  const std::string replaced = found == now ? ""
+                                            : fmt::format(" was {}, and is replaced by the store's",
+                                                          found.empty() ? "gone" : "damaged");
   if (!mended.empty()) {
-    warn(
-        fmt::format("{}, and is replaced by the store's; the backups that were harmed are whole "
-                    "again: {}. Look at the disk",
-                    what, ListOf(mended)));
+    warn(fmt::format("{}{}; the backups that were harmed are whole again: {}. Look at the disk",
+                     path, replaced, ListOf(mended)));
   }
   if (!harmed.empty()) {
-    warn(
-        fmt::format("{} has not the SHA-256 that these backups have in {}, and they cannot be "
-                    "restored: {}",
-                    path, kBackupManifest, ListOf(harmed)));
+    warn(fmt::format(
+        "{}{}: these backups have another SHA-256 of it in {}, and cannot be restored: {}", path,
+        replaced, kBackupManifest, ListOf(harmed)));
   }
 }
 

@@ -36,6 +36,11 @@ Result<std::string> DataOf(const std::string& said) {
   return DefaultDataDirectory();
 }
 
+// A service manager names the place by STATE_DIRECTORY.
+bool IsRootsDefault(const std::string& said) {
+  return said.empty() && geteuid() == 0 && std::getenv("STATE_DIRECTORY") == nullptr;
+}
+
 // Behind an error of what the system did not permit.
 std::string WhoMay(const Error& error, const std::string& data) {
   const std::string other = "; run this as root, or as the user that the store belongs to";
@@ -73,16 +78,19 @@ Result<std::string> StoreOf(const std::string& said, FileSystem& files) {
   }
   if (!there) return Pass(there.error());
   const auto store = storage::ReadStore(data, files);
-  if (store) return data;
+  if (store) {
+    // Root has one at home where a server was once tried by hand.
+    const std::string meant = IsRootsDefault(said) ? DidYouMean(said, data, files) : "";
+    if (!meant.empty()) Complain("warning: this is about the store in " + data + meant);
+    return data;
+  }
   if (store.code() != Code::kNotFound) return Pass(store.error());
   return Fail(Code::kInvalid, store.message() + DidYouMean(said, data, files));
 }
 
 Result<std::string> PlaceForStore(const std::string& said, FileSystem& files) {
   LB_TRY_ASSIGN(data, DataOf(said));
-  // A service manager names the place by it.
-  const bool by_default = said.empty() && std::getenv("STATE_DIRECTORY") == nullptr;
-  if (!by_default || geteuid() != 0) return data;
+  if (!IsRootsDefault(said)) return data;
   return Fail(
       Code::kInvalid,
       fmt::format("root has to say where, by --data: the default is {}, where no service looks{}",

@@ -658,6 +658,11 @@ TEST(CommandLineUsageTest, TheServicesStoreIsNamedToWhoNamedNone) {
     EXPECT_THAT(told({"restore", "."}, 2), HasSubstr("did you mean --data /srv/store?"));
     EXPECT_THAT(told({"rebuild", "--volume", "/none"}, 2), HasSubstr("by --data"));
     EXPECT_FALSE(std::filesystem::exists(home.Path(".local")));
+    std::filesystem::create_directories(home.Path(".local/share/lookback"));
+    std::ofstream(home.Path(".local/share/lookback/store.json")) << kStoreFile;
+    EXPECT_THAT(told({"backup", "/none"}, 2),
+                HasSubstr("warning: this is about the store in " +
+                          home.Path(".local/share/lookback; did you mean --data /srv/store?")));
   }
   ::setenv("HOME", before.c_str(), 1);
 }
