@@ -7,8 +7,10 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <optional>
 
 #include "api/access.h"
+#include "apps/lookback/admin_token.h"
 #include "apps/lookback/command.h"
 #include "apps/lookback/daemon.h"
 #include "apps/lookback/service_manager.h"
@@ -28,6 +30,8 @@ struct Asked {
   bool print_config = false;
   bool json = false;
   bool new_admin_token = false;
+
+  bool starts_nothing() const { return print_config || check || new_admin_token; }
 };
 
 // The signals that end the daemon or tell it to read its file, taken off every thread and waited for
@@ -251,27 +255,6 @@ void Reload(Daemon& daemon, const std::string& file, const ReadAgain& read) {
   }
 }
 
-// Without recording: the store is opened and closed, and its note of how the last use ended stays.
-Result<int> WriteAdminToken(const Settings& settings, Clock& clock, FileSystem& files) {
-  const std::string store_file = JoinPath(settings.data, storage::kStoreFile);
-  if (const auto there = files.Stat(store_file); !there) {
-    if (there.code() != Code::kNotFound) return Pass(there.error());
-    return Fail(
-        Code::kNotFound,
-        fmt::format("there is no store in {}; the first start makes one, and with it a token of {}",
-                    settings.data, api::kAdminName));
-  }
-  storage::StoreOptions options{settings.data, settings.volumes};
-  options.recording = false;
-  auto store = storage::Store::Open(options, clock, files);
-  if (!store) return StoreFailed(store.error());
-  LB_TRY(api::EnsureAdmin(**store, clock, files, settings.token_file, /*anew=*/true));
-  (*store)->Close();
-  PrintText(fmt::format("{} has a new token of {}; those of before are no good any more\n",
-                        settings.token_file, api::kAdminName));
-  return kExitOk;
-}
-
 // Root, who only asks, asks for the user that the service has.
 int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSystem& files) {
   const Settings& settings = configuration.settings();
@@ -289,7 +272,8 @@ int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSyste
 
 Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
   // First of all: one that comes while this starts is for when it has.
-  Signals signals(!asked.file.empty());
+  std::optional<Signals> signals;
+  if (!asked.starts_nothing()) signals.emplace(!asked.file.empty());
   LB_TRY_ASSIGN(configuration, read(Complain));
   if (!configuration) return kExitUsage;
   const Settings& settings = configuration->settings();
@@ -333,12 +317,12 @@ Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileS
     };
     int number = 0;
     while (true) {
-      number = signals.Await(manager.alive_every_us(), beat);
+      number = signals->Await(manager.alive_every_us(), beat);
       if (number != SIGHUP || asked.file.empty()) break;
       Reload(daemon, asked.file, read);
       beat();
     }
-    signals.Release();
+    signals->Release();
     manager.Stopping();
     LogInfo("serve", fmt::format("SIG{}: stopping; another SIGTERM or SIGINT ends at once",
                                  sigabbrev_np(number)));
