@@ -32,22 +32,6 @@ std::string InterruptedRestore(const std::string& data) {
       data);
 }
 
-// A volume of another store is most often of this one, whose data directory was lost.
-Status CheckAsked(const std::string& root, const std::string& data, const Uuid* store,
-                  FileSystem& files) {
-  const Status checked = CheckVolume(root, store, files);
-  const auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
-  if (checked || !identity || (store != nullptr && identity->store == *store)) return checked;
-  const std::string to = store == nullptr ? data : "NEW";
-  return Fail(
-      checked.code(),
-      fmt::format("{0}; if the data directory of that store was lost, `lookback restore DIR "
-                  "--data {1} --volume {2}` brings it back from the backups in DIR, and `lookback "
-                  "rebuild --data {1} --volume {2}` without one{3}",
-                  checked.message(), to, root,
-                  store == nullptr ? "" : "; NEW is a directory that is empty or not there"));
-}
-
 }  // namespace
 
 std::string AbsolutePath(const std::string& path) {
@@ -115,6 +99,22 @@ Result<StoreFile> ReadStore(const std::string& data, FileSystem& files) {
                   file.message(), path, data));
 }
 
+// A volume of another store is most often of this one, whose data directory was lost.
+Status CheckAskedVolume(const std::string& root, const std::string& data, const Uuid* store,
+                        FileSystem& files) {
+  const Status checked = CheckVolume(root, store, files);
+  const auto identity = ReadVolumeFile(files, JoinPath(root, kVolumeFile));
+  if (checked || !identity || (store != nullptr && identity->store == *store)) return checked;
+  const std::string to = store == nullptr ? data : "NEW";
+  return Fail(
+      checked.code(),
+      fmt::format("{0}; if the data directory of that store was lost, `lookback restore DIR "
+                  "--data {1} --volume {2}` brings it back from the backups in DIR, and `lookback "
+                  "rebuild --data {1} --volume {2}` without one{3}",
+                  checked.message(), to, root,
+                  store == nullptr ? "" : "; NEW is a directory that is empty or not there"));
+}
+
 Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
                          FileSystem& files) {
   const auto file = ReadStoreFile(files, JoinPath(data, kStoreFile));
@@ -126,7 +126,8 @@ Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>
                             [&root](const StoreFile::KnownVolume& v) { return v.root == root; });
     const bool removed =
         file && std::find(file->removed.begin(), file->removed.end(), root) != file->removed.end();
-    if (!known && !removed) LB_TRY(CheckAsked(root, data, file ? &file->store : nullptr, files));
+    if (!known && !removed)
+      LB_TRY(CheckAskedVolume(root, data, file ? &file->store : nullptr, files));
   }
   return Ok();
 }

@@ -44,8 +44,12 @@ std::string AbsolutePath(const std::string& path);
 // which command mends that.
 Result<StoreFile> ReadStore(const std::string& data, FileSystem& files);
 
-// Whether the store in `data`, or one that is yet to be made there, may have these volumes. Before
-// anything is made: a start that fails over a volume must not leave a store behind.
+// Whether `root` may be a volume of the store in `data`, or of one that is yet to be made there
+// (nullptr). Of a volume of another store the error says how that one comes back.
+Status CheckAskedVolume(const std::string& root, const std::string& data, const Uuid* store,
+                        FileSystem& files);
+// The same of each of these that the store does not know yet. Before anything is made: a start that
+// fails over a volume must not leave a store behind.
 Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
                          FileSystem& files);
 

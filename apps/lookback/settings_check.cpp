@@ -48,7 +48,7 @@ class Checker {
         service_(service),
         machine_(machine),
         files_(files) {
-    auto file = storage::ReadStoreFile(files, JoinPath(settings.data, storage::kStoreFile));
+    auto file = storage::ReadStore(settings.data, files);
     if (file) store_ = *std::move(file);
     if (!file && file.code() != Code::kNotFound) {
       Tell(&Settings::data, file.message(), ExitCodeOf(file.error()));
@@ -133,7 +133,8 @@ class Checker {
                             root, place.there),
                         true, kExitOk);
     }
-    const Status status = storage::CheckVolume(root, store_ ? &store_->store : nullptr, files_);
+    const Status status =
+        storage::CheckAskedVolume(root, settings_.data, store_ ? &store_->store : nullptr, files_);
     if (!status) {
       const bool invalid = status.code() == Code::kInvalid;
       return tell(status.message(), false,

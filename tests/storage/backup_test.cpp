@@ -525,12 +525,15 @@ TEST_F(BackupTest, APlaceThatIsNotThereIsNotMade) {
   MakeBare(1);
   into_ = root_ + "/not-mounted/backups";
   const auto backup = Backup();
+  ASSERT_FALSE(backup);
   EXPECT_EQ(backup.code(), Code::kNotFound);
   EXPECT_THAT(backup.message(), HasSubstr("`mkdir -p -m 0700 " + into_ + "`"));
   EXPECT_FALSE(fs::exists(root_ + "/not-mounted"));
   into_ = root_ + "/file";
   WriteText(into_, "a letter");
-  EXPECT_THAT(Backup().message(), HasSubstr(into_ + " is a file"));
+  const auto onto_file = Backup();
+  ASSERT_FALSE(onto_file);
+  EXPECT_THAT(onto_file.message(), HasSubstr(into_ + " is a file"));
   EXPECT_EQ(ReadText(into_), "a letter");
 }
 
