@@ -1,4 +1,4 @@
-// Clock, limits, memory, libraries; owners, modes, the certificate.
+// Clock, limits, memory, libraries; owners, modes, the certificate; backups.
 
 #include <fmt/format.h>
 
@@ -137,6 +137,27 @@ void CheckPlaceAccess(const Facts& facts, const Place& place, const Tell& tell) 
   }
 }
 
+void CheckBackup(const Facts& facts, const Tell& tell) {
+  const BackupFacts& backup = facts.backup;
+  const auto say = [&](Severity severity, std::string sentence) {
+    tell({"backup", severity, "", std::move(sentence),
+          "`lookback backup DIR` each night, to another disk "
+          "(docs/operations.md#looking-after-it)"});
+  };
+  if (!backup.trouble.empty()) {
+    return say(Severity::kUnknown,
+               "when the last backup was taken is not known: " + backup.trouble);
+  }
+  if (backup.at_us == 0) {
+    return say(Severity::kNote, "no backup of ledger and secrets was taken yet");
+  }
+  const int64_t age_us = facts.now_us - backup.at_us;
+  if (age_us < kBackupOldUs) return;
+  say(Severity::kWarning, fmt::format("the last backup is {} old, of {}: {}",
+                                      Count(static_cast<uint64_t>(age_us / kUsPerDay), "day"),
+                                      FormatTime(backup.at_us).substr(0, 10), backup.path));
+}
+
 }  // namespace
 
 void CheckAccess(const Facts& facts, const Tell& tell) {
@@ -176,6 +197,7 @@ void CheckHost(const Facts& facts, const Tell& tell) {
          "in the unit LimitNOFILE=65536; in a shell `ulimit -Hn 65536`, for docker `--ulimit "
          "nofile=65536`"});
   }
+  CheckBackup(facts, tell);
   CheckMemory(facts, tell);
   CheckLibraries(facts, tell);
 }

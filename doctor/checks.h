@@ -19,6 +19,7 @@ inline constexpr uint64_t kInodesLowShare = 20;
 inline constexpr int64_t kCertificateForewarningUs = 30 * kUsPerDay;
 inline constexpr int64_t kPromiseForewarningUs = 14 * kUsPerDay;
 inline constexpr int64_t kStopForewarningUs = 7 * kUsPerDay;
+inline constexpr int64_t kBackupOldUs = 3 * kUsPerDay;    // One is to be taken each night.
 inline constexpr double kStreamBytesPerSecond = 500'000;  // 4 Mbit/s, where no rate is known.
 inline constexpr double kSpareSpeed = 4;     // A disk should do so many times what cameras bring,
 inline constexpr double kLeastSpeed = 10e6;  // and this in any case: a rebuild takes its share.

@@ -97,6 +97,13 @@ struct PromiseFacts {
   std::string sentence;
 };
 
+// What the data directory says of the last `lookback backup`.
+struct BackupFacts {
+  TimeUs at_us = 0;  // 0: none is on record.
+  std::string path;
+  std::string trouble;  // Why that cannot be read.
+};
+
 struct Facts {
   TimeUs now_us = 0;
   bool server = false;  // The server looks at itself: it knows cameras, and runs sandboxed.
@@ -116,6 +123,7 @@ struct Facts {
   uint64_t streams = 0;     // That are recorded, or were.
   uint64_t connections = 0;
   std::optional<CertificateFacts> certificate;
+  BackupFacts backup;
   std::vector<SecretFile> secrets;
   std::string secrets_trouble;
   uint64_t memory_bytes = 0;  // What there is, or what its control group may have.

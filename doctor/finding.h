@@ -28,11 +28,12 @@ inline constexpr size_t kSeverities = 5;
 std::string_view SeverityName(Severity severity);
 
 // docs/cli.md has a line about each.
-inline constexpr std::array<std::string_view, 20> kChecks = {
+inline constexpr std::array<std::string_view, 21> kChecks = {
     "clock",       "volume-mount",   "volume-own-disk", "mount-at-boot", "file-system",
     "shared-disk", "data-directory", "space",           "inodes",        "promises",
     "disk-speed",  "disk-health",    "open-files",      "certificate",   "secrets",
-    "file-access", "libraries",      "cameras",         "memory",        "service-user"};
+    "file-access", "backup",         "libraries",       "cameras",       "memory",
+    "service-user"};
 
 struct Finding {
   std::string_view check;  // One of kChecks.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <nlohmann/json.hpp>
 
 #include "base/file_system.h"
 #include "doctor/facts.h"
@@ -41,6 +42,7 @@ class Gatherer {
     AddPlace(question_.data, /*data=*/true, nullptr);
     for (const Question::Volume& volume : question_.volumes) AddPlace(volume.root, false, &volume);
     ReadSecrets();
+    ReadBackup();
     ReadMemory();
     facts_.open_files = machine_.OpenFilesLimit();
     AskDisks();
@@ -255,6 +257,26 @@ class Gatherer {
       }
       facts_.secrets.push_back(std::move(secret));
     }
+  }
+
+  void ReadBackup() {
+    const std::string path = JoinPath(question_.data, "last-backup.json");
+    const auto text = machine_.ReadText(path, kMaxSmallBytes);
+    BackupFacts& backup = facts_.backup;
+    if (!text && text.code() != Code::kNotFound) backup.trouble = text.message();
+    if (!text) return;
+    const auto note = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+    const auto word = [&note](const char* name) {
+      const bool there = note.is_object() && note.contains(name) && note[name].is_string();
+      return there ? note[name].get<std::string>() : std::string();
+    };
+    const auto at = ParseTime(word("time"));
+    if (!at) {
+      backup.trouble = path + " has no good \"time\"";
+      return;
+    }
+    backup.at_us = *at;
+    backup.path = word("backup");
   }
 
   void ReadMemory() {

@@ -100,6 +100,16 @@ std::string BackupInfoText(const BackupInfo& info) {
   return object.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 
+Result<std::string> NoteLastBackup(const std::string& data, const std::string& backup,
+                                   TimeUs taken_us, FileSystem& files) {
+  const json note = {{"time", FormatTime(taken_us)}, {"backup", backup}};
+  // A name that is not UTF-8 is of use to a person still.
+  const std::string text = note.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  std::string path = JoinPath(data, kLastBackupFile);
+  LB_TRY(WriteFileDurably(files, path, AsBytes(text)));
+  return path;
+}
+
 Result<BackupInfo> ReadBackupInfo(const std::string& backup, FileSystem& files) {
   const std::string path = JoinPath(backup, kBackupFile);
   LB_TRY_ASSIGN(bytes, ReadFile(files, path, kMaxInfoBytes));

@@ -33,6 +33,8 @@ inline constexpr std::string_view kBackupManifest = "MANIFEST.sha256";
 inline constexpr std::string_view kSharedLedger = "../ledger/";  // From within a backup.
 inline constexpr std::string_view kUnfinishedBackup = ".partial";
 inline constexpr std::string_view kSecretsFolder = "secrets";
+// In the data directory: when the last backup was taken, for who looks whether there is one.
+inline constexpr std::string_view kLastBackupFile = "last-backup.json";
 
 struct BackupInfo {
   struct KnownVolume {
@@ -53,6 +55,10 @@ struct BackupInfo {
 std::string BackupInfoText(const BackupInfo& info);
 // Of the backup in that directory. kUnsupported: a later program took it.
 Result<BackupInfo> ReadBackupInfo(const std::string& backup, FileSystem& files);
+
+// Writes kLastBackupFile, and says where: of a backup of that time, at that path.
+Result<std::string> NoteLastBackup(const std::string& data, const std::string& backup,
+                                   TimeUs taken_us, FileSystem& files);
 
 // The names of the files, from within the backup, and their SHA-256 in hex.
 using BackupManifest = std::map<std::string, std::string>;

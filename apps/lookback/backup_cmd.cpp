@@ -117,6 +117,25 @@ std::string ToText(const storage::BackupReport& report) {
   return text + "It holds the passwords of cameras: keep it as you keep those.\n";
 }
 
+// What root writes into a data directory belongs to whom that was given.
+std::function<Status(const std::string&)> GiverOf(const std::string& data) {
+  struct stat owner {};
+  if (geteuid() != 0 || stat(data.c_str(), &owner) != 0 || owner.st_uid == 0) return {};
+  return [owner](const std::string& path) -> Status {
+    if (lchown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return Ok();
+    return tl::unexpected<Error>(SystemError(errno, "chown", path));
+  };
+}
+
+// For `lookback doctor`. Who may only read the store has a backup all the same.
+void Note(const std::string& data, const storage::BackupReport& report, FileSystem& files,
+          const storage::OnWarning& warn) {
+  const auto note = storage::NoteLastBackup(data, report.path, report.info.taken_us, files);
+  const auto give = GiverOf(data);
+  const Status given = !note ? Pass(note.error()) : give ? give(*note) : Ok();
+  if (!given) warn("`lookback doctor` will not know of this backup: " + given.message());
+}
+
 Result<int> RunBackup(const BackupSaid& said, Clock& clock, FileSystem& files) {
   const auto data = StoreOf(said.data, files);
   if (!data) return StoreFailed(data.error(), said.data);
@@ -128,6 +147,7 @@ Result<int> RunBackup(const BackupSaid& said, Clock& clock, FileSystem& files) {
         {*data, said.place, std::string(Version()), said.keep, warnings.Take()}, clock, files,
         [&line](const auto& progress) { line.Show(progress); });
   }();
+  if (report) Note(*data, *report, files, warnings.Take());
   warnings.Show();
   if (!report) {
     const int code = StoreFailed(report.error(), *data);
@@ -140,16 +160,6 @@ Result<int> RunBackup(const BackupSaid& said, Clock& clock, FileSystem& files) {
     PrintText(ToText(*report));
   }
   return kExitOk;
-}
-
-// Root restores for the service's user, to whom the directory was given.
-std::function<Status(const std::string&)> GiverOf(const std::string& data) {
-  struct stat owner {};
-  if (geteuid() != 0 || stat(data.c_str(), &owner) != 0 || owner.st_uid == 0) return {};
-  return [owner](const std::string& path) -> Status {
-    if (lchown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return Ok();
-    return tl::unexpected<Error>(SystemError(errno, "chown", path));
-  };
 }
 
 Json ToJson(const storage::RestoreReport& report, const std::string& data,

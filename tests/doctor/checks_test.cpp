@@ -91,6 +91,18 @@ TEST_F(Checks, APromiseOfWhichNothingIsKnownIsNotWell) {
   EXPECT_THAT(TheyTell(), ElementsAre("unknown promises"));
 }
 
+TEST_F(Checks, BackupsThatStopped) {
+  facts_.backup.at_us = facts_.now_us - 3 * kUsPerDay + 1;
+  EXPECT_THAT(TheyTell(true), IsEmpty());
+  facts_.backup.at_us = facts_.now_us - 9 * kUsPerDay;
+  EXPECT_THAT(TheyTell(), ElementsAre("warning backup"));
+  EXPECT_THAT(Examine(facts_).findings[0].sentence, HasSubstr("is 9 days old"));
+  facts_.backup = {};
+  EXPECT_THAT(TheyTell(true), ElementsAre("note backup"));
+  facts_.backup.trouble = "permission denied";
+  EXPECT_THAT(TheyTell(), ElementsAre("unknown backup"));
+}
+
 TEST_F(Checks, SpeedAgainstWhatStreamsBring) {
   facts_.streams = 40;  // 20 MB/s; four times that.
   volume().speed = {100e6, 120e6};

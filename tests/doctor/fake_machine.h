@@ -42,10 +42,15 @@ class FakeMachine : public Machine {
     nodes["/var/lib/lookback/secrets/tokens"] = nodes["/var/lib/lookback"];
     nodes["/var/lib/lookback/secrets/tokens"].mode = 0600;
     lists["/var/lib/lookback/secrets"] = {"tokens"};
+    LastBackup(kNowUs - kUsPerDay);
     question.data = "/var/lib/lookback";
     question.volumes = {{"/srv/footage1", true, "", 0.1}, {"/srv/footage2", true, "", 0.1}};
   }
 
+  void LastBackup(TimeUs time_us) {
+    texts["/var/lib/lookback/last-backup.json"] =
+        R"({"time": ")" + FormatTime(time_us) + R"(", "backup": "/mnt/backup/x"})";
+  }
   void Mounted(const std::string& point, uint32_t major, uint32_t minor, const std::string& type,
                const std::string& root = "/") {
     mountinfo += "1 1 " + std::to_string(major) + ":" + std::to_string(minor) + " " + root + " " +

@@ -318,6 +318,18 @@ TEST(Gather, WhatCannotBeSeenIsUnknownAndNotWell) {
   EXPECT_TRUE(report.sound());
 }
 
+TEST(Gather, TheNoteOfTheLastBackupIsReadAndNotBelieved) {
+  FakeMachine machine;
+  EXPECT_EQ(machine.Gather().backup.at_us, FakeMachine::kNowUs - kUsPerDay);
+  EXPECT_EQ(machine.Gather().backup.path, "/mnt/backup/x");
+  for (const char* text : {"", "[]", "{}", R"({"time": 7})", R"({"time": "soon", "backup": 1})"}) {
+    machine.texts[kData + "/last-backup.json"] = text;
+    EXPECT_THAT(Told(machine.Examined()), ElementsAre("unknown backup")) << text;
+  }
+  machine.texts.erase(kData + "/last-backup.json");
+  EXPECT_THAT(Told(machine.Examined(), true), ElementsAre("note backup"));
+}
+
 TEST(Gather, AStoreThatRunsIsToldByItsLock) {
   FakeMachine machine;
   Node lock;

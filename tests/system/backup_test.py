@@ -133,6 +133,9 @@ class Backup(unittest.TestCase):
             for backup in whole_backups(site.backups):
                 check_manifest(self, backup)
             self.assertIsNotNone(taken["snapshot"])
+            with open(os.path.join(site.data, "last-backup.json"), encoding="utf-8") as file:
+                self.assertEqual(json.load(file), {"time": taken["time"], "backup": taken["path"]})
+            self.assertNotIn("backup", {f["check"] for f in site.cli("doctor", ok=(0, 1))["findings"]})
             self.assertIn("unaltered", site.run("ledger", "verify", os.path.join(taken["path"], "backup.json"))[1])
             backed_up_us = now_us()
             self.mark(site, start_us, "after it")
