@@ -132,8 +132,8 @@ std::string DataTrouble(Context& context) {
   const auto file = context.files.Stat(JoinPath(data, storage::kStoreFile));
   if (!file && file.code() == Code::kNotFound) {
     return fmt::format(
-        "{} is gone from under the server ({}): what goes on record now is kept by "
-        "the volumes' copies of the ledger alone",
+        "{} is gone from under the server ({}): nothing goes on record, neither holds nor what was "
+        "recorded, until it is back",
         data, file.message());
   }
   if (!file) return fmt::format("{} cannot be read: {}", data, file.message());

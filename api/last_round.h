@@ -27,6 +27,7 @@ struct LastForecast {
   TimeUs breaks_us = 0;         // A promise; 0: all are kept.
   TimeUs stops_us = 0;          // Recording, on a volume; 0: not foreseen.
   size_t unmeasured = 0;        // Cameras that it leaves out.
+  uint64_t settings = 0;        // A digest of the cameras and policies that it was made of.
   std::string sentence;
 };
 

@@ -4,6 +4,7 @@
 
 #include "api/alarms.h"
 #include "api/context.h"
+#include "base/checksum.h"
 #include "base/log.h"
 #include "storage/retention_forecast.h"
 
@@ -66,18 +67,41 @@ net::HttpResponse GetForecast(Context& context, const Call& call) {
   return JsonResponse(ToJson(storage::ForecastRetention(std::move(input), question)));
 }
 
+namespace {
+
+// Of what a person may change about a forecast.
+uint64_t DigestOfSettings(Context& context) {
+  std::string text;
+  if (const auto cameras = context.store.catalog().Cameras()) {
+    for (const index::Camera& camera : *cameras) {
+      if (camera.removed || !camera.enabled) continue;
+      text += fmt::format("{} {}\n", camera.id.text(), camera.group);
+    }
+  }
+  if (const auto policies = context.store.catalog().Policies()) {
+    for (const index::Policy& policy : *policies) {
+      text += fmt::format("{} {}\n", policy.scope, policy.version);
+    }
+  }
+  return Xxh3_64(AsBytes(text));
+}
+
+}  // namespace
+
 void Foresee(Context& context) {
   const int64_t now_us = context.clock.MonotonicUs();
+  const uint64_t settings = DigestOfSettings(context);
   {
     const std::lock_guard lock(context.round_mutex);
     const LastForecast& last = context.last_forecast;
     const int64_t wait_us = last.unmeasured > 0 ? kForecastAnewUs : kForecastIntervalUs;
-    if (last.at_monotonic_us != 0 && now_us - last.at_monotonic_us < wait_us) return;
+    const bool fresh = last.at_monotonic_us != 0 && now_us - last.at_monotonic_us < wait_us;
+    if (fresh && last.settings == settings) return;
   }
   auto input = storage::ReadForecast(context.store, context.clock);
   if (!input) return LogWarning("retention", "no forecast is made: " + input.message());
   const storage::RetentionForecast forecast = storage::ForecastRetention(*std::move(input), {});
-  LastForecast last{now_us, 0, 0, forecast.unmeasured, forecast.sentence};
+  LastForecast last{now_us, 0, 0, forecast.unmeasured, settings, forecast.sentence};
   const auto keep_first = [](TimeUs& first, TimeUs time_us) {
     if (time_us > 0 && (first == 0 || time_us < first)) first = time_us;
   };

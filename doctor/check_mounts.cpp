@@ -224,6 +224,12 @@ void CheckMounts(const Facts& facts, const Tell& tell) {
       continue;
     }
     CheckMounted(place, tell);
+    if (place.data && facts.server && !(place.there && place.has_identity)) {
+      tell({"data-directory", Severity::kError, place.root,
+            "it is gone from under the server: nothing goes on record",
+            "mount it again or put it back; `findmnt -T` it (docs/alarms.md#what-to-do)"});
+      continue;
+    }
     if (place.missing()) continue;  // What is there instead is not to be judged.
     CheckKind(place, tell);
     CheckOwnDisk(facts, place, tell);

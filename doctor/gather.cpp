@@ -125,7 +125,8 @@ class Gatherer {
     place.node = *node;
     place.space = *space;
     if (!place.there) return;
-    place.has_identity = machine_.Look(JoinPath(place.real, "volume.json")).has_value();
+    const char* const identity = place.data ? "store.json" : "volume.json";
+    place.has_identity = machine_.Look(JoinPath(place.real, identity)).has_value();
     place.writable = machine_.May(service_, place.real, Access::kWriteAndEnter);
     LookAtOwners(place);
   }

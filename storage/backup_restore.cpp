@@ -34,6 +34,8 @@ Result<std::string> FindBackup(const std::string& from, FileSystem& files,
   LB_TRY_ASSIGN(backups, ListBackups(path, files));
   LB_TRY_ASSIGN(unfinished, ListUnfinishedBackups(path, files));
   for (const std::string& other : unfinished) {
+    const auto manifest = files.Stat(JoinPath(other, kBackupManifest));  // Or may it not be seen?
+    if (!manifest && manifest.code() != Code::kNotFound) return Pass(manifest.error());
     if (backups.empty() || other > backups.front()) passed_over.push_back(other);
   }
   if (!backups.empty()) return backups.front();

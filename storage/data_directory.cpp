@@ -76,6 +76,10 @@ Result<std::unique_ptr<DataDirectory>> DataDirectory::Open(const std::string& pa
 }
 
 Status DataDirectory::Write(const StoreFile& file) {
+  // Below a mount point that is bare now it would pass for a store.
+  if (!Exists(files_, JoinPath(path_, kLockFile))) {
+    return Fail(Code::kDiskFailed, path_ + " is gone from under this program");
+  }
   LB_TRY(WriteStoreFile(files_, JoinPath(path_, kStoreFile), file));
   file_ = file;
   return Ok();
@@ -118,6 +122,9 @@ Status CheckAskedVolume(const std::string& root, const std::string& data, const 
 Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
                          FileSystem& files) {
   const auto file = ReadStoreFile(files, JoinPath(data, kStoreFile));
+  if (!file && file.code() != Code::kNotFound && file.code() != Code::kCorrupt) {
+    return Pass(file.error());
+  }
   if (!file && file.code() != Code::kNotFound) return Ok();  // Opening it tells.
   for (const std::string& asked : volumes) {
     const std::string root = AbsolutePath(asked);

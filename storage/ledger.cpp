@@ -19,6 +19,7 @@ struct Ledger::State {
   Result<uint64_t> EndOfRecords(LedgerFile& last, const File& file, bool repair);
   void TellLost(const LedgerFile& file, uint64_t offset, uint64_t count) const;
   Status BeginFile();
+  Status CheckIsThere() const;
   void ForgetUnsynced();
   std::vector<LedgerFile> Synced() const {
     const std::lock_guard lock(mutex);
@@ -180,7 +181,19 @@ void Ledger::State::ForgetUnsynced() {
   leaves->Forget();
 }
 
+// Where the directory was moved or its disk unmounted, an open file goes on taking what no start will
+// find.
+Status Ledger::State::CheckIsThere() const {
+  const std::string& path = list.back().path;
+  const auto there = files.Stat(path);
+  if (there) return Ok();
+  return Fail(Code::kDiskFailed, path + " is gone from under the server: " + there.message());
+}
+
 Status Ledger::State::BeginFile() {
+  if (const auto there = files.Stat(directory); !there) {
+    return Fail(Code::kDiskFailed, directory + " is gone: " + there.message());
+  }
   current.reset();
   leaves->Sync();
   const uint64_t first = written_number;
@@ -269,7 +282,8 @@ Result<std::vector<index::NumberedRecord>> Ledger::Append(
 Status Ledger::Sync() {
   State& s = *state_;
   if (!s.current) return Ok();
-  const Status synced = s.current->Sync();
+  Status synced = s.current->Sync();
+  if (synced) synced = s.CheckIsThere();
   if (!synced) {
     // The kernel may have dropped the pages: what the file holds behind the last sync is unknown.
     s.ForgetUnsynced();

@@ -205,7 +205,8 @@ class Model {
   }
 
   void NoteLoss(size_t stream, const RetentionRow& row, TimeUs now_us) {
-    const bool promised = now_us - row.end_us < promised_[stream] * kUsPerDay;
+    const bool promised =
+        promised_[stream] > 0 && now_us - row.end_us < promised_[stream] * kUsPerDay;
     if (promised && breaks_us_[stream] == 0) breaks_us_[stream] = now_us;
   }
 
@@ -271,12 +272,19 @@ RetentionForecast Model::Result() const {
     camera.volume =
         static_cast<size_t>(std::max_element(stream.day_bytes.begin(), stream.day_bytes.end()) -
                             stream.day_bytes.begin());
-    // A camera that is younger than its promise lacks nothing, unless it loses footage.
-    if (breaks_us_[s] == 0) continue;
-    const double lack = std::max(promised_[s] - days, 0.0);
-    camera.missing_bytes += static_cast<uint64_t>(lack * day_bytes);
+    // A camera that is younger than its promise lacks nothing, unless it loses footage, or what it
+    // brings is not taken any more.
     for (size_t v = 0; v < forecast.volumes.size(); ++v) {
+      double reached = days;
+      if (stops_us_[v] > 0) {
+        reached = kept_days_[s] + static_cast<double>(stops_us_[v] - input_.now_us) / kUsADay;
+      } else if (breaks_us_[s] == 0) {
+        continue;
+      }
+      const double lack = std::max(promised_[s] - reached, 0.0);
       const auto missing = static_cast<uint64_t>(lack * static_cast<double>(stream.day_bytes[v]));
+      camera.missing_bytes += missing;
+      if (stream.day_bytes[v] > 0) camera.forecast_days = std::min(camera.forecast_days, reached);
       forecast.volumes[v].missing_bytes += missing;
       forecast.missing_bytes += missing;
     }
@@ -304,8 +312,10 @@ std::string Sentence(const RetentionForecast& forecast) {
   std::string text;
   for (const VolumeForecast& volume : forecast.volumes) {
     if (volume.stops_us == 0) continue;
-    text += fmt::format("recording on {} stops on {}, full of what must not be deleted; ",
-                        volume.root, Minute(volume.stops_us));
+    text += fmt::format(
+        "recording on {} stops on {}, full of what must not be deleted: {:.1f} GB are missing "
+        "there; ",
+        volume.root, Minute(volume.stops_us), static_cast<double>(volume.missing_bytes) / 1e9);
   }
   uint64_t day_bytes = 0;
   for (const CameraForecast& camera : forecast.cameras) day_bytes += camera.day_bytes;

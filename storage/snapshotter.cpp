@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/worker_pool.h"
+#include "storage/data_directory.h"
 
 namespace lookback::storage {
 namespace {
@@ -110,8 +111,11 @@ class SnapshotterThread : public Snapshotter {
       tried_us_ = clock_.MonotonicUs();
     }
     const auto go_on = [this] { return !stopping_ && !store_.journal().catalog_behind(); };
-    const auto written = WriteSnapshot(directory_, store_.id(), store_.catalog(), store_.ledger(),
-                                       clock_.NowUs(), files_, go_on);
+    // Below a mount point that is bare now it would be on another disk.
+    const auto there = files_.Stat(JoinPath(store_.data(), kStoreFile));
+    const auto written = there ? WriteSnapshot(directory_, store_.id(), store_.catalog(),
+                                               store_.ledger(), clock_.NowUs(), files_, go_on)
+                               : Result<Snapshot>(Pass(there.error()));
     const std::lock_guard lock(mutex_);
     state_.running = asked_;
     state_.trouble = written ? "" : written.message();

@@ -14,7 +14,9 @@ Result<int> WriteAdminToken(const Settings& settings, Clock& clock, FileSystem& 
   // A server would make one.
   const auto data = StoreOf(settings.data, files);
   if (!data) return StoreFailed(data.error(), settings.data);
-  storage::StoreOptions options{settings.data, settings.volumes};
+  if (const Status may = CheckNotRootsFiles(*data); !may) return StoreFailed(may.error(), *data);
+  storage::StoreOptions options;
+  options.data = *data;  // With the volumes that it has, whatever the settings say.
   options.recording = false;
   auto store = storage::Store::Open(options, clock, files);
   if (!store) return StoreFailed(store.error(), settings.data);

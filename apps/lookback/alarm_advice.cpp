@@ -21,8 +21,9 @@ std::string_view AdviceOn(std::string_view alarm_kind) {
       {"camera-bitrate", "look at its picture and at its settings"},
       {"volume-offline", "mount it; it is taken back by itself"},
       {"volume-failed",
-       "`dmesg`, `smartctl`, cables; recording goes on elsewhere, and it is taken back when it "
-       "works again"},
+       "`findmnt -T ROOT`: is it mounted? Else `dmesg`, `smartctl`, cables. Recording goes on in "
+       "the "
+       "other volumes if there are any; it is taken back when it works again"},
       {"volume-full",
        "`lookback retention show`, `lookback hold list`: what keeps footage there? Add a "
        "volume, or change policies"},
@@ -35,9 +36,9 @@ std::string_view AdviceOn(std::string_view alarm_kind) {
        "`lookback retention forecast` says when and where: add a volume (`lookback volume add "
        "ROOT`), release holds whose case is closed, or change policies"},
       {"data-directory",
-       "`df`, `findmnt -T DATA`: make room there or mount it again. If it is gone for good, stop "
-       "the "
-       "server, then `lookback restore` or `rebuild` (operations.md, \"Bad days\")"},
+       "`df`, `findmnt -T DATA`: make room there, mount it again or put it back, and it goes on by "
+       "itself. If it is gone for good, stop the server, then `lookback restore` or `rebuild` "
+       "(operations.md, \"Bad days\")"},
       {"damaged-footage",
        "`lookback scrub` names each stretch; put files back from a copy; a disk that loses "
        "bytes loses more: `smartctl`, then drain it"},

@@ -116,6 +116,13 @@ class Checker {
           fmt::format("{} leads to {}, which is a volume of this store already", root, real), false,
           kExitUsage);
     }
+    const std::string data = PlaceOf(settings_.data).whole();
+    if (data == real || data.starts_with(real + "/")) {
+      return tell(fmt::format("the data directory {} is in the volume {}: footage would fill its "
+                              "disk; name another place for one of them",
+                              settings_.data, root),
+                  false, kExitOtherStore);
+    }
     const auto before = std::find(reals_.begin(), reals_.end(), real);
     if (before != reals_.end()) {
       return tell(fmt::format("{} leads to {}, and so does another volume: each has to be a "
@@ -151,6 +158,10 @@ class Checker {
       return fmt::format("{} cannot be made: {} is a file", place.whole(), place.there);
     }
     if (machine_.May(user_, place.there, Access::kWriteAndEnter)) return std::nullopt;
+    if (const auto space = machine_.SpaceOf(place.there); space && space->read_only) {
+      return fmt::format("{} is on a file system that is read-only: `findmnt -T {}`, `dmesg`",
+                         place.whole(), place.there);
+    }
     if (place.rest.empty()) {
       return fmt::format("user {0} may not write {1}: `chown {0}: {1}`", user_.name, place.there);
     }

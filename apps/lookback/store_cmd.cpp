@@ -63,6 +63,7 @@ Result<storage::FsckReport> Check(const std::string& data, const StoreOptionsSai
 // Both checks are shown: what was wrong, and what still is.
 Result<int> RunRepair(const std::string& data, const StoreOptionsSaid& options, Clock& clock,
                       FileSystem& files) {
+  if (const Status may = CheckNotRootsFiles(data); !may) return StoreFailed(may.error(), data);
   auto before = Check(data, options, clock, files);
   if (!before) return StoreFailed(before.error(), data);
   if (!options.json) PrintText(CheckText(api::ToJson(*before)));
@@ -209,6 +210,7 @@ Result<int> RunRebuild(const StoreOptionsSaid& options, Clock& clock, FileSystem
   const auto data = named ? PlaceForStore(options.data, files) : StoreOf(options.data, files);
   if (!data && named) return Pass(data.error());
   if (!data) return StoreFailed(data.error(), options.data);
+  if (const Status may = CheckNotRootsFiles(*data); !may) return StoreFailed(may.error(), *data);
   const auto shown = [&clock](const auto& work) {
     CheckProgressLine line("rebuild", clock);  // Gone before anything is printed.
     return work([&line](const storage::CheckProgress& step) { line.Show(step); });

@@ -97,6 +97,17 @@ Result<std::string> PlaceForStore(const std::string& said, FileSystem& files) {
                   data, DidYouMean(said, data, files)));
 }
 
+Status CheckNotRootsFiles(const std::string& data) {
+  struct stat owner {};
+  if (geteuid() != 0 || stat(data.c_str(), &owner) != 0 || owner.st_uid == 0) return Ok();
+  const passwd* const known = getpwuid(owner.st_uid);
+  const std::string name = known == nullptr ? std::to_string(owner.st_uid) : known->pw_name;
+  return Fail(Code::kDenied,
+              fmt::format("{0} belongs to {1}, who could not read what root writes there: `runuser "
+                          "-u {1} -- lookback ...`",
+                          data, name));
+}
+
 int StoreFailed(const Error& error, const std::string& data) {
   const bool not_permitted = error.system_error == EACCES || error.system_error == EPERM;
   Complain(error.message + (not_permitted ? WhoMay(error, data) : ""));

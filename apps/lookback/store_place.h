@@ -22,6 +22,9 @@ Result<std::string> StoreOf(const std::string& said, FileSystem& files);
 // The same, where a store is to be made.
 Result<std::string> PlaceForStore(const std::string& said, FileSystem& files);
 
+// Refuses root where the store is another user's, who could not read the files that root makes there.
+Status CheckNotRootsFiles(const std::string& data);
+
 // Tells why nothing became of the work on `data`, and who is permitted to do it; the exit code. kInvalid
 // is the directory's fault here, not the command line's.
 int StoreFailed(const Error& error, const std::string& data);

@@ -61,6 +61,13 @@ TEST_F(Checks, SpaceOfTheDataDirectory) {
   EXPECT_THAT(TheyTell(), IsEmpty());
 }
 
+TEST_F(Checks, ADataDirectoryThatIsGoneFromUnderTheServer) {
+  data().has_identity = false;
+  EXPECT_THAT(TheyTell(), ElementsAre("error data-directory /var/lib/lookback"));
+  facts_.server = false;  // Before the first start there is none.
+  EXPECT_EQ(Examine(facts_).StateOf("data-directory"), Severity::kOk);
+}
+
 TEST_F(Checks, Inodes) {
   volume().space.inodes = 1'000;
   volume().space.free_inodes = 49;

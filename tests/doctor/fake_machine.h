@@ -42,6 +42,7 @@ class FakeMachine : public Machine {
     nodes["/var/lib/lookback/secrets/tokens"] = nodes["/var/lib/lookback"];
     nodes["/var/lib/lookback/secrets/tokens"].mode = 0600;
     lists["/var/lib/lookback/secrets"] = {"tokens"};
+    nodes["/var/lib/lookback/store.json"] = nodes["/var/lib/lookback"];
     LastBackup(kNowUs - kUsPerDay);
     question.data = "/var/lib/lookback";
     question.volumes = {{"/srv/footage1", true, "", 0.1}, {"/srv/footage2", true, "", 0.1}};

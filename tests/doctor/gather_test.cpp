@@ -141,6 +141,7 @@ TEST(Gather, PlacesThatShareAFileSystemAreFound) {
   EXPECT_THAT(Told(machine.Examined()), ElementsAre("warning shared-disk " + kOne + "/b"));
   FakeMachine data;
   data.Directory(kOne + "/data");
+  data.nodes[kOne + "/data/store.json"] = data.nodes[kOne];
   data.question.data = kOne + "/data";
   EXPECT_THAT(Told(data.Examined()), ElementsAre("warning data-directory " + kOne + "/data"));
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <future>
 #include <thread>
 
@@ -165,6 +166,27 @@ TEST_F(JournalTest, NothingOfAFailedRoundIsOnRecordAndTheNextOneIs) {
   }
   Start();
   EXPECT_EQ(OnLedger(), (std::vector<std::string>{"kept", "kept"}));
+}
+
+// An open file goes on taking records that no start would find.
+TEST_F(JournalTest, NothingIsOnRecordWhileTheLedgerIsGoneFromUnderIt) {
+  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  const std::string ledger = dir_.Path("ledger");
+  for (int i = 0; i < 2; ++i) {
+    std::filesystem::rename(ledger, ledger + ".gone");
+    EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFailed);
+    EXPECT_EQ(journal_->Commit({Act("lost too")}).error().code, Code::kDiskFailed);
+    EXPECT_NE(journal_->trouble(), "");
+    EXPECT_FALSE(std::filesystem::exists(ledger)) << "made anew, on whatever disk is there now";
+    std::filesystem::rename(ledger + ".gone", ledger);
+    EXPECT_TRUE(journal_->Commit({Act("after")}));
+    EXPECT_EQ(journal_->trouble(), "");
+  }
+  const std::vector<std::string> kept = {"before", "after", "after"};
+  EXPECT_EQ(OnLedger(), kept);
+  Start();
+  EXPECT_EQ(OnLedger(), kept);
+  EXPECT_EQ(InCatalog(), kept);
 }
 
 TEST_F(JournalTest, ManyCommittersLoseNothing) {

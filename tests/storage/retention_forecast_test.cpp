@@ -108,9 +108,23 @@ TEST(RetentionForecast, TellsWhenRecordingStopsAtAFloor) {
   const auto forecast = ForecastRetention(input, {});
   EXPECT_NEAR(static_cast<double>(forecast.volumes[0].stops_us - kNow) / kUsPerDay, 15, 1);
   EXPECT_EQ(forecast.sentence.find("recording on /v0 stops on 20"), 0u) << forecast.sentence;
-  EXPECT_NE(forecast.sentence.find(" UTC, full of what must not be deleted; "), std::string::npos)
+  EXPECT_NE(forecast.sentence.find(" UTC, full of what must not be deleted: "), std::string::npos)
       << forecast.sentence;
+  // 25 days of the 40 are there by then.
+  EXPECT_NEAR(forecast.cameras[0].forecast_days, 25, 1);
+  EXPECT_NEAR(static_cast<double>(forecast.missing_bytes), 15 * 4e9, 5e9);
+  EXPECT_EQ(forecast.volumes[0].missing_bytes, forecast.missing_bytes);
+  EXPECT_EQ(forecast.cameras[0].missing_bytes, forecast.missing_bytes);
   EXPECT_EQ(forecast.sentence.find("every promise is kept"), std::string::npos);
+}
+
+TEST(RetentionForecast, WhereNothingIsPromisedNothingBreaksOnAFullDisk) {
+  auto input = Site({4 * kGb}, 1, kGb, 0);
+  input.policies.clear();
+  const auto forecast = ForecastRetention(input, {});
+  EXPECT_EQ(forecast.cameras[0].breaks_us, 0);
+  EXPECT_EQ(forecast.missing_bytes, 0u);
+  EXPECT_EQ(forecast.sentence.find("nothing is promised"), 0u) << forecast.sentence;
 }
 
 TEST(RetentionForecast, WithoutAVolumeTheOthersTakeItsCameras) {

@@ -107,6 +107,17 @@ TEST_F(StoreTest, WhoUsedItLastAndHowThatEndedIsKnownToTheNextStart) {
   EXPECT_EQ(on_disk(), (LastUse{"2.0", false}));
 }
 
+TEST_F(StoreTest, NothingIsWrittenIntoABareMountPoint) {
+  ASSERT_OK(Open());
+  std::filesystem::rename(options_.data, options_.data + ".gone");
+  std::filesystem::create_directory(options_.data);
+  store_.reset();
+  EXPECT_TRUE(std::filesystem::is_empty(options_.data));
+  std::filesystem::remove(options_.data);
+  std::filesystem::rename(options_.data + ".gone", options_.data);
+  ASSERT_OK(Open());
+}
+
 TEST_F(StoreTest, AUseWithoutRecordingLeavesItSaidHowTheLastOneEnded) {
   options_.version = "1.9";
   ASSERT_OK(Open());

@@ -82,6 +82,20 @@ TEST_F(SettingsCheck, OneVolumeByTwoNamesIsRefusedAsAStartWould) {
   EXPECT_THAT(told[2], StartsWith("volumes[3] 2: /more/new leads to /srv/new"));
 }
 
+TEST_F(SettingsCheck, ADataDirectoryInAVolumeAndAReadOnlyDiskAreRefused) {
+  machine_.Directory("/srv/footage1/data");
+  settings_.data = "/srv/footage1/data";
+  settings_.volumes = {"/srv/footage1"};
+  EXPECT_THAT(Told(), ElementsAre(StartsWith("volumes[0] 8: the data directory "
+                                             "/srv/footage1/data is in the volume")));
+  settings_.data = "/var/lib/lookback";
+  machine_.nodes["/srv/footage2"].uid = 0;
+  machine_.spaces["/srv/footage2"].read_only = true;
+  settings_.volumes = {"/srv/footage2"};
+  EXPECT_THAT(Told(), ElementsAre(StartsWith("volumes[0] 4: /srv/footage2 is on a file system "
+                                             "that is read-only")));
+}
+
 TEST_F(SettingsCheck, AVolumeOfTheStoreIsNotLookedAtAndHasOneName) {
   const test::TempDir data;
   machine_.Directory(data.path());
