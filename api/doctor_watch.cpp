@@ -192,7 +192,6 @@ doctor::Report DoctorWatch::Fresh() {
 }
 
 void DoctorWatch::Use(doctor::Facts facts) {
-  Foresee(context_);
   Complete(context_, facts);
   doctor::Report report = doctor::Examine(facts);
   Tell(report);

@@ -121,11 +121,8 @@ Status CheckAskedVolume(const std::string& root, const std::string& data, const 
 
 Status CheckAskedVolumes(const std::string& data, const std::vector<std::string>& volumes,
                          FileSystem& files) {
-  const auto file = ReadStoreFile(files, JoinPath(data, kStoreFile));
-  if (!file && file.code() != Code::kNotFound && file.code() != Code::kCorrupt) {
-    return Pass(file.error());
-  }
-  if (!file && file.code() != Code::kNotFound) return Ok();  // Opening it tells.
+  const auto file = ReadStore(data, files);
+  if (!file && file.code() != Code::kNotFound) return Pass(file.error());
   for (const std::string& asked : volumes) {
     const std::string root = AbsolutePath(asked);
     const bool known =

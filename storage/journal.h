@@ -51,7 +51,7 @@ class Journal {
   void Stop();
 
   bool catalog_behind() const;
-  // Why the ledger took the last groups not; empty: it took them.
+  // Why the last round of groups could not be put on the ledger; empty: it was.
   std::string trouble() const;
   // Records that Start() found damaged on the ledger and missing in the catalog: nobody knows what
   // they said.

@@ -30,6 +30,7 @@ struct Ledger::State {
   Clock* const clock;
   FileSystem& files;
   uint64_t file_bytes = kLedgerFileBytes;
+  uint64_t device = 0;  // Of the directory, when it was opened to append.
   Uuid store;
 
   mutable std::mutex mutex;  // For what Read sees: `list` and `torn`.
@@ -186,13 +187,16 @@ void Ledger::State::ForgetUnsynced() {
 Status Ledger::State::CheckIsThere() const {
   const std::string& path = list.back().path;
   const auto there = files.Stat(path);
-  if (there) return Ok();
-  return Fail(Code::kDiskFailed, path + " is gone from under the server: " + there.message());
+  if (there && there->device == device) return Ok();
+  return Fail(Code::kDiskFailed, path + " is gone from under the server: " +
+                                     (there ? "another file system is there" : there.message()));
 }
 
 Status Ledger::State::BeginFile() {
-  if (const auto there = files.Stat(directory); !there) {
-    return Fail(Code::kDiskFailed, directory + " is gone: " + there.message());
+  const auto there = files.Stat(directory);
+  if (!there || there->device != device) {
+    return Fail(Code::kDiskFailed, directory + " is gone: " +
+                                       (there ? "another file system is there" : there.message()));
   }
   current.reset();
   leaves->Sync();
@@ -227,6 +231,8 @@ Result<std::unique_ptr<Ledger>> Ledger::Open(const std::string& directory, const
   state->file_bytes = file_bytes;
   LB_TRY(state->LoadAll(&store, /*repair=*/true));
   state->store = store;
+  LB_TRY_ASSIGN(info, files.Stat(directory));
+  state->device = info.device;
   LB_TRY_ASSIGN(leaves, LedgerLeaves::Open(directory, state->list, files));
   state->leaves = std::move(leaves);
   return std::unique_ptr<Ledger>(new Ledger(std::move(state)));

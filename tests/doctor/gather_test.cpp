@@ -175,16 +175,16 @@ TEST(Gather, AnImageIsOnTheDiskOfItsFile) {
   machine.nodes["/srv/footage2/one.img"] = machine.nodes[kTwo];
   EXPECT_THAT(machine.Gather().places[1].disks, ElementsAre("sdc"));
   EXPECT_THAT(Told(machine.Examined()), IsEmpty());
-  machine.texts["/sys/devices/virtual/block/loop3/loop/backing_file"] = "/root/one.img\n";
-  machine.nodes["/root/one.img"] = machine.nodes["/"];
+  machine.texts["/sys/devices/virtual/block/loop3/loop/backing_file"] = "/images/one.img\n";
+  machine.nodes["/images/one.img"] = machine.nodes["/"];
   const Report report = machine.Examined();
   EXPECT_THAT(Told(report, true), ElementsAre("warning volume-own-disk " + kOne));
-  EXPECT_THAT(report.findings[0].sentence, HasSubstr("/root/one.img"));
+  EXPECT_THAT(report.findings[0].sentence, HasSubstr("/images/one.img"));
   // At a start there is no loop device whose UUID could be looked for.
   Replace(machine.texts["/etc/fstab"], "UUID=3 /srv/footage1 xfs defaults,nofail 0 2\n", "");
   EXPECT_THAT(
       CureOf(machine.Examined(), "mount-at-boot"),
-      HasSubstr("/root/one.img /srv/footage1 $(findmnt -no FSTYPE /srv/footage1) loop,nofail"));
+      HasSubstr("/images/one.img /srv/footage1 $(findmnt -no FSTYPE /srv/footage1) loop,nofail"));
 }
 
 TEST(Gather, NobodyIsToldToWriteALineOfFstabThatMountsNothing) {

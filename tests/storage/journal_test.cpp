@@ -189,6 +189,17 @@ TEST_F(JournalTest, NothingIsOnRecordWhileTheLedgerIsGoneFromUnderIt) {
   EXPECT_EQ(InCatalog(), kept);
 }
 
+TEST_F(JournalTest, NothingIsOnRecordWhereAnotherFileSystemIsInTheLedgersPlace) {
+  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  files_.SetMount(dir_.Path("ledger/0000000000000000.lkl"));
+  EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFailed);
+  files_.SetMount(dir_.Path("ledger"));
+  EXPECT_EQ(journal_->Commit({Act("lost too")}).error().code, Code::kDiskFailed);
+  files_.SetMount("");
+  EXPECT_TRUE(journal_->Commit({Act("after")}));
+  EXPECT_EQ(OnLedger(), (std::vector<std::string>{"before", "after"}));
+}
+
 TEST_F(JournalTest, ManyCommittersLoseNothing) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
