@@ -277,9 +277,10 @@ void Imports::CheckFree(const StreamId& stream, TimeRange range) {
 void Imports::CheckSpace(uint64_t bytes) {
   const Space spool = OrThrow(files_.FreeSpace(store_.data()));
   if (spool.free_bytes < bytes + kKeepFreeBytes) {
-    throw Problem{507, "disk-full",
-                  fmt::format("{} bytes are free in {}; it takes {} and leaves {}",
-                              spool.free_bytes, store_.data(), bytes, kKeepFreeBytes)};
+    throw Problem{
+        507, "disk-full",
+        fmt::format("{} are free in {}; it takes {} and leaves {}", FormatBytes(spool.free_bytes),
+                    store_.data(), FormatBytes(bytes), FormatBytes(kKeepFreeBytes))};
   }
   uint64_t most = 0;
   for (const storage::Volume* volume : store_.volumes()) {
@@ -289,7 +290,7 @@ void Imports::CheckSpace(uint64_t bytes) {
   }
   if (most < bytes + storage::kResumeFreeBytes) {
     throw Problem{507, "disk-full",
-                  fmt::format("no volume has {} bytes free and its reserve besides", bytes)};
+                  fmt::format("no volume has {} free and its reserve besides", FormatBytes(bytes))};
   }
 }
 

@@ -10,16 +10,12 @@
 namespace lookback::doctor {
 namespace {
 
-std::string Gigabytes(uint64_t bytes) {
-  return fmt::format("{:.1f} GB", static_cast<double>(bytes) / 1e9);
-}
-
 std::string Megabytes(double bytes) { return fmt::format("{:.0f} MB/s", bytes / 1e6); }
 
 void CheckPlaceSpace(const Place& place, bool shared, const Tell& tell) {
   const FileSystemSpace& space = place.space;
-  const std::string free =
-      fmt::format("{} of {} are free", Gigabytes(space.free_bytes), Gigabytes(space.total_bytes));
+  const std::string free = fmt::format("{} of {} are free", FormatBytes(space.free_bytes),
+                                       FormatBytes(space.total_bytes));
   if (!place.data && space.free_bytes < space.total_bytes / kLowShare) {
     tell({"space", Severity::kError, place.root,
           free + ", less than retention keeps free: it cannot keep up, may delete no more, or "

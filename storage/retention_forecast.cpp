@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 
+#include "base/words.h"
 #include "storage/purger.h"
 #include "storage/retention.h"
 
@@ -313,9 +314,9 @@ std::string Sentence(const RetentionForecast& forecast) {
   for (const VolumeForecast& volume : forecast.volumes) {
     if (volume.stops_us == 0) continue;
     text += fmt::format(
-        "recording on {} stops on {}, full of what must not be deleted: {:.1f} GB are missing "
+        "recording on {} stops on {}, full of what must not be deleted: {} are missing "
         "there; ",
-        volume.root, Minute(volume.stops_us), static_cast<double>(volume.missing_bytes) / 1e9);
+        volume.root, Minute(volume.stops_us), FormatBytes(volume.missing_bytes));
   }
   uint64_t day_bytes = 0;
   for (const CameraForecast& camera : forecast.cameras) day_bytes += camera.day_bytes;
@@ -329,9 +330,9 @@ std::string Sentence(const RetentionForecast& forecast) {
   } else if (worst->breaks_us > 0) {
     text += fmt::format(
         "{} will reach back {:.1f} days of the {} that are promised: the promise breaks on {}, and "
-        "{:.1f} GB are missing to keep all promises",
+        "{} are missing to keep all promises",
         worst->camera.text(), worst->forecast_days, worst->promised_days, Minute(worst->breaks_us),
-        static_cast<double>(forecast.missing_bytes) / 1e9);
+        FormatBytes(forecast.missing_bytes));
   } else {
     text += fmt::format(
         "{} {} at least; {} is nearest to its limit, with {:.1f} days then, of {} that are "

@@ -258,9 +258,9 @@ class Planner {
       if (free_[i] >= input_.volumes[i].stop_bytes) continue;
       plan_.must_stop = true;
       plan_.sentence = fmt::format(
-          "the disk of {} is nearly full ({} bytes are free), and all footage there is held, below "
+          "the disk of {} is nearly full ({} are free), and all footage there is held, below "
           "its floor or frozen: recording stops when it is full",
-          input_.volumes[i].root, free_[i]);
+          input_.volumes[i].root, FormatBytes(free_[i]));
     }
   }
 

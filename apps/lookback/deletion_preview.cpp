@@ -4,6 +4,8 @@
 
 #include <iostream>
 
+#include "base/words.h"
+
 namespace lookback::app {
 namespace {
 

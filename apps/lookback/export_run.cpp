@@ -7,6 +7,7 @@
 #include "apps/lookback/export_meta.h"
 #include "apps/lookback/export_view.h"
 #include "apps/lookback/segment_fetch.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {

@@ -12,6 +12,7 @@
 #include "apps/lookback/clip_fetch.h"
 #include "apps/lookback/command.h"
 #include "apps/lookback/coverage.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {

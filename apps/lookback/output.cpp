@@ -157,19 +157,6 @@ std::string Table::Text() const {
   return text;
 }
 
-std::string FormatBytes(uint64_t bytes) {
-  constexpr const char* kUnits[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
-  if (bytes < 1'000) return fmt::format("{} B", bytes);
-  double value = static_cast<double>(bytes) / 1'000;
-  size_t unit = 0;
-  // 999.95 would be shown as 1000.0.
-  while (value >= 999.95 && unit + 1 < std::size(kUnits)) {
-    value /= 1'000;
-    ++unit;
-  }
-  return fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 std::string ScreenDuration(int64_t duration_us) {
   const int64_t us = RoundedToMs(std::max<int64_t>(0, duration_us));
   const int64_t hours = us / kUsPerHour;

@@ -77,7 +77,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string FormatBytes(uint64_t bytes);  // "301.0 MB"
 // A number of the answer with what it counts: "1 segment". What is not there is 0.
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
                     std::string_view plural = {});

@@ -6,6 +6,7 @@
 
 #include "apps/lookback/command.h"
 #include "apps/lookback/deletion_preview.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {

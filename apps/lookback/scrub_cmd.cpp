@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "apps/lookback/command.h"
+#include "base/words.h"
 
 namespace lookback::app {
 namespace {

@@ -64,15 +64,6 @@ TEST(OutputTest, TablesAlignWideCharactersToo) {
             "a     yard  y\n");
 }
 
-TEST(OutputTest, BytesAreShownInUnitsOfAThousand) {
-  EXPECT_EQ(FormatBytes(0), "0 B");
-  EXPECT_EQ(FormatBytes(999), "999 B");
-  EXPECT_EQ(FormatBytes(1'000), "1.0 kB");
-  EXPECT_EQ(FormatBytes(999'960), "1.0 MB");
-  EXPECT_EQ(FormatBytes(301'002'003), "301.0 MB");
-  EXPECT_EQ(FormatBytes(UINT64_MAX), "18.4 EB");
-}
-
 TEST(OutputTest, AnswersOfAnotherShapeReadAsAbsent) {
   const Json json = {{"a", 1}, {"b", nullptr}, {"t", "2026-05-04T22:00:00Z"}, {"l", {"x", 2, "y"}}};
   EXPECT_EQ(TextOf(json, "a"), "");
