@@ -28,7 +28,9 @@ bool WasBeingRestored(const std::string& data, FileSystem& files) {
 std::string InterruptedRestore(const std::string& data) {
   return fmt::format(
       "a restore into {0} was interrupted: do it again, `lookback restore DIR --data {0}`, "
-      "where DIR has the backups; it begins anew",
+      "where DIR has the backups; it begins anew. Where there is none, remove {0}: `lookback "
+      "rebuild "
+      "--data {0} --volume ROOT` then makes it of the volumes",
       data);
 }
 
@@ -90,10 +92,8 @@ Result<StoreFile> ReadStore(const std::string& data, FileSystem& files) {
   auto file = ReadStoreFile(files, path);
   if (file) return file;
   if (file.code() == Code::kNotFound) {
-    return Fail(Code::kNotFound,
-                WasBeingRestored(data, files)
-                    ? InterruptedRestore(data)
-                    : data + " is not a store: it has no " + std::string(kStoreFile));
+    if (WasBeingRestored(data, files)) return Fail(Code::kInvalid, InterruptedRestore(data));
+    return Fail(Code::kNotFound, data + " is not a store: it has no " + std::string(kStoreFile));
   }
   if (file.code() != Code::kCorrupt) return file;
   return Fail(

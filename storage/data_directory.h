@@ -40,8 +40,8 @@ class DataDirectory {
 // Without "." and "..", from the root.
 std::string AbsolutePath(const std::string& path);
 
-// The store.json of `data`. Where there is none (kNotFound) or a damaged one (kCorrupt), the error says
-// which command mends that.
+// The store.json of `data`. Where there is none (kNotFound), a damaged one (kCorrupt), or a restore that
+// was interrupted (kInvalid), the error says which command mends that.
 Result<StoreFile> ReadStore(const std::string& data, FileSystem& files);
 
 // Whether `root` may be a volume of the store in `data`, or of one that is yet to be made there

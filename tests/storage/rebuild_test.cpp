@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "storage/check.h"
+#include "storage/data_directory.h"
 #include "storage/snapshot.h"
 #include "storage/store_catalog.h"
 #include "storage/volume_file.h"
@@ -250,6 +251,17 @@ TEST_F(RebuildTest, ALedgerThatOnlyAVolumeHasIsUsedEvenWithoutTheDataDirectory) 
   ASSERT_OK(Open());
   EXPECT_EQ(store_->recovery().missing_segments, 0u);
   EXPECT_FALSE(*store_->catalog().PoliciesConfirmed());
+}
+
+TEST_F(RebuildTest, AnInterruptedRestoreIsNotRebuiltOver) {
+  Fill(20);
+  const std::string waiting = options_.data + "/" + std::string(kWaitingStoreFile);
+  fs::rename(options_.data + "/store.json", waiting);
+  const auto report = Rebuild(options_.data, clock_, *posix_, {}, options_.volumes);
+  EXPECT_EQ(report.code(), Code::kInvalid);
+  EXPECT_NE(report.message().find("`lookback restore DIR --data "), std::string::npos);
+  EXPECT_FALSE(fs::exists(options_.data + "/store.json"));
+  EXPECT_TRUE(fs::exists(waiting));
 }
 
 TEST_F(RebuildTest, DamagedFilesGoOnRecordAndOthersAreNamedAndLeftAlone) {
