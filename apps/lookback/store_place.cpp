@@ -53,7 +53,12 @@ std::string WhoMay(const Error& error, const std::string& data) {
     return fmt::format("; run it as the user that owns {}: runuser -u {} -- lookback ...", data,
                        name);
   }
-  if (error.message.find(data) == std::string::npos) return other;
+  if (error.message.find(data) == std::string::npos) {  // Another place is meant.
+    return fmt::format(
+        "; {0} runs this and may not: let it in (as root, `chown {0}: DIR`), or name "
+        "another place",
+        name);
+  }
   return fmt::format("; it is not {0}'s, who owns {1}: as root, `chown -R {0}: {1}`", name, data);
 }
 
