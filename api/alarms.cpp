@@ -145,8 +145,8 @@ std::string DataTrouble(Context& context) {
   const uint64_t left_by_footage =
       std::min(storage::kKeepFreeBytes, space->total_bytes / storage::kKeepFreeShare);
   if (space->free_bytes >= left_by_footage / kDataKeepShare) return {};
-  return fmt::format("the file system of {} has {} bytes free: soon nothing can go on record", data,
-                     space->free_bytes);
+  return fmt::format("the file system of {} has {} free: soon nothing can go on record", data,
+                     FormatBytes(space->free_bytes));
 }
 
 void AddStore(Context& context, std::vector<Condition>& conditions) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/words.h"
 
 namespace lookback::storage {
 
@@ -20,14 +21,18 @@ void VolumeHealth::Look() {
   free_bytes_ = space->free_bytes;
   const uint64_t keep = std::min(kKeepFreeBytes, space->total_bytes / kKeepFreeShare);
   if (taking_ && space->free_bytes < keep) {
-    Enter({Code::kDiskFull, "only " + std::to_string(space->free_bytes) +
-                                " bytes are free, and footage leaves the last " +
-                                std::to_string(keep) + " to ledger and catalog"});
+    Enter({Code::kDiskFull, "only " + FormatBytes(space->free_bytes) +
+                                " are free, and footage leaves the last " + FormatBytes(keep) +
+                                " to ledger and catalog"});
   }
 }
 
 Error VolumeHealth::trouble() const {
+  const VolumeState state = volume_.state();
   const std::lock_guard lock(mutex_);
+  if (taking_ && state != VolumeState::kOnline) {  // Nothing was tried here since it came.
+    return {Code::kDiskFailed, volume_.root() + " is " + std::string(VolumeStateName(state))};
+  }
   return trouble_;
 }
 
@@ -48,9 +53,9 @@ Status VolumeHealth::ProbeForSpaceAndWrite() {
     free_bytes_ = space.free_bytes;
     const uint64_t wanted = std::min(kResumeFreeBytes, space.total_bytes / kResumeFreeShare);
     if (space.free_bytes < wanted) {
-      return Fail(Code::kDiskFull, volume_.root() + " has " + std::to_string(space.free_bytes) +
-                                       " bytes free; recording resumes when " +
-                                       std::to_string(wanted) + " are");
+      return Fail(Code::kDiskFull, volume_.root() + " has " + FormatBytes(space.free_bytes) +
+                                       " free; recording resumes when " + FormatBytes(wanted) +
+                                       " are");
     }
   }
   return volume_.Probe();

@@ -145,7 +145,7 @@ TEST_F(EventsTest, ADataDirectoryThatIsAlmostFullOrGoneIsCritical) {
   service_->LookAtAlarms();
   ASSERT_EQ(Open().size(), 1u);
   EXPECT_EQ(Open()[0]["kind"], "data-directory");
-  EXPECT_THAT(Open()[0]["sentence"].get<std::string>(), HasSubstr("has 15728640 bytes free"));
+  EXPECT_THAT(Open()[0]["sentence"].get<std::string>(), HasSubstr("has 15.7 MB free"));
   files_.SetFreeBytes(17 << 20);
   Wait(70);
   EXPECT_EQ(Open().size(), 0u);
@@ -157,6 +157,13 @@ TEST_F(EventsTest, ADataDirectoryThatIsAlmostFullOrGoneIsCritical) {
   std::filesystem::rename(file + ".kept", file);
   Wait(70);
   EXPECT_EQ(Open().size(), 0u);
+}
+
+TEST_F(EventsTest, AVolumeThatFailedBeforeItTookFootageIsOneAlarm) {
+  store_->volumes().front()->SetFailed("read-only file system");
+  service_->LookAtAlarms();
+  ASSERT_EQ(Open().size(), 1u);
+  EXPECT_EQ(Open()[0]["kind"], "volume-failed");
 }
 
 TEST_F(EventsTest, AnAlarmThatStandsIsASeriesOfItsOwnUntilItEnds) {
