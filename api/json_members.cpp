@@ -36,4 +36,6 @@ std::optional<TimeUs> TimeOf(const Json& json, const char* name) {
   return time ? std::optional(*time) : std::nullopt;
 }
 
+Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
+
 }  // namespace lookback::api

@@ -24,4 +24,6 @@ const Json& ListOf(const Json& json, const char* name);
 std::string WordsOf(const Json& json, const char* name);  // Of a list of texts: "gate,yard".
 std::optional<TimeUs> TimeOf(const Json& json, const char* name);
 
+Json TimeOrNull(TimeUs time_us);  // Null: 0.
+
 }  // namespace lookback::api

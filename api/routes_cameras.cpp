@@ -64,8 +64,6 @@ std::string WaitingReason(const recorder::CameraStatus& status) {
   return fmt::format("{} in {} s", status.tried ? "next try" : "starts", seconds);
 }
 
-Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
-
 Json NumberOrNull(double value) { return value == 0 ? Json() : Json(value); }
 
 Json StatusToJson(Context& context, const StreamId& id, bool imported) {

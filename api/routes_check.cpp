@@ -30,7 +30,7 @@ Json ToJson(const storage::SelfCheck::Outcome& outcome) {
 }
 
 // Answers under the lock, so that the check is not taken away meanwhile.
-net::HttpResponse Answer(Context& context, bool begin, int status) {
+net::HttpResponse AnswerCheck(Context& context, bool begin, int status) {
   const std::lock_guard lock(context.round_mutex);
   if (context.self_check == nullptr) throw Problem{503, "unavailable", "the store is not open yet"};
   if (begin) context.self_check->Ask();
@@ -60,7 +60,7 @@ Json ToJson(const storage::FsckReport& report) {
 
 net::HttpResponse GetCheck(Context& context, const Call& call) {
   const Query query(call.http, {});
-  return Answer(context, /*begin=*/false, 200);
+  return AnswerCheck(context, /*begin=*/false, 200);
 }
 
 net::HttpResponse BeginCheck(Context& context, const Call& call) {
@@ -68,7 +68,7 @@ net::HttpResponse BeginCheck(Context& context, const Call& call) {
   (void)query.Reason();
   const Body body(call.http, {});
   CommitSetting(context, call, {});
-  return Answer(context, /*begin=*/true, 202);
+  return AnswerCheck(context, /*begin=*/true, 202);
 }
 
 }  // namespace lookback::api

@@ -13,8 +13,6 @@ namespace {
 
 constexpr uint64_t kMaxAddedCameras = 10'000;
 
-Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
-
 Json ToJson(const storage::RetentionForecast& forecast) {
   Json volumes = Json::array();
   for (const storage::VolumeForecast& volume : forecast.volumes) {

@@ -11,8 +11,6 @@ namespace {
 
 constexpr size_t kMaxFindings = 1'000;  // In one answer.
 
-Json TimeOrNull(TimeUs time_us) { return time_us == 0 ? Json() : Json(FormatTime(time_us)); }
-
 Json PassOrNull(const storage::ScrubPass& pass) {
   if (pass.began_us == 0) return {};
   return {{"began", FormatTime(pass.began_us)},
@@ -52,7 +50,7 @@ Json ToJson(storage::Footage& footage, const storage::Damage& damage) {
 }
 
 // Answers under the lock, so that the scrubber is not taken away meanwhile.
-net::HttpResponse Answer(Context& context, bool begin, int status) {
+net::HttpResponse AnswerScrub(Context& context, bool begin, int status) {
   const std::lock_guard lock(context.round_mutex);
   if (context.scrubber == nullptr) throw Problem{503, "unavailable", "the scrub has not begun yet"};
   storage::Scrubber& scrubber = *context.scrubber;
@@ -76,7 +74,7 @@ net::HttpResponse Answer(Context& context, bool begin, int status) {
 
 net::HttpResponse GetScrub(Context& context, const Call& call) {
   const Query query(call.http, {});
-  return Answer(context, /*begin=*/false, 200);
+  return AnswerScrub(context, /*begin=*/false, 200);
 }
 
 net::HttpResponse BeginScrub(Context& context, const Call& call) {
@@ -84,7 +82,7 @@ net::HttpResponse BeginScrub(Context& context, const Call& call) {
   (void)query.Reason();
   const Body body(call.http, {});
   CommitSetting(context, call, {});
-  return Answer(context, /*begin=*/true, 202);
+  return AnswerScrub(context, /*begin=*/true, 202);
 }
 
 }  // namespace lookback::api

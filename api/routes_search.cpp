@@ -105,7 +105,7 @@ class SearchBody final : public net::HttpBody {
   bool over_ = false;
 };
 
-net::HttpResponse Answer(Context& context, query::SearchPlan plan, const Json& head) {
+net::HttpResponse AnswerSearch(Context& context, query::SearchPlan plan, const Json& head) {
   auto find_markers = [&context](const CameraId& camera, TimeRange range) {
     return context.store.catalog().Markers(camera, range);
   };
@@ -171,7 +171,7 @@ net::HttpResponse SearchFootage(Context& context, const Call& call) {
   }
   Json head = HeadOf(chosen, range);
   head["time_zone"] = when.zone.name();
-  return Answer(context, std::move(plan), head);
+  return AnswerSearch(context, std::move(plan), head);
 }
 
 net::HttpResponse SearchRoute(Context& context, const Call& call) {
@@ -221,7 +221,7 @@ net::HttpResponse SearchRoute(Context& context, const Call& call) {
                chosen.ids(), range, reason, /*continues=*/plan.after.has_value());
   Json head = HeadOf(chosen, range);
   head["length_m"] = std::llround(LengthM(journey.route));
-  return Answer(context, std::move(plan), head);
+  return AnswerSearch(context, std::move(plan), head);
 }
 
 }  // namespace lookback::api

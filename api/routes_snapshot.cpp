@@ -7,7 +7,7 @@ namespace lookback::api {
 namespace {
 
 // Answers under the lock, so that the snapshotter is not taken away meanwhile.
-net::HttpResponse Answer(Context& context, bool begin, int status) {
+net::HttpResponse AnswerSnapshot(Context& context, bool begin, int status) {
   const std::lock_guard lock(context.round_mutex);
   if (context.snapshotter == nullptr) {
     throw Problem{503, "unavailable", "no snapshot can be written yet"};
@@ -31,7 +31,7 @@ net::HttpResponse Answer(Context& context, bool begin, int status) {
 
 net::HttpResponse GetSnapshot(Context& context, const Call& call) {
   const Query query(call.http, {});
-  return Answer(context, /*begin=*/false, 200);
+  return AnswerSnapshot(context, /*begin=*/false, 200);
 }
 
 net::HttpResponse BeginSnapshot(Context& context, const Call& call) {
@@ -39,7 +39,7 @@ net::HttpResponse BeginSnapshot(Context& context, const Call& call) {
   (void)query.Reason();
   const Body body(call.http, {});
   CommitSetting(context, call, {});
-  return Answer(context, /*begin=*/true, 202);
+  return AnswerSnapshot(context, /*begin=*/true, 202);
 }
 
 }  // namespace lookback::api

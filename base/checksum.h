@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -16,6 +17,7 @@ namespace lookback {
 using Xxh128 = std::array<uint8_t, 16>;  // Canonical (big-endian) form.
 using Sha256Digest = std::array<uint8_t, 32>;
 
+inline constexpr size_t kXxh3Bytes = 8;
 uint64_t Xxh3_64(ByteSpan bytes);
 Xxh128 Xxh3_128(ByteSpan bytes);
 Sha256Digest Sha256(ByteSpan bytes);

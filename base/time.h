@@ -39,6 +39,7 @@ struct TimeRange {
 
   friend bool operator==(const TimeRange&, const TimeRange&) = default;
 };
+inline constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
 
 // "2026-05-04T22:00:00.123456Z"; the fraction is left out when it is zero.
 std::string FormatTime(TimeUs time_us);

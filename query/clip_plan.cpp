@@ -17,9 +17,9 @@ using media::TrackKind;
 // Far above two hours of any camera; a request is refused rather than served from swap.
 constexpr size_t kMaxClipSamples = 4'000'000;
 
-class Planner {
+class ClipPlanner {
  public:
-  Planner(storage::Footage& footage, const ClipRequest& request, TimeUs now_us)
+  ClipPlanner(storage::Footage& footage, const ClipRequest& request, TimeUs now_us)
       : footage_(footage), request_(request), now_us_(now_us) {}
 
   Result<ClipParts> Plan() {
@@ -237,7 +237,7 @@ SourceFragment SourceFragment::Of(uint32_t file, const storage::SegmentFragment&
 }
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us) {
-  return Planner(footage, request, now_us).Plan();
+  return ClipPlanner(footage, request, now_us).Plan();
 }
 
 }  // namespace lookback::query

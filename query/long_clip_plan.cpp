@@ -24,7 +24,7 @@ using storage::SegmentFragment;
 // Sound may go on for a moment after the pictures of a run: where gaps are closed, the next run waits.
 constexpr int64_t kSoundAfterPicturesUs = kUsPerSecond / 2;
 
-const TrackConfig* ConfigOf(const std::vector<TrackConfig>& tracks, TrackKind kind) {
+const TrackConfig* TrackOf(const std::vector<TrackConfig>& tracks, TrackKind kind) {
   const auto found = std::find_if(tracks.begin(), tracks.end(),
                                   [kind](const TrackConfig& track) { return track.kind == kind; });
   return found == tracks.end() ? nullptr : &*found;
@@ -40,9 +40,9 @@ bool BeginsWithSync(const SegmentFragment& fragment) {
   return video != nullptr && video->samples.front().sync != media::Sync::kNone;
 }
 
-class Planner {
+class LongClipPlanner {
  public:
-  Planner(storage::Footage& footage, const ClipRequest& request, TimeUs now_us)
+  LongClipPlanner(storage::Footage& footage, const ClipRequest& request, TimeUs now_us)
       : footage_(footage), request_(request), now_us_(now_us) {}
 
   Result<LongClipParts> Plan() {
@@ -164,8 +164,8 @@ class Planner {
                               kMaxLongClipRuns));
     }
     run.tracks = loaded->tracks;
-    run.video = ConfigOf(run.tracks, TrackKind::kVideo);
-    run.audio = request_.audio ? ConfigOf(run.tracks, TrackKind::kAudio) : nullptr;
+    run.video = TrackOf(run.tracks, TrackKind::kVideo);
+    run.audio = request_.audio ? TrackOf(run.tracks, TrackKind::kAudio) : nullptr;
     return &run;
   }
 
@@ -399,7 +399,7 @@ class Planner {
 
 Result<LongClipParts> PlanLongClip(storage::Footage& footage, const ClipRequest& request,
                                    TimeUs now_us) {
-  return Planner(footage, request, now_us).Plan();
+  return LongClipPlanner(footage, request, now_us).Plan();
 }
 
 }  // namespace lookback::query

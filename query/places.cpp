@@ -21,23 +21,23 @@ struct Metres {
 };
 
 // Which part of a leg, from 0 at its start to 1 at its end, is within the buffer.
-struct Stretch {
+struct Crossing {
   double from = 0;
   double to = 0;
 };
 
 // The leg from `a` to `a` + `way` against a circle around the origin.
-std::optional<Stretch> FindStretch(Metres a, Metres way, double radius_m) {
+std::optional<Crossing> FindCrossing(Metres a, Metres way, double radius_m) {
   // |a + t * way|² = radius², solved for t.
   const double square = way.east * way.east + way.north * way.north;
   const double toward = a.east * way.east + a.north * way.north;
   const double beyond = a.east * a.east + a.north * a.north - radius_m * radius_m;
-  if (square == 0) return beyond <= 0 ? std::optional(Stretch{0, 0}) : std::nullopt;
+  if (square == 0) return beyond <= 0 ? std::optional(Crossing{0, 0}) : std::nullopt;
   const double discriminant = toward * toward - square * beyond;
   if (discriminant < 0) return std::nullopt;
   const double root = std::sqrt(discriminant);
-  const Stretch stretch{std::max(0.0, (-toward - root) / square),
-                        std::min(1.0, (-toward + root) / square)};
+  const Crossing stretch{std::max(0.0, (-toward - root) / square),
+                         std::min(1.0, (-toward + root) / square)};
   return stretch.from <= stretch.to ? std::optional(stretch) : std::nullopt;
 }
 
@@ -80,7 +80,7 @@ std::vector<TimeRange> FindPasses(const Journey& journey, Point camera) {
     const Metres way{LongitudeFrom(from.longitude, to.longitude) * east_m,
                      (to.latitude - from.latitude) * north_m};
     const double leg_m = DistanceM(from, to);
-    if (const auto near = FindStretch(start, way, journey.buffer_m)) {
+    if (const auto near = FindCrossing(start, way, journey.buffer_m)) {
       const double first_s = (before_m + near->from * leg_m) / journey.fastest_m_per_s;
       const double last_s = (before_m + near->to * leg_m) / journey.slowest_m_per_s;
       passes.push_back({journey.departure.start_us + RoundedUs(first_s, std::floor),

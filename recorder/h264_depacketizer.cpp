@@ -4,7 +4,7 @@ namespace lookback::recorder {
 namespace {
 
 // RFC 6184 §5.2.
-constexpr uint8_t kLastSingleNal = 23;
+constexpr uint8_t kLastSingleNal264 = 23;
 constexpr uint8_t kStapA = 24;
 constexpr uint8_t kFuA = 28;
 constexpr uint8_t kTypeMask = 0x1f;
@@ -19,7 +19,7 @@ void H264Depacketizer::Push(const RtpPacket& packet, const PacketContext& contex
     PushFragment(packet.payload);
   } else if (type == kStapA) {
     builder_.AddAggregate(packet.payload.subspan(1));
-  } else if (type >= 1 && type <= kLastSingleNal) {
+  } else if (type >= 1 && type <= kLastSingleNal264) {
     builder_.AddNal(packet.payload);
   } else {
     builder_.MarkDamaged();

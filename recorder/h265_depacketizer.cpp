@@ -7,7 +7,7 @@ namespace {
 
 // RFC 7798 §4.2 and §4.4.
 constexpr size_t kHeaderBytes = 2;
-constexpr uint8_t kLastSingleNal = 47;
+constexpr uint8_t kLastSingleNal265 = 47;
 constexpr uint8_t kAggregate = 48;
 constexpr uint8_t kFragment = 49;
 
@@ -21,7 +21,7 @@ void H265Depacketizer::Push(const RtpPacket& packet, const PacketContext& contex
     PushFragment(packet.payload);
   } else if (type == kAggregate) {
     builder_.AddAggregate(packet.payload.subspan(kHeaderBytes));
-  } else if (type <= kLastSingleNal) {
+  } else if (type <= kLastSingleNal265) {
     builder_.AddNal(packet.payload);
   } else {
     builder_.MarkDamaged();

@@ -21,7 +21,7 @@ namespace {
 using media::Codec;
 using media::TrackKind;
 
-constexpr size_t kReadBufferBytes = 256 << 10;
+constexpr size_t kProbeBufferBytes = 256 << 10;
 constexpr int64_t kReportIntervalUs = 5 * kUsPerSecond;
 constexpr int kMaxRedirects = 3;
 
@@ -68,7 +68,7 @@ class Probe final : private RtspSession::Handler, private SampleSink {
       : options_(options),
         url_(std::move(url)),
         clock_(clock),
-        buffer_(kReadBufferBytes),
+        buffer_(kProbeBufferBytes),
         context_{loop_, clock, buffer_, {}},
         own_ssrc_(Random32()) {}
 

@@ -12,7 +12,7 @@ namespace lookback::recorder {
 namespace {
 
 constexpr size_t kMaxChallenges = 8;
-constexpr size_t kMaxParameters = 16;
+constexpr size_t kMaxAuthParameters = 16;
 
 bool IsTokenChar(char c) {
   constexpr std::string_view kSeparators = "()<>@,;:\\\"/[]?={} \t";
@@ -117,7 +117,7 @@ std::vector<AuthChallenge> ParseChallenges(std::string_view header) {
     }
     cursor.SkipSpaces();
     std::string value = cursor.Value();
-    if (challenges.empty() || challenges.back().parameters.size() == kMaxParameters) continue;
+    if (challenges.empty() || challenges.back().parameters.size() == kMaxAuthParameters) continue;
     challenges.back().parameters.push_back({std::string(token), std::move(value)});
   }
   return challenges;

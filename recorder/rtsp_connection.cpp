@@ -14,7 +14,6 @@ namespace {
 
 using index::GapCause;
 
-constexpr int kUnauthorized = 401;
 constexpr int64_t kMinTimeoutUs = 4 * kUsPerSecond;  // Of what a server asks keep-alives for.
 constexpr int64_t kMaxTimeoutUs = 10 * kUsPerMinute;
 constexpr size_t kMaxSessionIdBytes = 256;

@@ -19,6 +19,8 @@
 
 namespace lookback::recorder {
 
+inline constexpr int kUnauthorized = 401;  // RFC 2326 §7.1.1.
+
 inline constexpr size_t kMaxRtspLineBytes = 8 << 10;
 inline constexpr size_t kMaxRtspHeadBytes = 32 << 10;
 inline constexpr size_t kMaxRtspHeaders = 64;

@@ -12,7 +12,6 @@ namespace {
 using index::GapCause;
 using index::Transport;
 
-constexpr int kUnauthorized = 401;
 constexpr int kSessionNotFound = 454;
 constexpr int kUnsupportedTransport = 461;
 

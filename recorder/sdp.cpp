@@ -8,7 +8,7 @@
 namespace lookback::recorder {
 namespace {
 
-constexpr size_t kMaxParameters = 32;  // Of one a=fmtp.
+constexpr size_t kMaxFmtpParameters = 32;  // Of one a=fmtp.
 constexpr uint64_t kMaxClockRate = 1'000'000;
 constexpr double kMaxFrameRate = 1'000;
 
@@ -84,7 +84,7 @@ void ApplyRtpMap(std::string_view value, SdpMedia& media) {
 void ApplyFmtp(std::string_view value, SdpMedia& media) {
   SdpFormat* const format = FindFormat(media, TakeUntil(value, ' '));
   if (!format) return;
-  while (!value.empty() && format->parameters.size() < kMaxParameters) {
+  while (!value.empty() && format->parameters.size() < kMaxFmtpParameters) {
     std::string_view parameter = TakeUntil(value, ';');
     const std::string_view name = TrimSpace(TakeUntil(parameter, '='));
     if (name.empty()) continue;

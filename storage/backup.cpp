@@ -17,7 +17,6 @@ namespace lookback::storage {
 namespace {
 
 constexpr int kTries = 3;
-constexpr size_t kLeavesAtOnce = 32'768;
 constexpr uint64_t kMaxStoreFileBytes = 1 << 20;
 constexpr uint64_t kMaxSecretBytes = 64 << 20;
 

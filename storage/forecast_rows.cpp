@@ -13,7 +13,6 @@ namespace lookback::storage {
 namespace {
 
 constexpr int64_t kShortestRateUs = 10 * kUsPerSecond;  // Less footage tells no rate.
-constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
 
 // Footage of one span of time, by volume.
 struct Span {

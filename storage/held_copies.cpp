@@ -19,7 +19,6 @@
 namespace lookback::storage {
 namespace {
 
-constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
 constexpr int64_t kLookShare = 20;  // A look takes one part of so many of the time.
 
 // A volume as a look finds it.

@@ -10,15 +10,14 @@ namespace lookback::storage {
 namespace {
 
 constexpr uint64_t kCopiedAtOnce = 1 << 20;
-constexpr uint64_t kLeavesAtOnce = 32'768;
-constexpr size_t kMaxNotes = 100;
+constexpr size_t kMaxCopyNotes = 100;
 
 }  // namespace
 
 void LedgerCopy::Note(std::string note) {
   LogError("ledger", note);
   const std::lock_guard lock(mutex_);
-  if (notes_.size() < kMaxNotes) notes_.push_back(std::move(note));
+  if (notes_.size() < kMaxCopyNotes) notes_.push_back(std::move(note));
 }
 
 std::vector<std::string> LedgerCopy::notes() const {

@@ -10,8 +10,6 @@
 namespace lookback::storage {
 namespace {
 
-constexpr uint64_t kLeavesAtOnce = 32'768;
-
 // The first record below `end` that one has and the other has otherwise; `end` when there is none.
 // A leaf that is lost says nothing.
 Result<uint64_t> FirstDifference(const Ledger& ledger, const Ledger& copy, uint64_t end) {

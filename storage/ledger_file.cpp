@@ -7,11 +7,11 @@
 namespace lookback::storage {
 namespace {
 
-constexpr std::string_view kSuffix = ".lkl";
+constexpr std::string_view kLedgerSuffix = ".lkl";
 // What is taken from a file at once.
-constexpr size_t kReadBytes = 4 << 20;
+constexpr size_t kLedgerReadBytes = 4 << 20;
 constexpr size_t kMaxRecordBytes = kMaxLedgerPayload + kLedgerRecordOverhead;
-static_assert(kReadBytes > kMaxRecordBytes);
+static_assert(kLedgerReadBytes > kMaxRecordBytes);
 // Behind damage a record is looked for among so many numbers: a file has far fewer.
 constexpr uint64_t kMaxNumbersOfFile = uint64_t{1} << 32;
 
@@ -20,13 +20,13 @@ constexpr uint64_t kMaxNumbersOfFile = uint64_t{1} << 32;
 std::string LedgerFileName(uint64_t first_number) {
   char name[24];
   std::snprintf(name, sizeof name, "%016" PRIx64, first_number);
-  return std::string(name) + std::string(kSuffix);
+  return std::string(name) + std::string(kLedgerSuffix);
 }
 
 bool ParseLedgerFileName(std::string_view name, uint64_t& first_number) {
-  if (!name.ends_with(kSuffix)) return false;
+  if (!name.ends_with(kLedgerSuffix)) return false;
   Bytes raw;
-  if (!HexDecode(name.substr(0, name.size() - kSuffix.size()), raw) || raw.size() != 8) {
+  if (!HexDecode(name.substr(0, name.size() - kLedgerSuffix.size()), raw) || raw.size() != 8) {
     return false;
   }
   first_number = ByteReader(raw).U64();
@@ -79,9 +79,9 @@ Result<bool> LedgerWalker::Resync(uint64_t at_least) {
 Status LedgerWalker::Fill() {
   offset_ = std::min(offset_ + position_, limit_);
   position_ = 0;
-  buffer_.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, limit_ - offset_)));
+  buffer_.resize(static_cast<size_t>(std::min<uint64_t>(kLedgerReadBytes, limit_ - offset_)));
   LB_TRY_ASSIGN(read, file_.ReadAt(offset_, buffer_));
-  at_end_ = read < kReadBytes;
+  at_end_ = read < kLedgerReadBytes;
   buffer_.resize(read);
   return Ok();
 }
@@ -94,8 +94,8 @@ tl::unexpected<Error> Damaged(const LedgerFile& file, uint64_t offset, uint64_t 
 Result<bool> WasSynced(uint64_t number, const File& file, uint64_t offset, uint64_t end) {
   Bytes window;
   // Windows overlap by one largest record, so that none is cut in two.
-  for (; offset < end; offset += kReadBytes - kMaxRecordBytes) {
-    window.resize(static_cast<size_t>(std::min<uint64_t>(kReadBytes, end - offset)));
+  for (; offset < end; offset += kLedgerReadBytes - kMaxRecordBytes) {
+    window.resize(static_cast<size_t>(std::min<uint64_t>(kLedgerReadBytes, end - offset)));
     LB_TRY_ASSIGN(read, file.ReadAt(offset, window));
     if (ProvesSynced(number, ByteSpan(window).first(read))) return true;
   }

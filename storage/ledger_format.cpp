@@ -5,7 +5,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr std::string_view kMagic = "LBLEDGER";
+constexpr std::string_view kLedgerMagic = "LBLEDGER";
 
 void AppendDigest(Bytes& out, size_t start) {
   const uint64_t digest = Xxh3_64(ByteSpan(out).subspan(start));
@@ -28,7 +28,7 @@ void AppendPlace(ByteWriter& out, const LedgerRecord& record) {
 Bytes EncodeLedgerHeader(const LedgerHeader& header) {
   Bytes out;
   ByteWriter writer(out);
-  writer.Text(kMagic);
+  writer.Text(kLedgerMagic);
   writer.U32(header.version);
   writer.Raw(header.store.bytes);
   writer.U64(header.first_number);
@@ -38,14 +38,14 @@ Bytes EncodeLedgerHeader(const LedgerHeader& header) {
 
 std::optional<LedgerHeader> ParseLedgerHeader(ByteSpan bytes) {
   ByteReader reader(bytes);
-  const std::string_view magic = AsText(reader.Take(kMagic.size()));
+  const std::string_view magic = AsText(reader.Take(kLedgerMagic.size()));
   LedgerHeader header;
   header.version = reader.U32();
   const ByteSpan store = reader.Take(header.store.bytes.size());
   header.first_number = reader.U64();
   const size_t covered = reader.position();
   const uint64_t digest = reader.U64();
-  if (!reader.ok() || magic != kMagic || digest != Xxh3_64(bytes.first(covered))) {
+  if (!reader.ok() || magic != kLedgerMagic || digest != Xxh3_64(bytes.first(covered))) {
     return std::nullopt;
   }
   std::copy(store.begin(), store.end(), header.store.bytes.begin());

@@ -21,6 +21,7 @@ namespace lookback::storage {
 
 inline constexpr std::string_view kLeavesFile = "leaves";
 inline constexpr size_t kLeafBytes = sizeof(Sha256Digest);
+inline constexpr uint64_t kLeavesAtOnce = 32'768;  // Of one Read(): a megabyte.
 
 // Whether that is no leaf yet, or one that a power cut took.
 bool IsAbsentLeaf(ByteSpan leaf);

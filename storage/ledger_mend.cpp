@@ -7,7 +7,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr uint64_t kCopiedAtOnce = 1 << 20;
+constexpr uint64_t kMendedAtOnce = 1 << 20;
 
 // A stretch of a file: bytes, and the numbers of the records that they hold or ought to hold.
 struct Piece {
@@ -143,7 +143,7 @@ Status FileReplacement::Append(ByteSpan bytes) {
 Status FileReplacement::AppendFrom(const File& file, uint64_t offset, uint64_t length) {
   Bytes piece;
   for (uint64_t done = 0; done < length; done += piece.size()) {
-    piece.resize(static_cast<size_t>(std::min(kCopiedAtOnce, length - done)));
+    piece.resize(static_cast<size_t>(std::min(kMendedAtOnce, length - done)));
     LB_TRY_ASSIGN(read, file.ReadAt(offset + done, piece));
     if (read < piece.size()) {
       return Fail(Code::kDiskFailed, path_ + " cannot be made: what it is copied from is shorter");

@@ -16,7 +16,6 @@ namespace {
 
 // So many records before the end that two ledgers share are compared.
 constexpr uint64_t kCompared = 65'536;
-constexpr size_t kLeavesAtOnce = 32'768;
 
 struct View {
   std::string directory;

@@ -19,8 +19,6 @@
 namespace lookback::storage {
 namespace {
 
-constexpr TimeRange kAllTime{kTimeMinUs, kTimeMaxUs};
-
 std::vector<index::Policy> WithChange(std::vector<index::Policy> policies,
                                       const RetentionChange& change) {
   for (const index::Policy& changed : change.policies) {

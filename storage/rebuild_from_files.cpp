@@ -19,13 +19,13 @@ namespace lookback::storage {
 namespace {
 
 constexpr size_t kGroupRecords = 500;
-constexpr size_t kMaxNotes = 1'000;
-constexpr size_t kReadBytes = 1 << 20;
+constexpr size_t kMaxFileNotes = 1'000;
+constexpr size_t kHashedBytes = 1 << 20;
 constexpr std::string_view kFreshLedger = "ledger.rebuilt";
 
 Result<Sha256Digest> DigestOf(const File& file) {
   Sha256Hasher hasher;
-  Bytes buffer(kReadBytes);
+  Bytes buffer(kHashedBytes);
   for (uint64_t offset = 0;;) {
     LB_TRY_ASSIGN(read, file.ReadAt(offset, buffer));
     if (read == 0) return hasher.Finish();
@@ -63,7 +63,7 @@ class FilesReader {
 
  private:
   void Note(std::string note) {
-    if (report_.notes.size() < kMaxNotes) report_.notes.push_back(std::move(note));
+    if (report_.notes.size() < kMaxFileNotes) report_.notes.push_back(std::move(note));
   }
 
   Status CheckLedgers() {

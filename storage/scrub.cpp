@@ -13,7 +13,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr size_t kReadBytes = 256 << 10;  // Hashed while it is in the processor's cache.
+constexpr size_t kScrubReadBytes = 256 << 10;  // Hashed while it is in the processor's cache.
 
 class SegmentChecker {
  public:
@@ -51,10 +51,11 @@ class SegmentChecker {
 
   // False when a byte before LKEN is another one, or cannot be read.
   Result<bool> Agrees(const SegmentTail& tail) {
-    if (buffer_.size() < kReadBytes) buffer_.resize(kReadBytes);
+    if (buffer_.size() < kScrubReadBytes) buffer_.resize(kScrubReadBytes);
     Xxh128Hasher hasher;
     for (uint64_t at = 0; at < tail.offset;) {
-      const auto wanted = static_cast<size_t>(std::min<uint64_t>(kReadBytes, tail.offset - at));
+      const auto wanted =
+          static_cast<size_t>(std::min<uint64_t>(kScrubReadBytes, tail.offset - at));
       const auto count = file_.ReadAt(at, std::span(buffer_).first(wanted));
       if (!count || *count < wanted) return false;
       hasher.Update(ByteSpan(buffer_).first(wanted));

@@ -9,8 +9,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr size_t kDigestBytes = 8;
-constexpr size_t kMaxVolumes = 4'096;
+constexpr size_t kMaxVolumesInState = 4'096;
 
 Bytes Encode(const index::SegmentKey& key) {
   Bytes out;
@@ -62,7 +61,7 @@ Bytes Encode(const Damage& damage) {
   return out;
 }
 
-auto Corrupt(std::string_view what) {
+auto CorruptState(std::string_view what) {
   return Fail(Code::kCorrupt, "the scrubber's state: " + std::string(what));
 }
 
@@ -85,18 +84,18 @@ Result<index::SegmentKey> ParseKey(ByteSpan bytes) {
       key.stream.camera = camera;
     } else if (wire.field() == 2) {
       const uint64_t stream = wire.Unsigned();
-      if (stream > static_cast<uint64_t>(Stream::kSub)) return Corrupt("no such stream");
+      if (stream > static_cast<uint64_t>(Stream::kSub)) return CorruptState("no such stream");
       key.stream.stream = static_cast<Stream>(stream);
     } else if (wire.field() == 3) {
       key.start_us = wire.Signed();
     } else if (wire.field() == 4 || wire.field() == 5) {
       const uint64_t value = wire.Unsigned();
-      if (!Fits32(value)) return Corrupt("a number above 32 bits");
+      if (!Fits32(value)) return CorruptState("a number above 32 bits");
       (wire.field() == 4 ? key.epoch : key.sequence) = static_cast<uint32_t>(value);
     }
   }
   if (!wire.ok() || key.stream.camera.empty() || !GoodTime(key.start_us)) {
-    return Corrupt("a segment's name");
+    return CorruptState("a segment's name");
   }
   return key;
 }
@@ -111,7 +110,8 @@ Result<ScrubPass> ParsePass(ByteSpan bytes) {
     if (wire.field() == 4) pass.bytes = wire.Unsigned();
     if (wire.field() == 5) pass.findings = wire.Unsigned();
   }
-  if (!wire.ok() || !GoodTime(pass.began_us) || !GoodTime(pass.ended_us)) return Corrupt("a pass");
+  if (!wire.ok() || !GoodTime(pass.began_us) || !GoodTime(pass.ended_us))
+    return CorruptState("a pass");
   return pass;
 }
 
@@ -120,7 +120,7 @@ Result<VolumeScrub> ParseVolume(ByteSpan bytes) {
   WireReader wire(bytes);
   while (wire.Next()) {
     if (wire.field() == 1) {
-      if (!Read(wire.Blob(), volume.volume)) return Corrupt("a volume's id");
+      if (!Read(wire.Blob(), volume.volume)) return CorruptState("a volume's id");
     } else if (wire.field() == 2 || wire.field() == 3) {
       LB_TRY_ASSIGN(key, ParseKey(wire.Blob()));
       (wire.field() == 2 ? volume.cursor : volume.origin) = std::move(key);
@@ -135,7 +135,7 @@ Result<VolumeScrub> ParseVolume(ByteSpan bytes) {
       volume.bytes = wire.Unsigned();
     }
   }
-  if (!wire.ok() || volume.volume.zero()) return Corrupt("a volume");
+  if (!wire.ok() || volume.volume.zero()) return CorruptState("a volume");
   return volume;
 }
 
@@ -148,10 +148,10 @@ Result<Damage> ParseDamage(ByteSpan bytes) {
       LB_TRY_ASSIGN(key, ParseKey(wire.Blob()));
       damage.segment = std::move(key);
     } else if (wire.field() == 2) {
-      if (!Read(wire.Blob(), damage.run)) return Corrupt("a run");
+      if (!Read(wire.Blob(), damage.run)) return CorruptState("a run");
     } else if (wire.field() == 3) {
       const uint64_t fragment = wire.Unsigned();
-      if (!Fits32(fragment)) return Corrupt("a fragment's number");
+      if (!Fits32(fragment)) return CorruptState("a fragment's number");
       damage.fragment = static_cast<uint32_t>(fragment);
     } else if (wire.field() == 4) {
       damage.range.start_us = wire.Signed();
@@ -162,7 +162,7 @@ Result<Damage> ParseDamage(ByteSpan bytes) {
     } else if (wire.field() == 7) {
       damage.what = std::string(wire.Text());
     } else if (wire.field() == 8) {
-      if (!Read(wire.Blob(), damage.volume)) return Corrupt("a volume");
+      if (!Read(wire.Blob(), damage.volume)) return CorruptState("a volume");
     }
   }
   damage.cause = static_cast<index::GapCause>(cause);
@@ -172,7 +172,7 @@ Result<Damage> ParseDamage(ByteSpan bytes) {
   if (!wire.ok() || damage.segment.stream.camera.empty() || !GoodTime(range.start_us) ||
       !GoodTime(range.end_us) || range.empty() || range.duration_us() > index::kMaxSegmentUs ||
       cause > UINT8_MAX || !named || damage.what.size() > index::kMaxRecordText) {
-    return Corrupt("what is damaged");
+    return CorruptState("what is damaged");
   }
   return damage;
 }
@@ -193,9 +193,9 @@ Bytes EncodeScrubState(const ScrubState& state) {
 }
 
 Result<ScrubState> ParseScrubState(ByteSpan file) {
-  if (file.size() < kDigestBytes) return Corrupt("the file is too short");
-  const ByteSpan body = file.subspan(kDigestBytes);
-  if (ByteReader(file).U64() != Xxh3_64(body)) return Corrupt("its checksum does not agree");
+  if (file.size() < kXxh3Bytes) return CorruptState("the file is too short");
+  const ByteSpan body = file.subspan(kXxh3Bytes);
+  if (ByteReader(file).U64() != Xxh3_64(body)) return CorruptState("its checksum does not agree");
   ScrubState state;
   WireReader wire(body);
   while (wire.Next()) {
@@ -213,11 +213,12 @@ Result<ScrubState> ParseScrubState(ByteSpan file) {
       LB_TRY_ASSIGN(damage, ParseDamage(wire.Blob()));
       state.damage.push_back(std::move(damage));
     }
-    if (state.volumes.size() > kMaxVolumes || state.damage.size() > DamageList::kMaxFragments) {
-      return Corrupt("more than a store has");
+    if (state.volumes.size() > kMaxVolumesInState ||
+        state.damage.size() > DamageList::kMaxFragments) {
+      return CorruptState("more than a store has");
     }
   }
-  if (!wire.ok()) return Corrupt("it does not parse");
+  if (!wire.ok()) return CorruptState("it does not parse");
   return state;
 }
 

@@ -22,7 +22,7 @@ constexpr uint8_t kVersion = 1;
 constexpr uint8_t kRecoveredFlag = 1;
 constexpr int64_t kMaxTicks = 4 * media::kMaxMediaTicks;
 
-auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, "LKEN: " + what); }
+auto CorruptEnd(const std::string& what) { return Fail(Code::kCorrupt, "LKEN: " + what); }
 
 // A column of a sample table: the number of runs, then per run the value as a difference from the
 // run before and its length; or, where runs would not pay, 0 and each value's difference from the
@@ -117,16 +117,17 @@ Status ReadTrack(VarintReader& in, Expected& expected, uint64_t& samples_left,
                  FragmentTrack& track) {
   int64_t& decode_time = expected.decode_time[Slot(track.kind)];
   const int64_t difference = in.Signed();
-  if (difference < -kMaxTicks || difference > kMaxTicks) return Corrupt("decode time out of range");
+  if (difference < -kMaxTicks || difference > kMaxTicks)
+    return CorruptEnd("decode time out of range");
   track.base_decode_time = decode_time + difference;
   if (track.base_decode_time < 0 || track.base_decode_time > kMaxTicks) {
-    return Corrupt("decode time out of range");
+    return CorruptEnd("decode time out of range");
   }
   const uint64_t data_offset = in.Unsigned();
   const uint64_t count = in.Unsigned();
   if (!in.ok() || data_offset > media::kMaxFragmentLength || count == 0 ||
       count > media::kMaxFragmentSamples || count > samples_left) {
-    return Corrupt("data offset or sample count out of range");
+    return CorruptEnd("data offset or sample count out of range");
   }
   samples_left -= count;
   track.data_offset = static_cast<uint32_t>(data_offset);
@@ -149,7 +150,7 @@ Status ReadTrack(VarintReader& in, Expected& expected, uint64_t& samples_left,
   } else {
     for (SampleInfo& sample : track.samples) sample.sync = Sync::kClosed;
   }
-  if (!good) return Corrupt("sample table");
+  if (!good) return CorruptEnd("sample table");
   decode_time = track.base_decode_time + track.duration();
   return Ok();
 }
@@ -167,7 +168,7 @@ Status ReadFragment(VarintReader& in, Expected& expected, uint64_t& samples_left
   if (!in.ok() || number == 0 || number >= UINT32_MAX || flags > UINT32_MAX ||
       start >= uint64_t{kTimeMaxUs} || duration == 0 || duration >= uint64_t{kTimeMaxUs} - start ||
       length > media::kMaxFragmentLength || lost > UINT32_MAX || kinds == 0 || kinds > 3) {
-    return Corrupt("fragment with a field out of range");
+    return CorruptEnd("fragment with a field out of range");
   }
   info.number = static_cast<uint32_t>(number);
   info.flags = static_cast<uint32_t>(flags);
@@ -181,9 +182,9 @@ Status ReadFragment(VarintReader& in, Expected& expected, uint64_t& samples_left
     FragmentTrack& track = info.tracks.emplace_back();
     track.kind = kind;
     LB_TRY(ReadTrack(in, expected, samples_left, track));
-    if (track.data_offset < data_end) return Corrupt("tracks that overlap");
+    if (track.data_offset < data_end) return CorruptEnd("tracks that overlap");
     data_end = track.data_offset + track.data_bytes();
-    if (data_end > length) return Corrupt("samples beyond the end of their fragment");
+    if (data_end > length) return CorruptEnd("samples beyond the end of their fragment");
   }
   expected.number = info.number + 1;
   expected.start_us = info.end_us;
@@ -223,12 +224,12 @@ Result<SegmentEnd> ParseSegmentEnd(ByteSpan box) {
   media::Box found;
   if (box.size() < kHeadBytes + kTailBytes || box.size() > kMaxSegmentEndBytes ||
       !boxes.Next(found) || found.size != box.size() || found.extended_type != kSegmentEndType) {
-    return Corrupt("box expected");
+    return CorruptEnd("box expected");
   }
   const size_t covered = box.size() - kTailBytes;
   ByteReader tail(box.subspan(covered));
-  if (tail.U64() != Xxh3_64(box.first(covered))) return Corrupt("wrong digest");
-  if (tail.U64() != box.size()) return Corrupt("wrong length at its end");
+  if (tail.U64() != Xxh3_64(box.first(covered))) return CorruptEnd("wrong digest");
+  if (tail.U64() != box.size()) return CorruptEnd("wrong length at its end");
   ByteReader head(box);
   head.Skip(24);
   if (head.U8() != kVersion) return Fail(Code::kUnsupported, "LKEN of a later version");
@@ -238,13 +239,13 @@ Result<SegmentEnd> ParseSegmentEnd(ByteSpan box) {
   const uint32_t count = head.U32();
   const ByteSpan preceding = head.Take(end.preceding.size());
   std::copy(preceding.begin(), preceding.end(), end.preceding.begin());
-  if (count > kMaxSegmentFragments) return Corrupt("more than 65,536 fragments");
+  if (count > kMaxSegmentFragments) return CorruptEnd("more than 65,536 fragments");
 
   VarintReader in(box.subspan(kHeadBytes, covered - kHeadBytes));
   uint64_t offset = in.Unsigned();
   Expected expected;
   expected.start_us = in.Signed();
-  if (!in.ok() || offset > kMaxInitBytes * 2) return Corrupt("offset of the first fragment");
+  if (!in.ok() || offset > kMaxInitBytes * 2) return CorruptEnd("offset of the first fragment");
   uint64_t samples_left = kMaxSegmentSamples;
   for (uint32_t i = 0; i < count; ++i) {
     SegmentFragment& fragment = end.fragments.emplace_back();
@@ -252,7 +253,7 @@ Result<SegmentEnd> ParseSegmentEnd(ByteSpan box) {
     LB_TRY(ReadFragment(in, expected, samples_left, fragment.info));
     offset += fragment.info.length + kFragmentTrailerBytes;
   }
-  if (!in.ok() || in.remaining() != 0) return Corrupt("bytes after the last fragment");
+  if (!in.ok() || in.remaining() != 0) return CorruptEnd("bytes after the last fragment");
   return end;
 }
 

@@ -8,15 +8,13 @@
 namespace lookback::storage {
 namespace {
 
-constexpr size_t kDigestBytes = 8;
-constexpr size_t kUuidHeadBytes = 24;  // Size, `uuid`, extended type.
 constexpr uint8_t kCameraOffsetKnown = 1;
 constexpr uint8_t kImported = 2;
 constexpr uint8_t kThinned = 4;
 constexpr uint8_t kKnownFlags = kCameraOffsetKnown | kImported | kThinned;
 constexpr uint32_t kTrailerVersion = 1;
 
-auto Corrupt(const std::string& what) { return Fail(Code::kCorrupt, what); }
+auto CorruptBox(const std::string& what) { return Fail(Code::kCorrupt, what); }
 
 void AppendDigest(Bytes& box) {
   const uint64_t digest = Xxh3_64(box);
@@ -35,12 +33,12 @@ Result<ByteReader> OpenBox(ByteSpan box, const Uuid& type, const std::string& na
   media::BoxReader boxes(box);
   media::Box found;
   if (!boxes.Next(found) || found.size != box.size() || found.extended_type != type ||
-      found.body.size() != box.size() - kUuidHeadBytes || found.body.size() < kDigestBytes) {
-    return Corrupt(name + " expected");
+      found.body.size() != box.size() - kUuidHeadBytes || found.body.size() < kXxh3Bytes) {
+    return CorruptBox(name + " expected");
   }
-  const size_t covered = box.size() - kDigestBytes;
+  const size_t covered = box.size() - kXxh3Bytes;
   ByteReader digest(box.subspan(covered));
-  if (digest.U64() != Xxh3_64(box.first(covered))) return Corrupt(name + " has a wrong digest");
+  if (digest.U64() != Xxh3_64(box.first(covered))) return CorruptBox(name + " has a wrong digest");
   return ByteReader(box.subspan(kUuidHeadBytes, covered - kUuidHeadBytes));
 }
 
@@ -70,7 +68,7 @@ Bytes EncodeSegmentHeader(const SegmentHeader& header) {
   const std::string& camera = header.stream.camera.text();
   Bytes box;
   ByteWriter out(box);
-  WriteHead(out, kSegmentHeaderType, kUuidHeadBytes + kFixedBytes + camera.size() + kDigestBytes);
+  WriteHead(out, kSegmentHeaderType, kUuidHeadBytes + kFixedBytes + camera.size() + kXxh3Bytes);
   out.U32(header.format_version);
   out.Raw(header.store.bytes);
   out.Raw(header.volume.bytes);
@@ -112,10 +110,10 @@ Result<SegmentHeader> ParseSegmentHeader(ByteSpan box) {
   const uint8_t camera_bytes = in.U8();
   header.camera_offset_us = in.I64();
   const ByteSpan camera = in.Take(camera_bytes);
-  if (!in.ok() || in.remaining() != 0) return Corrupt("LKSG of a wrong length");
+  if (!in.ok() || in.remaining() != 0) return CorruptBox("LKSG of a wrong length");
   if (header.format_version == 0 || clock > 1 || flags > kKnownFlags || stream > 1 ||
       !IsInstant(header.start_us)) {
-    return Corrupt("LKSG with a field out of range");
+    return CorruptBox("LKSG with a field out of range");
   }
   header.clock = static_cast<ClockState>(clock);
   header.has_camera_offset = (flags & kCameraOffsetKnown) != 0;
@@ -123,7 +121,7 @@ Result<SegmentHeader> ParseSegmentHeader(ByteSpan box) {
   header.thinned = (flags & kThinned) != 0;
   header.stream.stream = static_cast<Stream>(stream);
   Result<CameraId> id = CameraId::Parse(AsText(camera));
-  if (!id) return Corrupt("LKSG: " + id.message());
+  if (!id) return CorruptBox("LKSG: " + id.message());
   header.stream.camera = std::move(*id);
   return header;
 }
@@ -149,7 +147,7 @@ Bytes EncodeFragmentTrailer(const Uuid& run, const media::FragmentInfo& info, ui
 }
 
 Result<FragmentTrailer> ParseFragmentTrailer(ByteSpan box) {
-  if (box.size() != kFragmentTrailerBytes) return Corrupt("LKFR of a wrong length");
+  if (box.size() != kFragmentTrailerBytes) return CorruptBox("LKFR of a wrong length");
   LB_TRY_ASSIGN(in, OpenBox(box, kFragmentTrailerType, "LKFR"));
   FragmentTrailer trailer;
   if (in.U32() != kTrailerVersion) return Fail(Code::kUnsupported, "LKFR of a later version");
@@ -164,7 +162,7 @@ Result<FragmentTrailer> ParseFragmentTrailer(ByteSpan box) {
   if (trailer.number == 0 || trailer.length > media::kMaxFragmentLength || in.U32() != 0 ||
       !IsInstant(trailer.start_us) || !IsInstant(trailer.end_us) ||
       trailer.end_us <= trailer.start_us) {
-    return Corrupt("LKFR with a field out of range");
+    return CorruptBox("LKFR with a field out of range");
   }
   return trailer;
 }

@@ -12,10 +12,9 @@ using media::MakeFourCc;
 
 constexpr size_t kHeadGuessBytes = 4 << 10;
 constexpr size_t kTailGuessBytes = 64 << 10;
-constexpr size_t kReadBytes = 1 << 20;  // Of one read while scanning.
+constexpr size_t kScanReadBytes = 1 << 20;  // Of one read while scanning.
 constexpr size_t kSliceBytes = 128 << 10;
 constexpr size_t kBoxHeadBytes = 8;
-constexpr size_t kUuidHeadBytes = 24;
 constexpr size_t kMaxHeaderBytes = 512;  // LKSG has at most 184.
 
 auto Corrupt(uint64_t offset, const std::string& what) {
@@ -48,7 +47,7 @@ class ForwardReader {
     buffer_offset_ += begin_;
     begin_ = 0;
     const size_t kept = buffer_.size();
-    buffer_.resize(std::max(count, kept + kReadBytes));
+    buffer_.resize(std::max(count, kept + kScanReadBytes));
     const auto got = file_.ReadAt(buffer_offset_ + kept, std::span(buffer_).subspan(kept));
     buffer_.resize(kept + (got ? *got : 0));
     if (!got) return Pass(got.error());

@@ -10,7 +10,7 @@ constexpr uint64_t kEndFrameBytes = 256;
 constexpr uint64_t kEndFragmentBytes = 256;
 constexpr uint64_t kEndSampleBytes = 16;
 // All digests pass over so much before they go on, while it is in the nearest cache.
-constexpr size_t kDigestBytes = 16 << 10;
+constexpr size_t kHashedAtOnce = 16 << 10;
 
 Bytes Head(const SegmentHeader& header, const Bytes& init) {
   Bytes head = init;
@@ -65,8 +65,8 @@ void SegmentWriter::Digest(ByteSpan bytes) {
 uint64_t SegmentWriter::DigestFragment(const media::Fragment& fragment) {
   Xxh64Hasher own;
   for (const Bytes& part : fragment.parts) {
-    for (size_t at = 0; at < part.size(); at += kDigestBytes) {
-      const ByteSpan piece = ByteSpan(part).subspan(at, std::min(kDigestBytes, part.size() - at));
+    for (size_t at = 0; at < part.size(); at += kHashedAtOnce) {
+      const ByteSpan piece = ByteSpan(part).subspan(at, std::min(kHashedAtOnce, part.size() - at));
       own.Update(piece);
       Digest(piece);
     }

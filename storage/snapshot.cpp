@@ -10,14 +10,15 @@
 namespace lookback::storage {
 namespace {
 
-constexpr std::string_view kSuffix = ".lks";
+constexpr std::string_view kSnapshotSuffix = ".lks";
 constexpr std::string_view kUnfinished = ".new";
 constexpr size_t kNameDigits = 16;
 
-std::string NameOf(uint64_t records) { return fmt::format("{:016x}{}", records, kSuffix); }
+std::string NameOf(uint64_t records) { return fmt::format("{:016x}{}", records, kSnapshotSuffix); }
 
 bool ParseName(std::string_view name, uint64_t& records) {
-  if (name.size() != kNameDigits + kSuffix.size() || !name.ends_with(kSuffix)) return false;
+  if (name.size() != kNameDigits + kSnapshotSuffix.size() || !name.ends_with(kSnapshotSuffix))
+    return false;
   const char* const end = name.data() + kNameDigits;
   const auto [rest, error] = std::from_chars(name.data(), end, records, 16);
   return error == std::errc() && rest == end && NameOf(records) == name;

@@ -7,10 +7,9 @@
 namespace lookback::storage {
 namespace {
 
-constexpr std::string_view kMagic = "LBSNAPSH";
-constexpr size_t kDigestBytes = 8;
+constexpr std::string_view kSnapshotMagic = "LBSNAPSH";
 
-tl::unexpected<Error> Corrupt(std::string_view what) {
+tl::unexpected<Error> CorruptSnapshot(std::string_view what) {
   return Fail(Code::kCorrupt, "a snapshot: " + std::string(what));
 }
 
@@ -45,7 +44,7 @@ uint64_t SnapshotDigest(uint64_t before, ByteSpan bytes) {
 Bytes EncodeSnapshotHeader(const SnapshotHeader& header) {
   Bytes bytes;
   ByteWriter out(bytes);
-  out.Text(kMagic);
+  out.Text(kSnapshotMagic);
   out.U32(header.version);
   out.U32(header.catalog_format);
   out.Raw(header.store.bytes);
@@ -53,14 +52,16 @@ Bytes EncodeSnapshotHeader(const SnapshotHeader& header) {
   out.I64(header.time_us);
   out.Raw(header.leaf);
   out.U64(Xxh3_64(bytes));
-  static_assert(kMagic.size() + 4 + 4 + 16 + 8 + 8 + 32 + kDigestBytes == kSnapshotHeaderBytes);
+  static_assert(kSnapshotMagic.size() + 4 + 4 + 16 + 8 + 8 + 32 + kXxh3Bytes ==
+                kSnapshotHeaderBytes);
   return bytes;
 }
 
 Result<SnapshotHeader> ParseSnapshotHeader(ByteSpan bytes) {
-  if (bytes.size() < kSnapshotHeaderBytes) return Corrupt("it is shorter than its head");
+  if (bytes.size() < kSnapshotHeaderBytes) return CorruptSnapshot("it is shorter than its head");
   ByteReader in(bytes.first(kSnapshotHeaderBytes));
-  if (AsText(in.Take(kMagic.size())) != kMagic) return Corrupt("it does not begin as one");
+  if (AsText(in.Take(kSnapshotMagic.size())) != kSnapshotMagic)
+    return CorruptSnapshot("it does not begin as one");
   SnapshotHeader header;
   header.version = in.U32();
   header.catalog_format = in.U32();
@@ -70,18 +71,20 @@ Result<SnapshotHeader> ParseSnapshotHeader(ByteSpan bytes) {
   header.time_us = in.I64();
   const ByteSpan leaf = in.Take(header.leaf.size());
   std::copy(leaf.begin(), leaf.end(), header.leaf.begin());
-  if (in.U64() != SnapshotHeaderDigest(bytes)) return Corrupt("its head's checksum does not agree");
+  if (in.U64() != SnapshotHeaderDigest(bytes))
+    return CorruptSnapshot("its head's checksum does not agree");
   if (header.version > kSnapshotFormatVersion) {
     return Fail(Code::kUnsupported, "a snapshot has format " + std::to_string(header.version) +
                                         "; this program knows formats up to " +
                                         std::to_string(kSnapshotFormatVersion));
   }
-  if (header.time_us < kTimeMinUs || header.time_us > kTimeMaxUs) return Corrupt("its time");
+  if (header.time_us < kTimeMinUs || header.time_us > kTimeMaxUs)
+    return CorruptSnapshot("its time");
   return header;
 }
 
 uint64_t SnapshotHeaderDigest(ByteSpan header) {
-  return Xxh3_64(header.first(kSnapshotHeaderBytes - kDigestBytes));
+  return Xxh3_64(header.first(kSnapshotHeaderBytes - kXxh3Bytes));
 }
 
 void SnapshotBlock::Put(std::string& last, std::string_view text) {
@@ -130,14 +133,14 @@ Status ParseSnapshotRows(ByteSpan payload,
                          const std::function<Status(const index::CatalogRow&)>& visit) {
   ByteReader in(payload);
   const std::string_view family = AsText(in.Take(in.U8()));
-  if (!in.ok() || family.empty()) return Corrupt("a block without a family");
+  if (!in.ok() || family.empty()) return CorruptSnapshot("a block without a family");
   std::string key, value;
   size_t at = in.position();
   while (at < payload.size()) {
     VarintReader key_numbers(payload.subspan(at));
-    if (!TakeText(key_numbers, payload, at, key)) return Corrupt("a row's key");
+    if (!TakeText(key_numbers, payload, at, key)) return CorruptSnapshot("a row's key");
     VarintReader value_numbers(payload.subspan(at));
-    if (!TakeText(value_numbers, payload, at, value)) return Corrupt("a row's value");
+    if (!TakeText(value_numbers, payload, at, value)) return CorruptSnapshot("a row's value");
     LB_TRY(visit({family, key, value}));
   }
   return Ok();

@@ -272,6 +272,8 @@ std::string PercentEncode(std::string_view text) {
   return out;
 }
 
+std::string CameraPath(std::string_view id) { return "/api/v1/cameras/" + PercentEncode(id); }
+
 std::string WithQuery(std::string path,
                       const std::vector<std::pair<std::string, std::string>>& query) {
   char separator = '?';

@@ -81,6 +81,7 @@ Result<Json> ParseJson(std::string_view text);
 
 // Everything but letters, digits and "-._~" in %XX.
 std::string PercentEncode(std::string_view text);
+std::string CameraPath(std::string_view id);  // "/api/v1/cameras/gate"
 // "/api/v1/cameras/gate/timeline?start=…": empty values are left out.
 std::string WithQuery(std::string path,
                       const std::vector<std::pair<std::string, std::string>>& query);

@@ -12,7 +12,7 @@
 namespace lookback::app {
 namespace {
 
-struct Asked {
+struct ApplyAsked {
   std::string file;
   bool yes = false;
   bool dry_run = false;
@@ -76,7 +76,7 @@ void AddFaults(const Json& answer, FleetFile& file) {
 }
 
 // Exit code 2, or the fault of a file that cannot be read.
-int Refuse(const Asked& asked, const FleetFile& file) {
+int Refuse(const ApplyAsked& asked, const FleetFile& file) {
   TellFaults(asked.file, file.faults);
   return kExitUsage;
 }
@@ -98,7 +98,7 @@ Result<std::optional<Json>> Send(Client& client, bool dry_run, FleetFile& file) 
   return std::optional<Json>(std::move(plan));
 }
 
-Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
+Result<int> Apply(Client& client, const ApplyAsked& asked, FileSystem& files) {
   LB_TRY_ASSIGN(file, ReadFleetFile(files, asked.file));
   if (!file.faults.empty()) {
     // What the server finds wrong in the rest is told with it, if there is a server to ask.
@@ -141,7 +141,7 @@ Result<int> Apply(Client& client, const Asked& asked, FileSystem& files) {
 }  // namespace
 
 void AddApplyCommand(Commands& commands) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<ApplyAsked>();
   CLI::App* apply = commands.AddClient(
       &commands.app, "apply",
       "Make cameras and policies what a file says; shows the changes first.",

@@ -21,7 +21,6 @@ namespace lookback::app {
 namespace {
 
 constexpr int64_t kProgressAfterUs = kUsPerSecond;
-constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
 
 struct BackupSaid {
   std::string place;

@@ -46,8 +46,6 @@ struct CameraChange {
   bool yes = false;
 };
 
-std::string CameraPath(const std::string& id) { return "/api/v1/cameras/" + PercentEncode(id); }
-
 // "52.5,13.4[,90]"; empty: null.
 Result<Json> ReadPlace(const std::string& text) {
   if (text.empty()) return Json();

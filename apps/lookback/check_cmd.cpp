@@ -14,10 +14,9 @@
 namespace lookback::app {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(250);
-constexpr const char* kPath = "/api/v1/check";
+constexpr const char* kCheckPath = "/api/v1/check";
 
-std::string ProgressText(const Json& check) {
+std::string CheckProgressText(const Json& check) {
   const auto progress = check.find("progress");
   if (progress == check.end() || !progress->is_object()) return "check: begins";
   std::string text =
@@ -27,18 +26,18 @@ std::string ProgressText(const Json& check) {
   return text;
 }
 
-Result<Json> Await(Client& client, Json check) {
+Result<Json> AwaitCheck(Client& client, Json check) {
   ProgressLine progress;
   while (FlagOf(check, "running")) {
-    progress.Update(ProgressText(check));
-    std::this_thread::sleep_for(kPoll);
-    LB_TRY_ASSIGN(next, client.api().Get(kPath));
+    progress.Update(CheckProgressText(check));
+    std::this_thread::sleep_for(kPollEvery);
+    LB_TRY_ASSIGN(next, client.api().Get(kCheckPath));
     check = std::move(next);
   }
   return check;
 }
 
-std::string ToText(const Json& check, const TimeZone& zone) {
+std::string LastCheckText(const Json& check, const TimeZone& zone) {
   std::string text;
   const auto last = check.find("last");
   if (last == check.end() || !last->is_object()) {
@@ -53,7 +52,7 @@ std::string ToText(const Json& check, const TimeZone& zone) {
     text += fmt::format("from {} to {}\n", LocalTimeOf(*last, "began", zone),
                         LocalTimeOf(*last, "ended", zone));
   }
-  if (FlagOf(check, "running")) text += "One is under way: " + ProgressText(check) + "\n";
+  if (FlagOf(check, "running")) text += "One is under way: " + CheckProgressText(check) + "\n";
   return text;
 }
 
@@ -65,13 +64,13 @@ bool IsClean(const Json& check) {
 
 Result<int> ShowCheck(Client& client, bool now, bool wait) {
   LB_TRY_ASSIGN(zone, client.Zone());
-  auto check = now ? client.api().Call("POST", kPath, Json()) : client.api().Get(kPath);
-  if (check && wait) check = Await(client, *std::move(check));
+  auto check = now ? client.api().Call("POST", kCheckPath, Json()) : client.api().Get(kCheckPath);
+  if (check && wait) check = AwaitCheck(client, *std::move(check));
   if (!check) return Pass(check.error());
   if (client.json()) {
     PrintJson(*check);
   } else {
-    PrintText(ToText(*check, zone));
+    PrintText(LastCheckText(*check, zone));
   }
   return IsClean(*check) ? kExitOk : kExitNegative;
 }

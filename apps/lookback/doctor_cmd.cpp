@@ -21,7 +21,7 @@
 namespace lookback::app {
 namespace {
 
-struct Asked {
+struct DoctorAsked {
   std::string config;
   std::string data;
   std::vector<std::string> volumes;
@@ -51,7 +51,7 @@ Result<int> AskServer(Client& client) {
 }
 
 // The volumes that the store knows, and those that the first start would make.
-Status AddVolumes(const Asked& asked, FileSystem& files, doctor::Question& question) {
+Status AddVolumes(const DoctorAsked& asked, FileSystem& files, doctor::Question& question) {
   const auto add = [&question](const std::string& root, bool known) {
     for (const auto& volume : question.volumes) {
       if (volume.root == root) return;
@@ -68,7 +68,8 @@ Status AddVolumes(const Asked& asked, FileSystem& files, doctor::Question& quest
   return Ok();
 }
 
-doctor::CertificateFacts LookAtCertificate(const Asked& asked, Clock& clock, FileSystem& files) {
+doctor::CertificateFacts LookAtCertificate(const DoctorAsked& asked, Clock& clock,
+                                           FileSystem& files) {
   doctor::CertificateFacts facts{asked.tls_certificate, "", {}};
   const auto certificate =
       net::TlsCertificate::Open(files, clock, {asked.tls_certificate, asked.tls_key});
@@ -92,7 +93,7 @@ void MeasureSpeeds(doctor::Facts& facts, const std::string& why_not, Clock& cloc
   }
 }
 
-Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& files) {
+Result<int> LookHere(const DoctorAsked& asked, bool json, Clock& clock, FileSystem& files) {
   SetLogLevel(LogLevel::kError);  // What parts would log is told as a finding.
   doctor::Question question;
   question.data = storage::AbsolutePath(asked.data);
@@ -119,7 +120,7 @@ Result<int> LookHere(const Asked& asked, bool json, Clock& clock, FileSystem& fi
 }
 
 // What the server's file says, where the command line does not.
-Result<Asked> WithSettings(Asked asked, FileSystem& files) {
+Result<DoctorAsked> WithSettings(DoctorAsked asked, FileSystem& files) {
   if (asked.config.empty()) return asked;
   LB_TRY_ASSIGN(file, ReadSettingsFile(files, asked.config));
   if (!file.faults.empty()) {
@@ -146,7 +147,7 @@ Result<Asked> WithSettings(Asked asked, FileSystem& files) {
 }  // namespace
 
 void AddDoctorCommand(Commands& commands) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<DoctorAsked>();
   CLI::App* command = commands.AddClient(
       &commands.app, "doctor",
       "What is wrong with machine, disks and settings, and what to do about it.", AskServer);

@@ -7,7 +7,7 @@
 namespace lookback::app {
 namespace {
 
-struct Asked {
+struct EventsAsked {
   bool all = false;
   std::string camera;
   int limit = 100;
@@ -24,7 +24,7 @@ std::string SeenBy(const Json& event) {
   return TextOf(*seen, "person") + (note.empty() ? "" : ": " + note);
 }
 
-Result<int> ListEvents(Client& client, const Asked& asked) {
+Result<int> ListEvents(Client& client, const EventsAsked& asked) {
   const std::string path = WithQuery("/api/v1/events", {{"state", asked.all ? "all" : "open"},
                                                         {"camera", asked.camera},
                                                         {"before", asked.before},
@@ -42,7 +42,7 @@ Result<int> ListEvents(Client& client, const Asked& asked) {
   return kExitOk;
 }
 
-Result<int> Acknowledge(Client& client, const Asked& asked) {
+Result<int> Acknowledge(Client& client, const EventsAsked& asked) {
   Json body = Json::object();
   if (!asked.note.empty()) body["note"] = asked.note;
   LB_TRY_ASSIGN(
@@ -71,7 +71,7 @@ std::string EventsText(const Json& events, const TimeZone& zone) {
 }
 
 void AddEventCommands(Commands& commands) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<EventsAsked>();
   // Both the group and what is in it do something; what is named last does it.
   auto ack = std::make_shared<CLI::App*>(nullptr);
   CLI::App* events = commands.AddClient(

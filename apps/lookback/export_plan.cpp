@@ -11,10 +11,6 @@ namespace {
 
 constexpr size_t kSegmentsAtOnce = 1'000;
 
-std::string CameraPath(const std::string& camera) {
-  return "/api/v1/cameras/" + PercentEncode(camera);
-}
-
 // "1777932000000_7_12_thin.mp4": no other name is written to a disk.
 bool IsSegmentName(std::string_view name) {
   const auto legal = [](char c) { return (c >= '0' && c <= '9') || c == '_'; };

@@ -12,7 +12,6 @@
 namespace lookback::app {
 namespace {
 
-constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
 constexpr uint64_t kSpareBytes = 16 << 20;  // For what stands beside the footage.
 
 // How far the whole of it is.

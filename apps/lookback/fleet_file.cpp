@@ -17,35 +17,36 @@ namespace {
 constexpr int kDefaultPolicy = -1;  // In place of a camera,
 constexpr int kFirstGroup = -2;     // and so are groups, downwards.
 
-enum class Kind : uint8_t { kText, kFlag, kDays, kNumber, kTexts, kPlace };
-struct Setting {
+enum class FleetKind : uint8_t { kText, kFlag, kDays, kNumber, kTexts, kPlace };
+struct FleetSetting {
   std::string_view name;
-  Kind kind;
+  FleetKind kind;
 };
-constexpr Setting kCameraSettings[] = {
-    {"id", Kind::kText},        {"name", Kind::kText},  {"url", Kind::kText},
-    {"sub_url", Kind::kText},   {"user", Kind::kText},  {"audio", Kind::kFlag},
-    {"transport", Kind::kText}, {"tls", Kind::kText},   {"enabled", Kind::kFlag},
-    {"group", Kind::kText},     {"tags", Kind::kTexts}, {"place", Kind::kPlace}};
-constexpr Setting kGroupSettings[] = {{"name", Kind::kText}};
+constexpr FleetSetting kCameraSettings[] = {
+    {"id", FleetKind::kText},        {"name", FleetKind::kText},  {"url", FleetKind::kText},
+    {"sub_url", FleetKind::kText},   {"user", FleetKind::kText},  {"audio", FleetKind::kFlag},
+    {"transport", FleetKind::kText}, {"tls", FleetKind::kText},   {"enabled", FleetKind::kFlag},
+    {"group", FleetKind::kText},     {"tags", FleetKind::kTexts}, {"place", FleetKind::kPlace}};
+constexpr FleetSetting kGroupSettings[] = {{"name", FleetKind::kText}};
 constexpr std::string_view kPasswordSettings[] = {"password", "password_file", "password_env"};
-constexpr Setting kPolicySettings[] = {{"min_days", Kind::kDays}, {"target_days", Kind::kDays},
-                                       {"max_days", Kind::kDays}, {"thin_days", Kind::kDays},
-                                       {"class", Kind::kNumber},  {"quota_bytes", Kind::kNumber},
-                                       {"at_floor", Kind::kText}};
+constexpr FleetSetting kPolicySettings[] = {
+    {"min_days", FleetKind::kDays}, {"target_days", FleetKind::kDays},
+    {"max_days", FleetKind::kDays}, {"thin_days", FleetKind::kDays},
+    {"class", FleetKind::kNumber},  {"quota_bytes", FleetKind::kNumber},
+    {"at_floor", FleetKind::kText}};
 
-FilePosition At(const toml::source_region& source) {
+FilePosition FleetPosition(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};
 }
 
-class Reader {
+class FleetReader {
  public:
-  Reader(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
+  FleetReader(FileSystem& files, std::string path) : files_(files), path_(std::move(path)) {}
 
   FleetFile Read(std::string_view text) {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
-      Fault(At(parsed.error().source()), std::string(parsed.error().description()));
+      Fault(FleetPosition(parsed.error().source()), std::string(parsed.error().description()));
       file_.whole = false;
       return std::move(file_);
     }
@@ -57,7 +58,7 @@ class Reader {
       } else if (key == "group" && value.is_array_of_tables()) {
         for (const toml::node& group : *value.as_array()) Group(*group.as_table());
       } else {
-        Fault(At(key.source()),
+        Fault(FleetPosition(key.source()),
               fmt::format("\"{}\" is not known here: a file has [policy], [[group]] and [[camera]]",
                           key.str()));
       }
@@ -71,11 +72,11 @@ class Reader {
 
   void Camera(const toml::table& table) {
     const auto place = static_cast<int>(file_.body["cameras"].size());
-    file_.positions[{place, ""}] = At(table.source());
+    file_.positions[{place, ""}] = FleetPosition(table.source());
     Json camera = Json::object();
     const toml::node* password = nullptr;
     for (const auto& [key, value] : table) {
-      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      file_.positions[{place, std::string(key.str())}] = FleetPosition(value.source());
       const bool secret = std::find(std::begin(kPasswordSettings), std::end(kPasswordSettings),
                                     key.str()) != std::end(kPasswordSettings);
       if (key == "policy") {
@@ -83,33 +84,34 @@ class Reader {
       } else if (!secret) {
         Take(kCameraSettings, key, value, camera);
       } else if (password != nullptr) {
-        Fault(At(key.source()), "one of password, password_file and password_env is enough");
+        Fault(FleetPosition(key.source()),
+              "one of password, password_file and password_env is enough");
       } else {
         password = &value;
         Password(std::string(key.str()), value, camera);
-        file_.positions[{place, "password"}] = At(value.source());
+        file_.positions[{place, "password"}] = FleetPosition(value.source());
       }
     }
     for (const char* needed : {"id", "url"}) {
       if (table.contains(needed)) continue;
-      Fault(At(table.source()), fmt::format("the camera has no {}", needed));
+      Fault(FleetPosition(table.source()), fmt::format("the camera has no {}", needed));
     }
     file_.body["cameras"].push_back(std::move(camera));
   }
 
   void Group(const toml::table& table) {
     const int place = kFirstGroup - static_cast<int>(file_.body["groups"].size());
-    file_.positions[{place, ""}] = At(table.source());
+    file_.positions[{place, ""}] = FleetPosition(table.source());
     Json group = Json::object();
     for (const auto& [key, value] : table) {
-      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      file_.positions[{place, std::string(key.str())}] = FleetPosition(value.source());
       if (key == "policy") {
         group["policy"] = OwnPolicy(value, place);
       } else {
         Take(kGroupSettings, key, value, group);
       }
     }
-    if (!table.contains("name")) Fault(At(table.source()), "the group has no name");
+    if (!table.contains("name")) Fault(FleetPosition(table.source()), "the group has no name");
     file_.body["groups"].push_back(std::move(group));
   }
 
@@ -117,51 +119,52 @@ class Reader {
   Json OwnPolicy(const toml::node& value, int place) {
     if (value.is_table()) return Policy(*value.as_table(), place);
     if (value.value<std::string_view>() != "default") {
-      Fault(At(value.source()), "policy is a table, { max_days = 30 }, or \"default\"");
+      Fault(FleetPosition(value.source()), "policy is a table, { max_days = 30 }, or \"default\"");
     }
     return {};
   }
 
   Json Policy(const toml::table& table, int place) {
-    if (place == kDefaultPolicy) file_.positions[{place, ""}] = At(table.source());
+    if (place == kDefaultPolicy) file_.positions[{place, ""}] = FleetPosition(table.source());
     Json policy = Json::object();
     for (const auto& [key, value] : table) {
-      file_.positions[{place, std::string(key.str())}] = At(value.source());
+      file_.positions[{place, std::string(key.str())}] = FleetPosition(value.source());
       Take(kPolicySettings, key, value, policy);
     }
     return policy;
   }
 
   template <size_t size>
-  void Take(const Setting (&known)[size], const toml::key& key, const toml::node& value,
+  void Take(const FleetSetting (&known)[size], const toml::key& key, const toml::node& value,
             Json& into) {
     const auto* found = std::find_if(std::begin(known), std::end(known),
-                                     [&](const Setting& s) { return s.name == key.str(); });
+                                     [&](const FleetSetting& s) { return s.name == key.str(); });
     const std::string name(key.str());
     if (found == std::end(known)) {
-      Fault(At(key.source()), fmt::format("\"{}\" is no setting of this", name));
+      Fault(FleetPosition(key.source()), fmt::format("\"{}\" is no setting of this", name));
     } else if (const auto text = value.value_exact<std::string>();
-               text && found->kind == Kind::kText) {
+               text && found->kind == FleetKind::kText) {
       into[name] = *text;
-    } else if (const auto flag = value.value_exact<bool>(); flag && found->kind == Kind::kFlag) {
+    } else if (const auto flag = value.value_exact<bool>();
+               flag && found->kind == FleetKind::kFlag) {
       into[name] = *flag;
     } else if (const auto number = value.value_exact<int64_t>();
                number && *number >= 0 &&
-               (found->kind == Kind::kNumber ||
-                (found->kind == Kind::kDays && *number <= UINT32_MAX))) {
+               (found->kind == FleetKind::kNumber ||
+                (found->kind == FleetKind::kDays && *number <= UINT32_MAX))) {
       into[name] = static_cast<uint64_t>(*number);
-    } else if (found->kind == Kind::kTexts && IsListOfTexts(value)) {
+    } else if (found->kind == FleetKind::kTexts && IsListOfTexts(value)) {
       into[name] = Json::array();
       for (const toml::node& one : *value.as_array()) {
         into[name].push_back(*one.value_exact<std::string>());
       }
-    } else if (found->kind == Kind::kPlace && value.is_table()) {
+    } else if (found->kind == FleetKind::kPlace && value.is_table()) {
       into[name] = Place(*value.as_table());
     } else {
       constexpr std::string_view kWants[] = {
           "a text in quotes", "true or false",   "a whole number of days, 0 for none",
           "a whole number",   "a list of texts", "a table, { latitude = 52.5, longitude = 13.4 }"};
-      Fault(At(value.source()),
+      Fault(FleetPosition(value.source()),
             fmt::format("{} is {}", name, kWants[static_cast<size_t>(found->kind)]));
     }
   }
@@ -179,7 +182,7 @@ class Reader {
       if (const auto number = value.value<double>(); number && !value.is_boolean()) {
         place[std::string(key.str())] = *number;
       } else {
-        Fault(At(value.source()), fmt::format("{} is a number of degrees", key.str()));
+        Fault(FleetPosition(value.source()), fmt::format("{} is a number of degrees", key.str()));
       }
     }
     return place;
@@ -187,13 +190,14 @@ class Reader {
 
   void Password(const std::string& name, const toml::node& value, Json& camera) {
     const auto text = value.value_exact<std::string>();
-    if (!text) return Fault(At(value.source()), name + " is a text in quotes");
+    if (!text) return Fault(FleetPosition(value.source()), name + " is a text in quotes");
     if (name == "password") {
       camera["password"] = *text;
     } else if (name == "password_env") {
       const char* found = std::getenv(text->c_str());
       if (found == nullptr) {
-        return Fault(At(value.source()), fmt::format("${} is not in the environment", *text));
+        return Fault(FleetPosition(value.source()),
+                     fmt::format("${} is not in the environment", *text));
       }
       camera["password"] = found;
     } else {
@@ -201,7 +205,7 @@ class Reader {
       const size_t slash = path_.rfind('/');
       const bool absolute = text->starts_with("/") || slash == std::string::npos;
       auto read = ReadSecret(files_, absolute ? *text : path_.substr(0, slash + 1) + *text, name);
-      if (!read) return Fault(At(value.source()), read.message());
+      if (!read) return Fault(FleetPosition(value.source()), read.message());
       camera["password"] = std::move(*read);
     }
   }
@@ -224,7 +228,7 @@ FilePosition FleetFile::PositionOf(int place, const std::string& field) const {
 
 Result<FleetFile> ReadFleetFile(FileSystem& files, const std::string& path) {
   LB_TRY_ASSIGN(bytes, ReadFile(files, path, kMaxFleetFileBytes));
-  return Reader(files, path).Read(AsText(bytes));
+  return FleetReader(files, path).Read(AsText(bytes));
 }
 
 }  // namespace lookback::app

@@ -17,7 +17,6 @@
 namespace lookback::app {
 namespace {
 
-constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
 constexpr std::string_view kStandardOutput = "-";
 
 struct FootageOptions {

@@ -8,13 +8,13 @@
 namespace lookback::app {
 namespace {
 
-struct Asked {
+struct ForecastAsked {
   std::string without;
   uint32_t add_cameras = 0;
   uint32_t days = 0;
 };
 
-std::string Days(const Json& camera, const char* name) {
+std::string DaysText(const Json& camera, const char* name) {
   const auto found = camera.find(name);
   if (found == camera.end() || !found->is_number()) return "-";
   return fmt::format("{:.1f}", found->get<double>());
@@ -42,13 +42,13 @@ std::string ForecastText(const Json& forecast, const TimeZone& zone) {
     const int64_t promised = NumberOf(camera, "promised_days");
     cameras.Add({TextOf(camera, "camera"), TextOf(camera, "volume"),
                  promised == 0 ? "-" : CountOf(camera, "promised_days", "day"),
-                 Days(camera, "kept_days"), Days(camera, "forecast_days"),
+                 DaysText(camera, "kept_days"), DaysText(camera, "forecast_days"),
                  Bytes(camera, "bytes_per_day"), Day(camera, "breaks", zone)});
   }
   return text + volumes.Text() + "\n" + (cameras.empty() ? "" : cameras.Text());
 }
 
-Result<int> Forecast(Client& client, const Asked& asked) {
+Result<int> Forecast(Client& client, const ForecastAsked& asked) {
   std::string path = fmt::format("/api/v1/retention/forecast?add_cameras={}", asked.add_cameras);
   if (asked.days > 0) path += fmt::format("&days={}", asked.days);
   if (!asked.without.empty()) path += "&without=" + PercentEncode(asked.without);
@@ -65,7 +65,7 @@ Result<int> Forecast(Client& client, const Asked& asked) {
 }  // namespace
 
 void AddForecastCommand(Commands& commands, CLI::App* retention_group) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<ForecastAsked>();
   CLI::App* forecast =
       commands.AddClient(retention_group, "forecast",
                          "How far back each camera will reach, and which promise breaks first.",

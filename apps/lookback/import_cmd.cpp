@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kPartBytes = 1 << 20;  // As large as a body may be.
 constexpr int kMaxBreaks = 10;          // Of the connection, without any progress between them.
-constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr auto kImportPollEvery = std::chrono::milliseconds(100);
 constexpr auto kAfterBreak = std::chrono::seconds(1);
 
 struct ImportOptions {
@@ -23,7 +23,7 @@ struct ImportOptions {
   bool audio = false;
 };
 
-struct Source {
+struct SourceFile {
   std::string path;
   std::optional<TimeUs> start_us;
 };
@@ -31,9 +31,9 @@ struct Source {
 std::string BaseName(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // FILE or FILE@T. A file that exists under the whole name is that file.
-Result<Source> ReadSource(const std::string& text, const ImportOptions& options,
-                          const TimeZone& zone, FileSystem& files) {
-  Source source{text, std::nullopt};
+Result<SourceFile> ReadSource(const std::string& text, const ImportOptions& options,
+                              const TimeZone& zone, FileSystem& files) {
+  SourceFile source{text, std::nullopt};
   const size_t at = text.rfind('@');
   if (at != std::string::npos && !Exists(files, text)) {
     source.path = text.substr(0, at);
@@ -47,7 +47,7 @@ Result<Source> ReadSource(const std::string& text, const ImportOptions& options,
 
 class Upload {
  public:
-  Upload(Client& client, const Source& source, FileSystem& files)
+  Upload(Client& client, const SourceFile& source, FileSystem& files)
       : api_(client.api()), source_(source), files_(files) {}
 
   // The import as the server tells it, once it is done.
@@ -112,12 +112,12 @@ class Upload {
       progress_.Update(
           fmt::format("{}: {} {} %", BaseName(source_.path), state,
                       std::min<int64_t>(NumberOf(import, "read_bytes") * 100 / twice, 100)));
-      std::this_thread::sleep_for(kPoll);
+      std::this_thread::sleep_for(kImportPollEvery);
     }
   }
 
   ApiClient& api_;
-  const Source& source_;
+  const SourceFile& source_;
   FileSystem& files_;
   std::string path_;
   ProgressLine progress_;
@@ -144,7 +144,7 @@ std::string Sentence(const Json& import, const TimeZone& zone) {
 
 Result<int> Import(Client& client, const ImportOptions& options, FileSystem& files) {
   LB_TRY_ASSIGN(zone, client.Zone());
-  std::vector<Source> sources;
+  std::vector<SourceFile> sources;
   for (const std::string& text : options.files) {
     LB_TRY_ASSIGN(source, ReadSource(text, options, zone, files));
     sources.push_back(std::move(source));
@@ -159,7 +159,7 @@ Result<int> Import(Client& client, const ImportOptions& options, FileSystem& fil
   }
   Json imports = Json::array();
   TimeUs next_us = 0;
-  for (const Source& source : sources) {
+  for (const SourceFile& source : sources) {
     auto import = Upload(client, source, files).Run(options, source.start_us.value_or(next_us));
     if (!import) {
       const std::string kept =

@@ -39,7 +39,7 @@ uint64_t SizeOf(const Json& json, const char* name) {
   return static_cast<uint64_t>(std::max<int64_t>(0, NumberOf(json, name)));
 }
 
-Result<int> Show(Client& client) {
+Result<int> ShowLedger(Client& client) {
   LB_TRY_ASSIGN(ledger, client.api().Get("/api/v1/ledger"));
   if (client.json()) {
     PrintJson(ledger);
@@ -152,7 +152,7 @@ Result<int> Verify(Client& client, FileSystem& files, const std::string& path) {
 void AddLedgerCommands(Commands& commands) {
   CLI::App* group = commands.Group("ledger", "The record of all that happened, and its proofs.");
   commands.AddClient(group, "show", "Its size, its root hash, its copies; keep what --json prints.",
-                     &Show);
+                     &ShowLedger);
   auto number = std::make_shared<uint64_t>(0);
   commands
       .AddClient(group, "prove", "Whether a record is on the ledger: fetches and checks the proof.",

@@ -14,14 +14,14 @@ struct MarkerOptions {
 };
 
 // What tells the two kinds apart.
-struct Kind {
+struct MarkerKind {
   bool hold;
   const char* noun;
   const char* path;
   const char* list;  // The member of an answer that has them.
 };
-constexpr Kind kMarker{false, "marker", "/api/v1/markers", "markers"};
-constexpr Kind kHold{true, "hold", "/api/v1/holds", "holds"};
+constexpr MarkerKind kMarker{false, "marker", "/api/v1/markers", "markers"};
+constexpr MarkerKind kHold{true, "hold", "/api/v1/holds", "holds"};
 
 void AddIfSaid(Json& body, const char* name, const std::string& text) {
   if (!text.empty()) body[name] = text;
@@ -35,7 +35,7 @@ Result<TimeUs> ResolveExpiry(const std::string& text, const TimeZone& zone) {
   return ResolveTime("--expires", "24:00", text, zone);
 }
 
-Result<int> AddMarker(Client& client, const Kind& kind, const MarkerOptions& options) {
+Result<int> AddMarker(Client& client, const MarkerKind& kind, const MarkerOptions& options) {
   LB_TRY_ASSIGN(zone, client.Zone());
   LB_TRY_ASSIGN(range, ResolveRange(options.range, zone));
   Json body = {{"cameras", options.cameras},
@@ -67,7 +67,7 @@ Result<int> AddMarker(Client& client, const Kind& kind, const MarkerOptions& opt
 }
 
 // Follows `next` to the end.
-Result<Json> FetchAll(Client& client, const Kind& kind, const std::string& camera,
+Result<Json> FetchAll(Client& client, const MarkerKind& kind, const std::string& camera,
                       const std::string& start, const std::string& end) {
   Json all = Json::array();
   std::string after;
@@ -90,7 +90,7 @@ std::string CopiesOf(const Json& hold) {
   return fmt::format("{} of {}", segments - NumberOf(*copies, "lacking"), segments);
 }
 
-void PrintMarkers(const Kind& kind, const Json& list, const TimeZone& zone) {
+void PrintMarkers(const MarkerKind& kind, const Json& list, const TimeZone& zone) {
   std::vector<std::string> head = {"ID", "CAMERAS", "START", "END", "LABEL", "CASE"};
   head.emplace_back(kind.hold ? "REASON" : "NOTE");
   head.emplace_back("BY");
@@ -114,7 +114,7 @@ void PrintMarkers(const Kind& kind, const Json& list, const TimeZone& zone) {
   PrintText(table.empty() ? fmt::format("There are no {}.\n", kind.list) : table.Text());
 }
 
-Result<int> ListMarkers(Client& client, const Kind& kind, const MarkerOptions& options) {
+Result<int> ListMarkers(Client& client, const MarkerKind& kind, const MarkerOptions& options) {
   LB_TRY_ASSIGN(zone, client.Zone());
   std::string start, end;
   if (!options.range.start.empty() || !options.range.end.empty()) {
@@ -135,7 +135,7 @@ Result<int> ListMarkers(Client& client, const Kind& kind, const MarkerOptions& o
   return kExitOk;
 }
 
-Result<int> RemoveMarker(Client& client, const Kind& kind, const MarkerOptions& options) {
+Result<int> RemoveMarker(Client& client, const MarkerKind& kind, const MarkerOptions& options) {
   const std::string path = WithQuery(std::string(kind.path) + "/" + PercentEncode(options.id),
                                      {{"reason", options.reason}});
   LB_TRY_ASSIGN(nothing, client.api().Call("DELETE", path));
@@ -148,7 +148,7 @@ Result<int> RemoveMarker(Client& client, const Kind& kind, const MarkerOptions& 
   return kExitOk;
 }
 
-void AddKind(Commands& commands, const Kind& kind, const std::string& description,
+void AddKind(Commands& commands, const MarkerKind& kind, const std::string& description,
              const std::string& remove_name) {
   CLI::App* group = commands.Group(kind.noun, description);
   auto options = std::make_shared<MarkerOptions>();

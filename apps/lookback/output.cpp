@@ -180,6 +180,12 @@ std::string ScreenRange(TimeRange range, const TimeZone& zone) {
   return ScreenTime(range.start_us, zone) + " to " + ScreenTime(range.end_us, zone);
 }
 
+std::string BytesText(const Json& json, const char* name) {
+  const auto found = json.find(name);
+  const bool known = found != json.end() && found->is_number_unsigned();
+  return known ? FormatBytes(found->get<uint64_t>()) : "-";
+}
+
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
                     std::string_view plural) {
   return Count(static_cast<uint64_t>(std::max<int64_t>(0, NumberOf(json, name))), noun, plural);

@@ -6,6 +6,7 @@
 // Errors:    none of its own; it is where the others' become sentences.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,6 +78,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+std::string BytesText(const Json& json,
+                      const char* name);  // "301.0 MB"; "-" where it is not there.
 // A number of the answer with what it counts: "1 segment". What is not there is 0.
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
                     std::string_view plural = {});
@@ -90,6 +93,9 @@ std::string ScreenRange(TimeRange range, const TimeZone& zone);  // "… to …"
 std::string LocalTimeOf(const Json& json, const char* name, const TimeZone& zone,
                         std::string_view otherwise = "-");
 
+// How often a line of progress is written anew, and the server asked for what it shows.
+inline constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
+inline constexpr std::chrono::milliseconds kPollEvery{250};
 // One line on standard error that is written over, when that is a terminal.
 class ProgressLine {
  public:

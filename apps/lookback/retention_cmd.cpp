@@ -61,7 +61,7 @@ Table PolicyTable() {
                 "AT FLOOR", "VERSION", "BY"});
 }
 
-Result<int> Show(Client& client) {
+Result<int> ShowPolicies(Client& client) {
   LB_TRY_ASSIGN(answer, client.api().Get("/api/v1/retention/policies"));
   if (client.json()) {
     PrintJson(answer);
@@ -177,7 +177,7 @@ void AddPolicyOptions(CLI::App* command, PolicyOptions& options) {
 
 void AddRetentionCommands(Commands& commands) {
   CLI::App* group = commands.Group("retention", "How long footage is kept.");
-  commands.AddClient(group, "show", "The policies in force.", &Show);
+  commands.AddClient(group, "show", "The policies in force.", &ShowPolicies);
   auto options = std::make_shared<PolicyOptions>();
   CLI::App* set =
       commands.AddClient(group, "set", "Set a policy; what is not said of it stays as it is.",

@@ -12,10 +12,9 @@
 namespace lookback::app {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(250);
-constexpr const char* kPath = "/api/v1/scrub";
+constexpr const char* kScrubPath = "/api/v1/scrub";
 
-struct Asked {
+struct ScrubAsked {
   bool now = false;
   bool wait = false;
 };
@@ -91,7 +90,7 @@ std::string ScrubText(const Json& scrub, const TimeZone& zone) {
   return text;
 }
 
-std::string ProgressText(const Json& scrub) {
+std::string ScrubProgressText(const Json& scrub) {
   int64_t bytes = 0, of_bytes = 0, running = 0;
   for (const Json& volume : ListOf(scrub, "volumes")) {
     if (!Runs(volume)) continue;
@@ -106,7 +105,7 @@ std::string ProgressText(const Json& scrub) {
                      NumberOf(scrub, "damaged"));
 }
 
-Result<Json> Await(Client& client, Json scrub) {
+Result<Json> AwaitScrub(Client& client, Json scrub) {
   ProgressLine progress;
   // A pass that cannot go on, as its disk is not there, is not waited for.
   const auto goes_on = [](const Json& volume) {
@@ -117,18 +116,19 @@ Result<Json> Await(Client& client, Json scrub) {
     return std::any_of(volumes.begin(), volumes.end(), goes_on);
   };
   while (running()) {
-    progress.Update(ProgressText(scrub));
-    std::this_thread::sleep_for(kPoll);
-    LB_TRY_ASSIGN(next, client.api().Get(kPath));
+    progress.Update(ScrubProgressText(scrub));
+    std::this_thread::sleep_for(kPollEvery);
+    LB_TRY_ASSIGN(next, client.api().Get(kScrubPath));
     scrub = std::move(next);
   }
   return scrub;
 }
 
-Result<int> Scrub(Client& client, const Asked& asked) {
+Result<int> Scrub(Client& client, const ScrubAsked& asked) {
   LB_TRY_ASSIGN(zone, client.Zone());
-  auto scrub = asked.now ? client.api().Call("POST", kPath, Json()) : client.api().Get(kPath);
-  if (scrub && asked.wait) scrub = Await(client, *std::move(scrub));
+  auto scrub =
+      asked.now ? client.api().Call("POST", kScrubPath, Json()) : client.api().Get(kScrubPath);
+  if (scrub && asked.wait) scrub = AwaitScrub(client, *std::move(scrub));
   if (!scrub) return Pass(scrub.error());
   if (client.json()) {
     PrintJson(*scrub);
@@ -141,7 +141,7 @@ Result<int> Scrub(Client& client, const Asked& asked) {
 }  // namespace
 
 void AddScrubCommand(Commands& commands) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<ScrubAsked>();
   CLI::App* scrub = commands.AddClient(
       &commands.app, "scrub",
       "How far the server's check of every byte is, and what footage is damaged.",

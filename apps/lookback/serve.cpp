@@ -23,7 +23,7 @@
 namespace lookback::app {
 namespace {
 
-struct Asked {
+struct ServeAsked {
   std::string file;  // "": none.
   Settings line;     // As the command line has them; which of these it has is CLI11's to say.
   bool check = false;
@@ -117,7 +117,7 @@ class Configuration {
   using Tell = std::function<void(const std::string& line)>;
 
   // nullopt: its faults were told.
-  static Result<std::optional<Configuration>> Read(const Asked& asked, const OnLine& on_line,
+  static Result<std::optional<Configuration>> Read(const ServeAsked& asked, const OnLine& on_line,
                                                    FileSystem& files, const Tell& tell) {
     Configuration read(asked.file);
     if (!asked.file.empty()) {
@@ -256,7 +256,7 @@ void Reload(Daemon& daemon, const std::string& file, const ReadAgain& read) {
 }
 
 // Root, who only asks, asks for the user that the service has.
-int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSystem& files) {
+int TellProblemsHere(const ServeAsked& asked, Configuration& configuration, FileSystem& files) {
   const Settings& settings = configuration.settings();
   const auto machine = doctor::MakeThisMachine();
   const std::string config = asked.file.empty() ? "" : storage::AbsolutePath(asked.file);
@@ -270,7 +270,7 @@ int TellProblemsHere(const Asked& asked, Configuration& configuration, FileSyste
   return configuration.TellProblemsHere(ProblemsHere(settings, service, *machine, files));
 }
 
-Result<int> Serve(const Asked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
+Result<int> Serve(const ServeAsked& asked, const ReadAgain& read, Clock& clock, FileSystem& files) {
   // First of all: one that comes while this starts is for when it has.
   std::optional<Signals> signals;
   if (!asked.starts_nothing()) signals.emplace(!asked.file.empty());
@@ -356,7 +356,7 @@ void AddSettingOptions(CLI::App& serve, Settings& line) {
 }  // namespace
 
 void AddServeCommand(Commands& commands) {
-  auto asked = std::make_shared<Asked>();
+  auto asked = std::make_shared<ServeAsked>();
   CLI::App* const serve =
       commands.Add(&commands.app, "serve", "Record, and answer on HTTP, until SIGTERM or Ctrl-C.",
                    [&commands, asked]() -> Result<int> {

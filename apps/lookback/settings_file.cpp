@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxVolumesInFile = 1'000;
 
-FilePosition At(const toml::source_region& source) {
+FilePosition PositionOf(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};
 }
 
@@ -25,16 +25,16 @@ bool IsTable(std::string_view name) {
                                       [&](const Setting& s) { return s.table == name; });
 }
 
-class Reader {
+class SettingsReader {
  public:
-  explicit Reader(const std::string& path)
+  explicit SettingsReader(const std::string& path)
       : directory_(path.find('/') == std::string::npos ? "" : path.substr(0, path.rfind('/') + 1)) {
   }
 
   SettingsFile Read(std::string_view text) {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
-      const FilePosition at = At(parsed.error().source());
+      const FilePosition at = PositionOf(parsed.error().source());
       if (!TellUnquoted(text, at.line)) Fault(at, std::string(parsed.error().description()));
       return std::move(file_);
     }
@@ -44,7 +44,7 @@ class Reader {
       } else if (value.is_table()) {
         for (const auto& [name, below] : *value.as_table()) Take(key.str(), name, below);
       } else {
-        Fault(At(key.source()), fmt::format("{0} is a table: [{0}]", key.str()));
+        Fault(PositionOf(key.source()), fmt::format("{0} is a table: [{0}]", key.str()));
       }
     }
     SortFaults(file_.faults);
@@ -87,14 +87,15 @@ class Reader {
       return setting.table == table && setting.name == key.str();
     });
     if (found == settings.end()) {
-      Fault(At(key.source()), Unknown(table, std::string(key.str()), value.is_table()));
+      Fault(PositionOf(key.source()), Unknown(table, std::string(key.str()), value.is_table()));
     } else if (Put(*found, value)) {
-      file_.positions[found->key()] = At(value.source());
+      file_.positions[found->key()] = PositionOf(value.source());
       if (found->name == "data" && file_.settings.data.empty()) {
-        Fault(At(value.source()), "data names a directory, and is empty here");
+        Fault(PositionOf(value.source()), "data names a directory, and is empty here");
       }
     } else {
-      Fault(At(value.source()), fmt::format("{} is {}", found->key(), AllowedValues(*found)));
+      Fault(PositionOf(value.source()),
+            fmt::format("{} is {}", found->key(), AllowedValues(*found)));
     }
   }
 
@@ -116,7 +117,7 @@ class Reader {
     std::vector<std::string> texts;
     std::vector<FilePosition>& elements = file_.elements[setting.key()];
     for (const toml::node& one : *list) {
-      elements.push_back(At(one.source()));
+      elements.push_back(PositionOf(one.source()));
       const auto read = one.value_exact<std::string>();
       if (!read || read->empty()) return false;
       texts.push_back(setting.path ? Beside(*read) : *read);
@@ -166,7 +167,7 @@ Result<SettingsFile> ReadSettingsFile(FileSystem& files, const std::string& path
                                              path));
   }
   if (!bytes) return Pass(bytes.error());
-  return Reader(path).Read(AsText(*bytes));
+  return SettingsReader(path).Read(AsText(*bytes));
 }
 
 std::optional<FilePosition> SettingsFile::PositionOf(const SettingProblem& problem) const {

@@ -11,26 +11,25 @@
 namespace lookback::app {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(250);
-constexpr const char* kPath = "/api/v1/snapshot";
+constexpr const char* kSnapshotPath = "/api/v1/snapshot";
 
-bool Runs(const Json& snapshot) {
+bool IsBeingWritten(const Json& snapshot) {
   const auto running = snapshot.find("running");
   return running != snapshot.end() && running->is_boolean() && running->get<bool>();
 }
 
-Result<Json> Await(Client& client, Json snapshot) {
+Result<Json> AwaitSnapshot(Client& client, Json snapshot) {
   ProgressLine progress;
-  while (Runs(snapshot)) {
+  while (IsBeingWritten(snapshot)) {
     progress.Update("snapshot: being written");
-    std::this_thread::sleep_for(kPoll);
-    LB_TRY_ASSIGN(next, client.api().Get(kPath));
+    std::this_thread::sleep_for(kPollEvery);
+    LB_TRY_ASSIGN(next, client.api().Get(kSnapshotPath));
     snapshot = std::move(next);
   }
   return snapshot;
 }
 
-std::string ToText(const Json& snapshot, const TimeZone& zone) {
+std::string SnapshotText(const Json& snapshot, const TimeZone& zone) {
   std::string text;
   const auto newest = snapshot.find("newest");
   if (newest == snapshot.end() || !newest->is_object()) {
@@ -42,7 +41,7 @@ std::string ToText(const Json& snapshot, const TimeZone& zone) {
                                                    NumberOf(*newest, "ledger_records")),
                              "ledger record"));
   }
-  if (Runs(snapshot)) text += "A new one is being written.\n";
+  if (IsBeingWritten(snapshot)) text += "A new one is being written.\n";
   if (const std::string trouble = TextOf(snapshot, "trouble"); !trouble.empty()) {
     text += "The last try failed: " + Printable(trouble) + "\n";
   }
@@ -51,13 +50,14 @@ std::string ToText(const Json& snapshot, const TimeZone& zone) {
 
 Result<int> ShowSnapshot(Client& client, bool now) {
   LB_TRY_ASSIGN(zone, client.Zone());
-  auto snapshot = now ? client.api().Call("POST", kPath, Json()) : client.api().Get(kPath);
-  if (snapshot && now) snapshot = Await(client, *std::move(snapshot));
+  auto snapshot =
+      now ? client.api().Call("POST", kSnapshotPath, Json()) : client.api().Get(kSnapshotPath);
+  if (snapshot && now) snapshot = AwaitSnapshot(client, *std::move(snapshot));
   if (!snapshot) return Pass(snapshot.error());
   if (client.json()) {
     PrintJson(*snapshot);
   } else {
-    PrintText(ToText(*snapshot, zone));
+    PrintText(SnapshotText(*snapshot, zone));
   }
   return TextOf(*snapshot, "trouble").empty() ? kExitOk : kExitNegative;
 }

@@ -112,12 +112,6 @@ std::string AlarmsText(const Json& alarms, size_t down, size_t lines, const Time
 }
 
 // A size that the server does not know is null.
-std::string Size(const Json& volume, const char* name) {
-  const auto found = volume.find(name);
-  const bool known = found != volume.end() && found->is_number_unsigned();
-  return known ? FormatBytes(found->get<uint64_t>()) : "-";
-}
-
 std::string VolumesText(const Json& volumes) {
   std::vector<const Json*> sorted;
   for (const Json& volume : volumes) sorted.push_back(&volume);
@@ -129,7 +123,7 @@ std::string VolumesText(const Json& volumes) {
     const Json& volume = *sorted[i];
     const std::string state = TextOf(volume, "state");
     table.Add({TextOf(volume, "root"), FlagOf(volume, "draining") ? state + ", draining" : state,
-               Size(volume, "free_bytes"), Size(volume, "total_bytes")});
+               BytesText(volume, "free_bytes"), BytesText(volume, "total_bytes")});
   }
   const size_t hidden = sorted.size() - shown;
   return table.Text() +

@@ -13,8 +13,6 @@
 namespace lookback::app {
 namespace {
 
-constexpr int64_t kProgressEveryUs = kUsPerSecond / 10;
-
 struct StoreOptionsSaid {
   std::string data;
   bool json = false;

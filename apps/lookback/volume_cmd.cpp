@@ -8,7 +8,7 @@
 namespace lookback::app {
 namespace {
 
-constexpr const char* kPath = "/api/v1/volumes";
+constexpr const char* kVolumesPath = "/api/v1/volumes";
 
 struct VolumeOptions {
   std::string volume;
@@ -18,27 +18,21 @@ struct VolumeOptions {
 };
 
 // A size that the server does not know is null.
-std::string Size(const Json& volume, const char* name) {
-  const auto found = volume.find(name);
-  const bool known = found != volume.end() && found->is_number_unsigned();
-  return known ? FormatBytes(found->get<uint64_t>()) : "-";
-}
-
 std::string ToText(const Json& volumes) {
   Table table({"VOLUME", "STATE", "FREE", "OF", "FOOTAGE", "HELD", "WRITING", "ID"});
   for (const Json& volume : volumes) {
     const std::string state = Printable(TextOf(volume, "state"));
     table.Add({Printable(TextOf(volume, "root")),
                FlagOf(volume, "draining") ? state + ", draining" : state,
-               Size(volume, "free_bytes"), Size(volume, "total_bytes"), Size(volume, "bytes"),
-               Size(volume, "held_bytes"), std::to_string(ListOf(volume, "cameras").size()),
-               Printable(TextOf(volume, "id"))});
+               BytesText(volume, "free_bytes"), BytesText(volume, "total_bytes"),
+               BytesText(volume, "bytes"), BytesText(volume, "held_bytes"),
+               std::to_string(ListOf(volume, "cameras").size()), Printable(TextOf(volume, "id"))});
   }
   return table.Text();
 }
 
 Result<int> ListVolumes(Client& client) {
-  LB_TRY_ASSIGN(answer, client.api().Get(kPath));
+  LB_TRY_ASSIGN(answer, client.api().Get(kVolumesPath));
   if (client.json()) {
     PrintJson(answer);
   } else {
@@ -48,13 +42,13 @@ Result<int> ListVolumes(Client& client) {
 }
 
 std::string PathOf(const Json& volume, const std::string& verb, const VolumeOptions& options) {
-  return WithQuery(std::string(kPath) + "/" + PercentEncode(TextOf(volume, "id")) + verb,
+  return WithQuery(std::string(kVolumesPath) + "/" + PercentEncode(TextOf(volume, "id")) + verb,
                    {{"lost", options.lost ? "1" : ""}, {"reason", options.reason}});
 }
 
 // By its root or its id.
 Result<Json> FindVolume(Client& client, const std::string& name) {
-  LB_TRY_ASSIGN(answer, client.api().Get(kPath));
+  LB_TRY_ASSIGN(answer, client.api().Get(kVolumesPath));
   for (const Json& volume : ListOf(answer, "volumes")) {
     if (TextOf(volume, "root") == name || TextOf(volume, "id") == name) return volume;
   }
@@ -63,8 +57,9 @@ Result<Json> FindVolume(Client& client, const std::string& name) {
 }
 
 Result<int> AddVolume(Client& client, const VolumeOptions& options) {
-  LB_TRY_ASSIGN(volume, client.api().Call("POST", WithQuery(kPath, {{"reason", options.reason}}),
-                                          {{"root", options.volume}}));
+  LB_TRY_ASSIGN(volume,
+                client.api().Call("POST", WithQuery(kVolumesPath, {{"reason", options.reason}}),
+                                  {{"root", options.volume}}));
   if (const std::string warning = TextOf(volume, "warning"); !warning.empty()) {
     Complain("warning: " + Printable(warning));
   }
@@ -112,7 +107,7 @@ Result<int> RemoveVolume(Client& client, const VolumeOptions& options) {
         "volume has a copy of it: {}",
         root,
         known ? fmt::format("{} in {} when that was last counted, {} of them held",
-                            Size(volume, "bytes"), CountOf(volume, "segments", "segment"),
+                            BytesText(volume, "bytes"), CountOf(volume, "segments", "segment"),
                             NumberOf(volume, "held_segments"))
               : "how much that is was not counted yet since the start, which takes a "
                 "minute"));

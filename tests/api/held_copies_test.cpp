@@ -15,9 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr char kClip[] =
+constexpr char kHeldClip[] =
     "/api/v1/cameras/gate/clip.mp4?start=2026-05-04T22:00:02Z&end=2026-05-04T22:00:12Z";
-constexpr char kClipJson[] =
+constexpr char kHeldClipJson[] =
     "/api/v1/cameras/gate/clip.json?start=2026-05-04T22:00:02Z&end=2026-05-04T22:00:12Z";
 
 class HeldCopiesApiTest : public ServiceTest {
@@ -28,7 +28,7 @@ class HeldCopiesApiTest : public ServiceTest {
     AddFootage("gate", test::kEvening, 20);
     volumes_ = {store_->volumes().front()->root(), dir_.Path("volume2")};
     Restart();
-    auto clip = Ask("GET", kClip);
+    auto clip = Ask("GET", kHeldClip);
     whole_ = BodyOf(clip);
     ASSERT_GT(whole_.size(), 10'000u);
   }
@@ -72,10 +72,10 @@ class HeldCopiesApiTest : public ServiceTest {
     file.put(static_cast<char>(byte ^ 1));
   }
   void ExpectWhole() {
-    auto clip = Ask("GET", kClip);
+    auto clip = Ask("GET", kHeldClip);
     ASSERT_EQ(clip.status, 200) << clip.body;
     EXPECT_TRUE(BodyOf(clip) == whole_);
-    EXPECT_EQ(Get(kClipJson)["missing"], Json::array());
+    EXPECT_EQ(Get(kHeldClipJson)["missing"], Json::array());
   }
 
   std::unique_ptr<storage::HeldCopies> copies_;
@@ -109,10 +109,10 @@ TEST_F(HeldCopiesApiTest, WhatNoFileHasIsCutOffAndIsAGapFromThenOn) {
   Restart();
   Flip(FileOn(0), 1, 2);
   Flip(FileOn(1), 1, 2);
-  auto clip = Ask("GET", kClip);
+  auto clip = Ask("GET", kHeldClip);
   Bytes piece(whole_.size());
   EXPECT_FALSE(clip.stream->Read(piece));
-  const Json missing = Get(kClipJson)["missing"];
+  const Json missing = Get(kHeldClipJson)["missing"];
   ASSERT_EQ(missing.size(), 1u) << missing;
   EXPECT_EQ(missing[0]["cause"], "corrupt");
 }
@@ -150,7 +150,7 @@ TEST_F(HeldCopiesApiTest, WhatIsDamagedHereIsWholeAgainOnceTheVolumeOfItsCopyIsB
     } else {
       Flip(FileOn(0), 1, 2);
     }
-    auto clip = Ask("GET", kClip);
+    auto clip = Ask("GET", kHeldClip);
     if (clip.stream) {
       Bytes piece(whole_.size());
       EXPECT_FALSE(clip.stream->Read(piece));

@@ -83,23 +83,23 @@ size_t HalveSegments(const std::string& volume) {
   return cut;
 }
 
-constexpr char kClip[] =
+constexpr char kSentClip[] =
     "/api/v1/cameras/gate/clip.mp4?start=2026-05-05T06:00:00+08:00&end=2026-05-04T22:02:00Z";
 
 TEST_F(TransportTest, AClipArrivesWholeAndItsPiecesAreTheSameBytes) {
-  const Answer whole = Fetch(kClip);
+  const Answer whole = Fetch(kSentClip);
   ASSERT_EQ(whole.result, CURLE_OK);
   ASSERT_EQ(whole.status, 200) << whole.body;
   ASSERT_GT(whole.body.size(), net::kBodyPieceBytes * 2);
   std::string joined;
   const size_t step = 300'001;
   for (size_t at = 0; at < whole.body.size(); at += step) {
-    const Answer piece = Fetch(kClip, std::to_string(at) + "-" + std::to_string(at + step - 1));
+    const Answer piece = Fetch(kSentClip, std::to_string(at) + "-" + std::to_string(at + step - 1));
     ASSERT_EQ(piece.status, 206);
     joined += piece.body;
   }
   EXPECT_EQ(joined, whole.body);
-  const Answer head = Fetch(kClip, "", /*head=*/true);
+  const Answer head = Fetch(kSentClip, "", /*head=*/true);
   EXPECT_EQ(head.status, 200);
   EXPECT_NE(head.headers.find("Content-Length: " + std::to_string(whole.body.size()) + "\r\n"),
             std::string::npos);
@@ -108,7 +108,7 @@ TEST_F(TransportTest, AClipArrivesWholeAndItsPiecesAreTheSameBytes) {
 
 TEST_F(TransportTest, ADamagedFileCutsTheTransferShort) {
   // Plans the clip, then takes the file from under it.
-  ASSERT_EQ(Fetch(kClip, "0-9").status, 206);
+  ASSERT_EQ(Fetch(kSentClip, "0-9").status, 206);
   const std::string volume = store_->volumes().at(0)->root();
   std::promise<size_t> halved;
   // On the loop's thread: libuv closes sockets by a raw system call, so ThreadSanitizer would take
@@ -116,7 +116,7 @@ TEST_F(TransportTest, ADamagedFileCutsTheTransferShort) {
   loop_.Post([&] { halved.set_value(HalveSegments(volume)); });
   const size_t cut = halved.get_future().get();
   ASSERT_GE(cut, 1u);
-  const Answer answer = Fetch(kClip, "0-");
+  const Answer answer = Fetch(kSentClip, "0-");
   EXPECT_EQ(answer.status, 206);
   EXPECT_EQ(answer.result, CURLE_PARTIAL_FILE);
 }
@@ -126,7 +126,7 @@ TEST_F(TransportTest, ManyClientsAtOnceAllGetTheirs) {
   std::atomic<int> right{0};
   for (int i = 0; i < 50; ++i) {
     clients.emplace_back([&] {
-      for (int j = 0; j < 4; ++j) right += Fetch(kClip, "1000-2000").body.size() == 1001;
+      for (int j = 0; j < 4; ++j) right += Fetch(kSentClip, "1000-2000").body.size() == 1001;
     });
   }
   for (std::thread& client : clients) client.join();

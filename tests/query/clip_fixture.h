@@ -22,6 +22,9 @@ namespace lookback::test {
 
 inline constexpr TimeUs kStart = 1'777'903'200 * kUsPerSecond + 123'456;
 inline constexpr TimeUs kNow = kStart + kUsPerDay;
+constexpr TimeUs After(double seconds) {
+  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
+}
 
 // 20 s, 25 pictures a second, B-frames, a GOP of 2 s.
 const CameraClip& StreetClip();

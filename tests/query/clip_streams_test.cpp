@@ -15,10 +15,6 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 CameraClip WithSound(const std::string& codec) {
   return MakeCameraClip(
       "-f lavfi -i testsrc2=size=128x96:rate=25:duration=12 -f lavfi -i "

@@ -17,10 +17,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 TEST_F(ClipTest, TheFirstPictureIsTheOneOnScreenAtTheAskedInstant) {
   Record(StreetClip(), kStart);
   // On a picture's border, inside one, inside a GOP, on a sync sample, the very first.

@@ -13,9 +13,9 @@ namespace {
 
 using index::GapCause;
 
-constexpr TimeUs kBase = 1'777'900'000 * kUsPerSecond;
-constexpr TimeUs At(int64_t seconds) { return kBase + seconds * kUsPerSecond; }
-const TimeUs kLater = At(1'000'000);
+constexpr TimeUs kFirstSecond = 1'777'900'000 * kUsPerSecond;
+constexpr TimeUs Second(int64_t seconds) { return kFirstSecond + seconds * kUsPerSecond; }
+const TimeUs kLongAfter = Second(1'000'000);
 
 CameraId Id(const std::string& text) { return *CameraId::Parse(text); }
 
@@ -75,7 +75,7 @@ struct Walk {
   std::optional<SearchPlace> next;
 };
 Walk Go(ManyRows& rows, SearchPlan plan, const std::vector<index::Marker>& markers = {},
-        TimeUs now_us = kLater) {
+        TimeUs now_us = kLongAfter) {
   FootageSearch search(
       rows,
       [&markers](const CameraId& camera, TimeRange range) {
@@ -117,16 +117,17 @@ index::Marker MarkerOn(const std::string& camera, TimeRange range, std::string l
 
 TEST(FootageSearch, AWindowTellsWhatIsThereAndWhyTheRestIsNot) {
   ManyRows rows;
-  rows.Add("gate", At(10), At(20));
-  rows.Add("gate", At(20), At(30));  // Another run: one range all the same.
-  rows.Add("gate", At(40), At(50));
-  rows.AddGap("gate", At(0), At(10), GapCause::kNetwork);
-  rows.AddGap("gate", At(30), At(35), GapCause::kNetwork);
-  rows.AddGap("gate", At(35), At(40), GapCause::kRetention);
-  const Walk walk = Go(rows, PlanOf({Target("gate", {{At(0), At(50)}})}));
+  rows.Add("gate", Second(10), Second(20));
+  rows.Add("gate", Second(20), Second(30));  // Another run: one range all the same.
+  rows.Add("gate", Second(40), Second(50));
+  rows.AddGap("gate", Second(0), Second(10), GapCause::kNetwork);
+  rows.AddGap("gate", Second(30), Second(35), GapCause::kNetwork);
+  rows.AddGap("gate", Second(35), Second(40), GapCause::kRetention);
+  const Walk walk = Go(rows, PlanOf({Target("gate", {{Second(0), Second(50)}})}));
   ASSERT_EQ(walk.found.size(), 1U);
   const FoundWindow& found = walk.found[0];
-  EXPECT_EQ(found.covered, (std::vector<TimeRange>{{At(10), At(30)}, {At(40), At(50)}}));
+  EXPECT_EQ(found.covered,
+            (std::vector<TimeRange>{{Second(10), Second(30)}, {Second(40), Second(50)}}));
   EXPECT_EQ(found.covered_us, 30 * kUsPerSecond);
   EXPECT_EQ(found.missing_us, 20 * kUsPerSecond);
   ASSERT_EQ(found.missing.size(), 2U);
@@ -138,39 +139,41 @@ TEST(FootageSearch, AWindowTellsWhatIsThereAndWhyTheRestIsNot) {
 
 TEST(FootageSearch, OnlyWithFootageLeavesOutTheOthersAndNothingElse) {
   ManyRows rows;
-  rows.Add("gate", At(10), At(20));
-  SearchPlan plan = PlanOf({Target("gate", {{At(0), At(5)}, {At(5), At(11)}, {At(30), At(40)}}),
-                            Target("yard", {{At(0), At(50)}})});
+  rows.Add("gate", Second(10), Second(20));
+  SearchPlan plan = PlanOf(
+      {Target("gate", {{Second(0), Second(5)}, {Second(5), Second(11)}, {Second(30), Second(40)}}),
+       Target("yard", {{Second(0), Second(50)}})});
   EXPECT_EQ(Go(rows, plan).found.size(), 4U);
   plan.with_footage = true;
   const Walk walk = Go(rows, plan);
   ASSERT_EQ(walk.found.size(), 1U);
-  EXPECT_EQ(walk.found[0].range, (TimeRange{At(5), At(11)}));
+  EXPECT_EQ(walk.found[0].range, (TimeRange{Second(5), Second(11)}));
 }
 
 TEST(FootageSearch, MarkerTextCutsWindowsToWhatWasMarked) {
   ManyRows rows;
-  rows.Add("gate", At(0), At(100));
-  SearchPlan plan = PlanOf(
-      {Target("gate", {{At(0), At(40)}, {At(60), At(100)}}), Target("yard", {{At(0), At(100)}})});
+  rows.Add("gate", Second(0), Second(100));
+  SearchPlan plan = PlanOf({Target("gate", {{Second(0), Second(40)}, {Second(60), Second(100)}}),
+                            Target("yard", {{Second(0), Second(100)}})});
   plan.marker_text = "WHITE van";
-  auto noted = MarkerOn("gate", {At(90), At(200)}, "");
+  auto noted = MarkerOn("gate", {Second(90), Second(200)}, "");
   noted.note = "the white van again";
   const Walk walk = Go(rows, plan,
-                       {MarkerOn("gate", {At(30), At(70)}, "White Van"),
-                        MarkerOn("gate", {At(10), At(20)}, "a black one"), noted});
+                       {MarkerOn("gate", {Second(30), Second(70)}, "White Van"),
+                        MarkerOn("gate", {Second(10), Second(20)}, "a black one"), noted});
   ASSERT_EQ(walk.found.size(), 3U);
-  EXPECT_EQ(walk.found[0].range, (TimeRange{At(30), At(40)}));
+  EXPECT_EQ(walk.found[0].range, (TimeRange{Second(30), Second(40)}));
   EXPECT_EQ(walk.found[0].markers.front().label, "White Van");
-  EXPECT_EQ(walk.found[1].range, (TimeRange{At(60), At(70)}));
-  EXPECT_EQ(walk.found[2].range, (TimeRange{At(90), At(100)}));
+  EXPECT_EQ(walk.found[1].range, (TimeRange{Second(60), Second(70)}));
+  EXPECT_EQ(walk.found[2].range, (TimeRange{Second(90), Second(100)}));
 }
 
 TEST(FootageSearch, WhatHasNotHappenedYetIsNeitherThereNorMissing) {
   ManyRows rows;
-  rows.Add("gate", At(0), At(100));
+  rows.Add("gate", Second(0), Second(100));
   const Walk walk =
-      Go(rows, PlanOf({Target("gate", {{At(90), At(200)}, {At(300), At(400)}})}), {}, At(101));
+      Go(rows, PlanOf({Target("gate", {{Second(90), Second(200)}, {Second(300), Second(400)}})}),
+         {}, Second(101));
   ASSERT_EQ(walk.found.size(), 1U);
   EXPECT_EQ(walk.found[0].covered_us + walk.found[0].missing_us, 10 * kUsPerSecond);
 }
@@ -179,7 +182,8 @@ TEST(FootageSearch, AWalkLooksAtNoMoreThanItsBounds) {
   ManyRows rows;
   std::vector<TimeRange> windows;
   for (size_t i = 0; i < kMaxWindowsExamined + 10; ++i) {
-    windows.push_back({At(static_cast<int64_t>(i) * 2), At(static_cast<int64_t>(i) * 2 + 1)});
+    windows.push_back(
+        {Second(static_cast<int64_t>(i) * 2), Second(static_cast<int64_t>(i) * 2 + 1)});
   }
   SearchPlan plan = PlanOf({Target("gate", windows)}, 100'000);
   plan.with_footage = true;
@@ -191,7 +195,7 @@ TEST(FootageSearch, AWalkLooksAtNoMoreThanItsBounds) {
   EXPECT_FALSE(Go(rows, plan).next);
 
   // Long windows count by their length; one alone is always looked at.
-  const TimeRange year{kBase - 366 * kUsPerDay, kBase};
+  const TimeRange year{kFirstSecond - 366 * kUsPerDay, kFirstSecond};
   plan = PlanOf({Target("a", {year}), Target("b", {year})});
   const Walk first = Go(rows, plan);
   EXPECT_EQ(first.found.size(), 1U);
@@ -212,11 +216,11 @@ TEST(FootageSearch, PagesOfAnySizeAreTheWholeInOrder) {
     for (const char* camera : {"a", "a-1", "a1", "b", "gate-2", "z"}) {
       std::vector<TimeRange> windows;
       for (int i = 0; i < below(12); ++i) {
-        const TimeUs start_us = At(below(1'000));
+        const TimeUs start_us = Second(below(1'000));
         windows.push_back({start_us, start_us + (1 + below(60)) * kUsPerSecond});
       }
       for (int i = 0; i < below(8); ++i) {
-        const TimeUs start_us = At(below(1'000));
+        const TimeUs start_us = Second(below(1'000));
         rows.Add(camera, start_us, start_us + (1 + below(90)) * kUsPerSecond);
       }
       targets.push_back(Target(camera, Merged(std::move(windows))));
@@ -233,7 +237,7 @@ TEST(FootageSearch, PagesOfAnySizeAreTheWholeInOrder) {
       for (FoundWindow& found : page.found) paged.push_back(std::move(found));
       plan.after = page.next;
       // What is recorded between two pages, of cameras before and behind, moves no window.
-      rows.Add("a", At(2'000 + pages), At(2'001 + pages));
+      rows.Add("a", Second(2'000 + pages), Second(2'001 + pages));
     } while (plan.after && ++pages < 1'000);
     ASSERT_EQ(paged.size(), whole.found.size());
     for (size_t i = 0; i < paged.size(); ++i) {

@@ -16,10 +16,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 constexpr double kHour = 3'600;
 
 class LongClipTest : public ClipTest {

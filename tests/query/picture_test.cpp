@@ -14,10 +14,6 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kLongUs = 60 * kUsPerSecond;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 class PictureTest : public ClipTest {
  protected:
   Result<Bytes> Decode(TimeUs at_us, uint32_t width = 0, TimeUs* shown_us = nullptr,

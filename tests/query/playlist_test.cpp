@@ -18,10 +18,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 // A playlist as a player reads it.
 struct Entry {
   std::string url;

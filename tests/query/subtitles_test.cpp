@@ -29,10 +29,6 @@ constexpr char kNoFootage[] = " no footage";
 // SubRip has milliseconds.
 constexpr int64_t kRoundingUs = 1'000;
 
-constexpr TimeUs After(double seconds) {
-  return kStart + static_cast<TimeUs>(seconds * static_cast<double>(kUsPerSecond));
-}
-
 constexpr TimeUs SecondOf(TimeUs time_us) { return time_us - time_us % kUsPerSecond; }
 
 struct Line {

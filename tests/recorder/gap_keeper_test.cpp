@@ -9,8 +9,8 @@ namespace {
 
 using index::GapCause;
 
-constexpr TimeUs kStart = 1'777'932'000 * kUsPerSecond;
-constexpr TimeUs kHourAgo = kStart - kUsPerHour;
+constexpr TimeUs kBegin = 1'777'932'000 * kUsPerSecond;
+constexpr TimeUs kHourAgo = kBegin - kUsPerHour;
 
 class GapKeeperTest : public testing::Test {
  protected:
@@ -23,8 +23,8 @@ class GapKeeperTest : public testing::Test {
     const auto gaps = archive_.Read().gaps;
     ASSERT_EQ(gaps.size(), expected.size());
     for (size_t i = 0; i < gaps.size(); ++i) {
-      EXPECT_EQ(gaps[i].range.start_us - kStart, expected[i].start_us - kStart) << i;
-      EXPECT_EQ(gaps[i].range.end_us - kStart, expected[i].end_us - kStart) << i;
+      EXPECT_EQ(gaps[i].range.start_us - kBegin, expected[i].start_us - kBegin) << i;
+      EXPECT_EQ(gaps[i].range.end_us - kBegin, expected[i].end_us - kBegin) << i;
       EXPECT_EQ(gaps[i].cause, expected[i].cause) << i;
     }
   }
@@ -35,7 +35,7 @@ class GapKeeperTest : public testing::Test {
 
   const StreamId stream_{*CameraId::Parse("gate"), Stream::kMain};
   test::FakeArchive archive_;
-  ManualClock clock_{kStart};
+  ManualClock clock_{kBegin};
 };
 
 TEST_F(GapKeeperTest, AfterADownTimeTheWholeHoleIsOneGap) {
@@ -44,8 +44,8 @@ TEST_F(GapKeeperTest, AfterADownTimeTheWholeHoleIsOneGap) {
   ASSERT_TRUE(Open());
   EXPECT_EQ(Open()->cause, GapCause::kRecorderDown);
   clock_.Advance(2 * kUsPerSecond);
-  keeper.Footage({kStart + kUsPerSecond, kStart + 2 * kUsPerSecond});
-  ExpectGaps({{kHourAgo, kStart + kUsPerSecond, GapCause::kRecorderDown}});
+  keeper.Footage({kBegin + kUsPerSecond, kBegin + 2 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kBegin + kUsPerSecond, GapCause::kRecorderDown}});
   EXPECT_FALSE(Open());
 }
 
@@ -67,8 +67,8 @@ TEST_F(GapKeeperTest, AnUpgradeIsOneGapUntilFootageOrAFailedTry) {
   GapKeeper first(stream_, archive_, clock_, DowntimeOf({"1.9", true}, "2.0"));
   clock_.Advance(2 * GapKeeper::kPieceUs);
   first.Tick();
-  first.Footage({kStart + kUsPerSecond, kStart + 2 * kUsPerSecond});
-  ExpectGaps({{kHourAgo, kStart + kUsPerSecond, GapCause::kUpgrade}});
+  first.Footage({kBegin + kUsPerSecond, kBegin + 2 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kBegin + kUsPerSecond, GapCause::kUpgrade}});
 }
 
 TEST_F(GapKeeperTest, AFailedTryAfterTheStartEndsTheDownTimeThere) {
@@ -77,13 +77,13 @@ TEST_F(GapKeeperTest, AFailedTryAfterTheStartEndsTheDownTimeThere) {
   clock_.Advance(3 * kUsPerSecond);
   keeper.Interrupt(GapCause::kNetwork, "connection refused");
   EXPECT_EQ(Open()->detail, "connection refused");
-  EXPECT_EQ(Open()->range.start_us, kStart);
+  EXPECT_EQ(Open()->range.start_us, kBegin);
   clock_.Advance(3 * kUsPerSecond);
   keeper.Interrupt(GapCause::kCameraFault, "401 Unauthorized");
-  keeper.Footage({kStart + 9 * kUsPerSecond, kStart + 10 * kUsPerSecond});
-  ExpectGaps({{kHourAgo, kStart, GapCause::kRecorderDown},
-              {kStart, kStart + 6 * kUsPerSecond, GapCause::kNetwork},
-              {kStart + 6 * kUsPerSecond, kStart + 9 * kUsPerSecond, GapCause::kCameraFault}});
+  keeper.Footage({kBegin + 9 * kUsPerSecond, kBegin + 10 * kUsPerSecond});
+  ExpectGaps({{kHourAgo, kBegin, GapCause::kRecorderDown},
+              {kBegin, kBegin + 6 * kUsPerSecond, GapCause::kNetwork},
+              {kBegin + 6 * kUsPerSecond, kBegin + 9 * kUsPerSecond, GapCause::kCameraFault}});
 }
 
 TEST_F(GapKeeperTest, AGapBetweenFootageIsExact) {
@@ -106,13 +106,13 @@ TEST_F(GapKeeperTest, OverlapIsNoGap) {
 
 TEST_F(GapKeeperTest, AGapBeginsAfterThePictureThatStillLasts) {
   GapKeeper keeper(stream_, archive_, clock_);
-  keeper.Footage({kStart - kUsPerSecond, kStart + 40 * kUsPerMs});
+  keeper.Footage({kBegin - kUsPerSecond, kBegin + 40 * kUsPerMs});
   keeper.Interrupt(GapCause::kNetwork, "reset");
   keeper.Interrupt(GapCause::kCameraOff, "switched off");
   keeper.Settle();
   clock_.Advance(kUsPerMinute);
   keeper.Footage({clock_.NowUs(), clock_.NowUs() + 1});
-  ExpectGaps({{kStart + 40 * kUsPerMs, kStart + kUsPerMinute, GapCause::kCameraOff}});
+  ExpectGaps({{kBegin + 40 * kUsPerMs, kBegin + kUsPerMinute, GapCause::kCameraOff}});
 }
 
 TEST_F(GapKeeperTest, ACameraThatIsRecordedAtOnceMissesNothingBefore) {
@@ -120,7 +120,7 @@ TEST_F(GapKeeperTest, ACameraThatIsRecordedAtOnceMissesNothingBefore) {
   EXPECT_FALSE(Open());
   clock_.Advance(kUsPerHour);
   keeper.Tick();
-  keeper.Footage({kStart + kUsPerHour, kStart + kUsPerHour + 1});
+  keeper.Footage({kBegin + kUsPerHour, kBegin + kUsPerHour + 1});
   ExpectGaps({});
   EXPECT_FALSE(Open());
 }
@@ -130,11 +130,11 @@ TEST_F(GapKeeperTest, ACameraThatFailsAtFirstHasTheCauseOnRecord) {
   clock_.Advance(kUsPerSecond);
   keeper.Interrupt(GapCause::kNetwork, "connection refused");
   ASSERT_TRUE(Open());
-  EXPECT_EQ(Open()->range.start_us, kStart);
+  EXPECT_EQ(Open()->range.start_us, kBegin);
   clock_.Advance(kUsPerMinute);
   const TimeUs first = clock_.NowUs();
   keeper.Footage({first, first + 1});
-  ExpectGaps({{kStart, first, GapCause::kNetwork}});
+  ExpectGaps({{kBegin, first, GapCause::kNetwork}});
   EXPECT_FALSE(Open());
 }
 
@@ -146,22 +146,22 @@ TEST_F(GapKeeperTest, ACameraThatNeverWorkedKeepsItsCausesOverARestart) {
   keeper.Interrupt(GapCause::kCameraOff, "switched off");
   clock_.Advance(kUsPerSecond);
   keeper.Settle();
-  ExpectGaps({{kHourAgo + kUsPerMinute, kStart, GapCause::kRecorderDown},
-              {kStart, kStart + kUsPerSecond, GapCause::kCameraOff}});
+  ExpectGaps({{kHourAgo + kUsPerMinute, kBegin, GapCause::kRecorderDown},
+              {kBegin, kBegin + kUsPerSecond, GapCause::kCameraOff}});
 }
 
 TEST_F(GapKeeperTest, ALongGapGoesOnRecordInPieces) {
   GapKeeper keeper(stream_, archive_, clock_);
-  keeper.Footage({kStart - kUsPerSecond, kStart});
+  keeper.Footage({kBegin - kUsPerSecond, kBegin});
   keeper.Interrupt(GapCause::kNetwork, "refused");
   for (int minute = 0; minute < 25; ++minute) {
     clock_.Advance(kUsPerMinute);
     keeper.Tick();
   }
   keeper.Footage({clock_.NowUs(), clock_.NowUs() + kUsPerSecond});
-  ExpectGaps({{kStart, kStart + 10 * kUsPerMinute, GapCause::kNetwork},
-              {kStart + 10 * kUsPerMinute, kStart + 20 * kUsPerMinute, GapCause::kNetwork},
-              {kStart + 20 * kUsPerMinute, kStart + 25 * kUsPerMinute, GapCause::kNetwork}});
+  ExpectGaps({{kBegin, kBegin + 10 * kUsPerMinute, GapCause::kNetwork},
+              {kBegin + 10 * kUsPerMinute, kBegin + 20 * kUsPerMinute, GapCause::kNetwork},
+              {kBegin + 20 * kUsPerMinute, kBegin + 25 * kUsPerMinute, GapCause::kNetwork}});
 }
 
 TEST_F(GapKeeperTest, PiecesOfBeforeACrashAreNotRecordedAgain) {
@@ -169,20 +169,20 @@ TEST_F(GapKeeperTest, PiecesOfBeforeACrashAreNotRecordedAgain) {
   const TimeUs piece_end = kHourAgo + 10 * kUsPerMinute;
   archive_.AddOldGap({stream_, {kHourAgo, piece_end}, GapCause::kNetwork, ""});
   GapKeeper keeper(stream_, archive_, clock_);
-  keeper.Footage({kStart, kStart + 1});
-  ExpectGaps({{piece_end, kStart, GapCause::kRecorderDown}});
+  keeper.Footage({kBegin, kBegin + 1});
+  ExpectGaps({{piece_end, kBegin, GapCause::kRecorderDown}});
 }
 
 TEST_F(GapKeeperTest, SettlePutsTheGapOnRecordUpToNow) {
   GapKeeper keeper(stream_, archive_, clock_);
-  keeper.Footage({kStart - kUsPerSecond, kStart});
+  keeper.Footage({kBegin - kUsPerSecond, kBegin});
   keeper.Settle();
   ExpectGaps({});
   clock_.Advance(kUsPerSecond);
   keeper.Interrupt(GapCause::kCameraOff, "switched off");
   clock_.Advance(kUsPerSecond);
   keeper.Settle();
-  ExpectGaps({{kStart, kStart + 2 * kUsPerSecond, GapCause::kCameraOff}});
+  ExpectGaps({{kBegin, kBegin + 2 * kUsPerSecond, GapCause::kCameraOff}});
 }
 
 }  // namespace

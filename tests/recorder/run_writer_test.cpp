@@ -15,7 +15,7 @@ namespace {
 using index::GapCause;
 using media::Sync;
 
-constexpr TimeUs kStart = 1'777'932'000 * kUsPerSecond;
+constexpr TimeUs kRunBegin = 1'777'932'000 * kUsPerSecond;
 constexpr int64_t kFrameUs = 40 * kUsPerMs;
 
 class RunWriterTest : public testing::Test {
@@ -71,7 +71,7 @@ class RunWriterTest : public testing::Test {
 
   const StreamId stream_{*CameraId::Parse("gate"), Stream::kMain};
   test::FakeArchive archive_;
-  ManualClock clock_{kStart};
+  ManualClock clock_{kRunBegin};
   GapKeeper gaps_{stream_, archive_, clock_};
   int64_t rtp_base_ = 4'294'000'000;
   double ppm_ = 0;
@@ -92,7 +92,7 @@ TEST_F(RunWriterTest, ARunBeginsWithTheFirstSyncSampleAtZero) {
   EXPECT_EQ(run.info.tracks, "avc1.42000a 176x144");
   ASSERT_EQ(run.fragments.size(), 3u);
   EXPECT_EQ(run.fragments[0].info.tracks[0].base_decode_time, 0);
-  EXPECT_EQ(run.fragments[0].info.start_us, kStart + kFrameUs);
+  EXPECT_EQ(run.fragments[0].info.start_us, kRunBegin + kFrameUs);
   for (size_t i = 1; i < run.fragments.size(); ++i) {
     EXPECT_EQ(run.fragments[i].info.start_us, run.fragments[i - 1].info.end_us);
   }
@@ -180,11 +180,11 @@ TEST_F(RunWriterTest, ADriftOf300PpmForADayLeavesNoGapAndNoOverlap) {
   writer_->EndRun();
   const auto runs = Runs();
   ASSERT_EQ(runs.size(), 2u);  // A run ends after a day.
-  TimeUs end_us = kStart;
+  TimeUs end_us = kRunBegin;
   int64_t second = 0;
   for (const auto& run : runs) {
     for (const auto& fragment : run.fragments) {
-      EXPECT_LT(std::abs(fragment.info.start_us - (kStart + second * kUsPerSecond)),
+      EXPECT_LT(std::abs(fragment.info.start_us - (kRunBegin + second * kUsPerSecond)),
                 100 * kUsPerMs);
       if (second > 0) {
         EXPECT_EQ(fragment.info.start_us, end_us);
@@ -204,8 +204,8 @@ TEST_F(RunWriterTest, AStepOfTheWallClockBeginsARunWithACause) {
   Pictures(50);
   writer_->EndRun();
   ASSERT_EQ(Runs().size(), 2u);
-  EXPECT_EQ(Runs()[0].fragments.back().info.end_us, kStart + 50 * kFrameUs);
-  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kStart + 50 * kFrameUs + kUsPerHour);
+  EXPECT_EQ(Runs()[0].fragments.back().info.end_us, kRunBegin + 50 * kFrameUs);
+  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kRunBegin + 50 * kFrameUs + kUsPerHour);
   ASSERT_EQ(Gaps().size(), 1u);
   EXPECT_EQ(Gaps()[0].cause, GapCause::kClockStep);
   EXPECT_EQ(Gaps()[0].range.duration_us(), kUsPerHour);
@@ -213,7 +213,7 @@ TEST_F(RunWriterTest, AStepOfTheWallClockBeginsARunWithACause) {
   clock_.Step(-2 * kUsPerHour);
   Pictures(25);
   writer_->EndRun();
-  EXPECT_EQ(Runs()[2].fragments[0].info.start_us, kStart + 100 * kFrameUs - kUsPerHour);
+  EXPECT_EQ(Runs()[2].fragments[0].info.start_us, kRunBegin + 100 * kFrameUs - kUsPerHour);
   EXPECT_EQ(Gaps().size(), 1u);
 }
 
@@ -238,7 +238,7 @@ TEST_F(RunWriterTest, AJumpOfRtpTimeBeginsARun) {
   ASSERT_EQ(Runs().size(), 3u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(Runs()[static_cast<size_t>(i)].fragments[0].info.start_us,
-              kStart + i * 50 * kFrameUs);
+              kRunBegin + i * 50 * kFrameUs);
     EXPECT_EQ(Runs()[static_cast<size_t>(i)].fragments[0].info.tracks[0].base_decode_time, 0);
   }
 }
@@ -252,19 +252,19 @@ TEST_F(RunWriterTest, AStepOfADayIsAGapForwardAndAnOverlapBack) {
   Pictures(50);
   writer_->EndRun();
   ASSERT_EQ(Runs().size(), 3u);
-  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kStart + 50 * kFrameUs + kUsPerDay);
+  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kRunBegin + 50 * kFrameUs + kUsPerDay);
   // What was recorded by the wrong clock stands where it was put; nothing is laid over it.
-  EXPECT_EQ(Runs()[2].fragments[0].info.start_us, kStart + 100 * kFrameUs);
+  EXPECT_EQ(Runs()[2].fragments[0].info.start_us, kRunBegin + 100 * kFrameUs);
   ASSERT_EQ(Gaps().size(), 1u);
   EXPECT_EQ(Gaps()[0].cause, GapCause::kClockStep);
 }
 
 TEST_F(RunWriterTest, ARunOf1970IsMarkedAndTheNextBeginsWhenTheClockIsSet) {
-  clock_.Step(-kStart);
+  clock_.Step(-kRunBegin);
   clock_.SetSynchronised(false);
   Make();
   Pictures(50);
-  clock_.Step(kStart);
+  clock_.Step(kRunBegin);
   clock_.SetSynchronised(true);
   Pictures(50);
   writer_->EndRun();
@@ -272,7 +272,7 @@ TEST_F(RunWriterTest, ARunOf1970IsMarkedAndTheNextBeginsWhenTheClockIsSet) {
   EXPECT_EQ(Runs()[0].info.clock, storage::ClockState::kUnsynchronised);
   EXPECT_EQ(Runs()[0].fragments[0].info.start_us, 0);
   EXPECT_EQ(Runs()[1].info.clock, storage::ClockState::kSynchronised);
-  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kStart + 50 * kFrameUs);
+  EXPECT_EQ(Runs()[1].fragments[0].info.start_us, kRunBegin + 50 * kFrameUs);
   ASSERT_EQ(Gaps().size(), 1u);
   EXPECT_EQ(Gaps()[0].cause, GapCause::kClockStep);
 }
@@ -291,18 +291,18 @@ TEST_F(RunWriterTest, ACameraThatSends21InsteadOf25HasNoPhantomGap) {
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_TRUE(Gaps().empty());
   TimeUs end_us = runs[0].fragments[0].info.start_us;
-  EXPECT_NEAR(static_cast<double>(end_us - kStart), 0, 50);
+  EXPECT_NEAR(static_cast<double>(end_us - kRunBegin), 0, 50);
   for (const auto& fragment : runs[0].fragments) {
     EXPECT_EQ(fragment.info.start_us, end_us);
     end_us = fragment.info.end_us;
   }
-  EXPECT_NEAR(static_cast<double>(end_us - kStart), 21 * 600 * k21Us, 50'000);
+  EXPECT_NEAR(static_cast<double>(end_us - kRunBegin), 21 * 600 * k21Us, 50'000);
 }
 
 TEST_F(RunWriterTest, ACameraThatCounts25AndSends21IsPutRightWhenItIsASecondOff) {
   Make();
   // Its RTP time goes 40 ms a picture, which takes 47.6: 16 % slow, no drift that may be followed.
-  TimeUs end_us = kStart;
+  TimeUs end_us = kRunBegin;
   int64_t ticks = 0;
   for (int64_t i = 0; i < 21 * 600; ++i, ticks += 3'600) {
     writer_->Tick();
@@ -357,7 +357,7 @@ TEST_F(RunWriterTest, AWildTimestampAsTheLastOneIsKeptToo) {
   writer_->EndRun();
   ASSERT_EQ(Runs().size(), 1u);
   EXPECT_EQ(Runs()[0].fragments.back().info.tracks[0].samples.size(), 26u);
-  EXPECT_EQ(Runs()[0].fragments.back().info.end_us, kStart + 26 * kFrameUs);
+  EXPECT_EQ(Runs()[0].fragments.back().info.end_us, kRunBegin + 26 * kFrameUs);
 }
 
 TEST_F(RunWriterTest, TimesThatStandOrRunBackAreReplacedByArrivalUntilTheyAreRight) {
@@ -412,7 +412,7 @@ TEST_F(RunWriterTest, PicturesThatStayAwayAreAGapAndNoStillPicture) {
   ASSERT_EQ(Gaps().size(), 1u);
   EXPECT_EQ(Gaps()[0].cause, GapCause::kCameraFault);
   EXPECT_EQ(Gaps()[0].range,
-            (TimeRange{kStart + 25 * kFrameUs, kStart + 25 * kFrameUs + 7 * kUsPerSecond}));
+            (TimeRange{kRunBegin + 25 * kFrameUs, kRunBegin + 25 * kFrameUs + 7 * kUsPerSecond}));
 }
 
 TEST_F(RunWriterTest, AudioStandsWhereItWasHeardAndNeverBeforeTheRun) {
@@ -451,7 +451,7 @@ TEST_F(RunWriterTest, TheCamerasOwnClockIsObserved) {
   Make();
   Pictures(30);
   const int64_t time = rtp_base_ + 90'000;
-  writer_->OnReport(media::TrackKind::kVideo, {time, kStart + kUsPerSecond - 5 * kUsPerMinute});
+  writer_->OnReport(media::TrackKind::kVideo, {time, kRunBegin + kUsPerSecond - 5 * kUsPerMinute});
   EXPECT_EQ(writer_->camera_offset_us(), -5 * kUsPerMinute);
   EXPECT_EQ(Runs()[0].camera_offset_us, -5 * kUsPerMinute);
 }

@@ -11,7 +11,7 @@ using media::Codec;
 using test::H265Nal;
 using test::Nals;
 
-constexpr uint8_t kIdr = 19;
+constexpr uint8_t kIdrNal = 19;
 
 Bytes Vps() { return test::H265Vps(); }
 Bytes Sps() { return test::H265Sps(); }
@@ -19,33 +19,33 @@ Bytes Pps() { return test::H265Pps(); }
 
 TEST(VideoConfig, H265SetsThatComeOnlyInBandMakeATrackTogether) {
   VideoConfig config(Codec::kH265);
-  EXPECT_FALSE(config.AddFrom(Nals({Vps(), Sps(), H265Nal(kIdr, 40)})));
+  EXPECT_FALSE(config.AddFrom(Nals({Vps(), Sps(), H265Nal(kIdrNal, 40)})));
   EXPECT_FALSE(config.Config());
-  EXPECT_FALSE(config.AddFrom(Nals({Pps(), H265Nal(kIdr, 40)})));
+  EXPECT_FALSE(config.AddFrom(Nals({Pps(), H265Nal(kIdrNal, 40)})));
   ASSERT_TRUE(config.Config());
   EXPECT_EQ(config.Config()->codec, Codec::kH265);
   EXPECT_EQ(config.Config()->width, 320);
-  EXPECT_TRUE(config.AddFrom(Nals({Vps(), Sps(), Pps(), H265Nal(kIdr, 40)})));
+  EXPECT_TRUE(config.AddFrom(Nals({Vps(), Sps(), Pps(), H265Nal(kIdrNal, 40)})));
   EXPECT_FALSE(config.changed());
 }
 
 TEST(VideoConfig, AnotherSpsOfH265ChangesTheTrackAndMakesItsPpsVoid) {
   VideoConfig config(Codec::kH265);
-  config.AddFrom(Nals({Vps(), Sps(), Pps(), H265Nal(kIdr, 40)}));
+  config.AddFrom(Nals({Vps(), Sps(), Pps(), H265Nal(kIdrNal, 40)}));
   const auto before = config.Config();
   Bytes other = Sps();
   other[17] ^= 0x20;  // general_level_idc
-  config.AddFrom(Nals({other, H265Nal(kIdr, 40)}));
+  config.AddFrom(Nals({other, H265Nal(kIdrNal, 40)}));
   EXPECT_TRUE(config.changed());
   EXPECT_FALSE(config.Config());
-  config.AddFrom(Nals({Pps(), H265Nal(kIdr, 40)}));
+  config.AddFrom(Nals({Pps(), H265Nal(kIdrNal, 40)}));
   ASSERT_TRUE(config.Config());
   EXPECT_NE(*config.Config(), *before);
 }
 
 TEST(VideoConfig, SetsBehindASliceAreOfTheNextPicture) {
   VideoConfig config(Codec::kH265);
-  EXPECT_FALSE(config.AddFrom(Nals({H265Nal(kIdr, 40), Vps(), Sps(), Pps()})));
+  EXPECT_FALSE(config.AddFrom(Nals({H265Nal(kIdrNal, 40), Vps(), Sps(), Pps()})));
   EXPECT_FALSE(config.Config());
 }
 
@@ -85,10 +85,10 @@ TEST(WithParameterSets, TheyStandBehindTheDelimiterInTheOrderOfDecoding) {
   track.sps = {Sps()};
   track.pps = {Pps()};
   const Bytes delimiter = {35 << 1, 1, 0x50};
-  EXPECT_EQ(WithParameterSets(track, Nals({delimiter, H265Nal(kIdr, 9)})),
-            Nals({delimiter, Vps(), Sps(), Pps(), H265Nal(kIdr, 9)}));
-  EXPECT_EQ(WithParameterSets(track, Nals({H265Nal(kIdr, 9)})),
-            Nals({Vps(), Sps(), Pps(), H265Nal(kIdr, 9)}));
+  EXPECT_EQ(WithParameterSets(track, Nals({delimiter, H265Nal(kIdrNal, 9)})),
+            Nals({delimiter, Vps(), Sps(), Pps(), H265Nal(kIdrNal, 9)}));
+  EXPECT_EQ(WithParameterSets(track, Nals({H265Nal(kIdrNal, 9)})),
+            Nals({Vps(), Sps(), Pps(), H265Nal(kIdrNal, 9)}));
   track.codec = Codec::kMjpeg;
   EXPECT_EQ(WithParameterSets(track, {0xff, 0xd8}), (Bytes{0xff, 0xd8}));
 }

@@ -15,7 +15,7 @@ namespace {
 
 using test::Op;
 
-index::Record Act(const std::string& what) {
+index::Record Said(const std::string& what) {
   index::Act act;
   act.person = "li";
   act.what = what;
@@ -52,7 +52,7 @@ class JournalTest : public testing::Test {
       inside->set_value();
       release->get_future().wait();
     };
-    EXPECT_TRUE(journal_->Post({Act("occupied")}, done));
+    EXPECT_TRUE(journal_->Post({Said("occupied")}, done));
     inside->get_future().wait();
     return release;
   }
@@ -87,7 +87,7 @@ class JournalTest : public testing::Test {
 
 TEST_F(JournalTest, ACommitterHearsOnlyWhenTheRecordIsOnLedgerAndInCatalog) {
   std::promise<std::pair<uint64_t, uint64_t>> seen;
-  ASSERT_TRUE(journal_->Post({Act("a"), Act("b")}, [&](const Status& status) {
+  ASSERT_TRUE(journal_->Post({Said("a"), Said("b")}, [&](const Status& status) {
     EXPECT_TRUE(status);
     seen.set_value({ledger_->size(), catalog_->position()});
   }));
@@ -101,7 +101,7 @@ TEST_F(JournalTest, OneSyncServesAllThatWaitsInOrder) {
   const uint64_t syncs = files_.calls(Op::kSync);
   for (int i = 0; i < 100; ++i) {
     expected.push_back(std::to_string(i));
-    ASSERT_TRUE(journal_->Post({Act(expected.back())}, [&, i](const Status& status) {
+    ASSERT_TRUE(journal_->Post({Said(expected.back())}, [&, i](const Status& status) {
       EXPECT_TRUE(status);
       if (i == 99) last.set_value();
     }));
@@ -117,7 +117,7 @@ TEST_F(JournalTest, ACommitterWaitsOnlySoLongAndTheRecordMayStillCome) {
   journal_.reset();
   journal_ = *Journal::Start(*ledger_, *catalog_, kUsPerMs);
   const auto release = Occupy();
-  const Status late = journal_->Commit({Act("late")});
+  const Status late = journal_->Commit({Said("late")});
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Code::kUnavailable);
   EXPECT_EQ(OnLedger(), std::vector<std::string>{"occupied"});
@@ -128,7 +128,7 @@ TEST_F(JournalTest, ACommitterWaitsOnlySoLongAndTheRecordMayStillCome) {
 
 TEST_F(JournalTest, AFullQueueRefusesWithoutWaiting) {
   const auto release = Occupy();
-  const index::Record one = Act("x");
+  const index::Record one = Said("x");
   ASSERT_TRUE(journal_->Post(std::vector<index::Record>(Journal::kMaxWaiting - 1, one), {}));
   EXPECT_TRUE(journal_->Post({one}, {}));
   EXPECT_EQ(journal_->Post({one}, {}).error().code, Code::kUnavailable);
@@ -141,7 +141,7 @@ TEST_F(JournalTest, StopCommitsWhatWaitsThenRefuses) {
   const auto release = Occupy();
   std::atomic<int> done = 0;
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(journal_->Post({Act("x")}, [&](const Status& status) { done += status ? 1 : 0; }));
+    ASSERT_TRUE(journal_->Post({Said("x")}, [&](const Status& status) { done += status ? 1 : 0; }));
   }
   std::thread one([&] { journal_->Stop(); }), two([&] { journal_->Stop(); });
   release->set_value();
@@ -149,17 +149,17 @@ TEST_F(JournalTest, StopCommitsWhatWaitsThenRefuses) {
   two.join();
   EXPECT_EQ(done, 10);
   EXPECT_EQ(ledger_->size(), 11u);
-  EXPECT_EQ(journal_->Commit({Act("late")}).error().code, Code::kUnavailable);
+  EXPECT_EQ(journal_->Commit({Said("late")}).error().code, Code::kUnavailable);
 }
 
 TEST_F(JournalTest, NothingOfAFailedRoundIsOnRecordAndTheNextOneIs) {
   for (const Op op : {Op::kWrite, Op::kSync}) {
     const std::vector<std::string> before = OnLedger();
     files_.FailNth(op, 1, Code::kDiskFull);
-    EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFull);
+    EXPECT_EQ(journal_->Commit({Said("lost")}).error().code, Code::kDiskFull);
     EXPECT_EQ(OnLedger(), before);
     EXPECT_NE(journal_->trouble(), "");
-    EXPECT_TRUE(journal_->Commit({Act("kept")}));
+    EXPECT_TRUE(journal_->Commit({Said("kept")}));
     EXPECT_EQ(journal_->trouble(), "");
     EXPECT_EQ(OnLedger().size(), before.size() + 1);
     EXPECT_EQ(InCatalog(), OnLedger());
@@ -170,16 +170,16 @@ TEST_F(JournalTest, NothingOfAFailedRoundIsOnRecordAndTheNextOneIs) {
 
 // An open file goes on taking records that no start would find.
 TEST_F(JournalTest, NothingIsOnRecordWhileTheLedgerIsGoneFromUnderIt) {
-  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  ASSERT_TRUE(journal_->Commit({Said("before")}));
   const std::string ledger = dir_.Path("ledger");
   for (int i = 0; i < 2; ++i) {
     std::filesystem::rename(ledger, ledger + ".gone");
-    EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFailed);
-    EXPECT_EQ(journal_->Commit({Act("lost too")}).error().code, Code::kDiskFailed);
+    EXPECT_EQ(journal_->Commit({Said("lost")}).error().code, Code::kDiskFailed);
+    EXPECT_EQ(journal_->Commit({Said("lost too")}).error().code, Code::kDiskFailed);
     EXPECT_NE(journal_->trouble(), "");
     EXPECT_FALSE(std::filesystem::exists(ledger)) << "made anew, on whatever disk is there now";
     std::filesystem::rename(ledger + ".gone", ledger);
-    EXPECT_TRUE(journal_->Commit({Act("after")}));
+    EXPECT_TRUE(journal_->Commit({Said("after")}));
     EXPECT_EQ(journal_->trouble(), "");
   }
   const std::vector<std::string> kept = {"before", "after", "after"};
@@ -190,13 +190,13 @@ TEST_F(JournalTest, NothingIsOnRecordWhileTheLedgerIsGoneFromUnderIt) {
 }
 
 TEST_F(JournalTest, NothingIsOnRecordWhereAnotherFileSystemIsInTheLedgersPlace) {
-  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  ASSERT_TRUE(journal_->Commit({Said("before")}));
   files_.SetMount(dir_.Path("ledger/0000000000000000.lkl"));
-  EXPECT_EQ(journal_->Commit({Act("lost")}).error().code, Code::kDiskFailed);
+  EXPECT_EQ(journal_->Commit({Said("lost")}).error().code, Code::kDiskFailed);
   files_.SetMount(dir_.Path("ledger"));
-  EXPECT_EQ(journal_->Commit({Act("lost too")}).error().code, Code::kDiskFailed);
+  EXPECT_EQ(journal_->Commit({Said("lost too")}).error().code, Code::kDiskFailed);
   files_.SetMount("");
-  EXPECT_TRUE(journal_->Commit({Act("after")}));
+  EXPECT_TRUE(journal_->Commit({Said("after")}));
   EXPECT_EQ(OnLedger(), (std::vector<std::string>{"before", "after"}));
 }
 
@@ -204,7 +204,7 @@ TEST_F(JournalTest, ManyCommittersLoseNothing) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
-      for (int i = 0; i < 50; ++i) EXPECT_TRUE(journal_->Commit({Act("x")}));
+      for (int i = 0; i < 50; ++i) EXPECT_TRUE(journal_->Commit({Said("x")}));
     });
   }
   for (std::thread& thread : threads) thread.join();
@@ -224,14 +224,14 @@ TEST_F(JournalTest, ACatalogThatCannotBeWrittenCatchesUpOnceItCan) {
   ASSERT_LT(ledger_->bytes(), 500'000u);
   {
     const test::FileSizeLimit full(1'000'000);
-    EXPECT_TRUE(journal_->Commit({Act("first")})) << "it stands on the ledger";
+    EXPECT_TRUE(journal_->Commit({Said("first")})) << "it stands on the ledger";
     EXPECT_TRUE(journal_->catalog_behind());
-    EXPECT_TRUE(journal_->Commit({Act("second")}));
+    EXPECT_TRUE(journal_->Commit({Said("second")}));
     EXPECT_EQ(OnLedger(), (std::vector<std::string>{"first", "second"}));
   }
   int commits = 0;
   for (; journal_->catalog_behind() && commits < 50; ++commits) {
-    ASSERT_TRUE(journal_->Commit({Act("later")}));
+    ASSERT_TRUE(journal_->Commit({Said("later")}));
   }
   EXPECT_FALSE(journal_->catalog_behind());
   EXPECT_EQ(InCatalog(), OnLedger());
@@ -241,9 +241,9 @@ TEST_F(JournalTest, ACatalogThatCannotBeWrittenCatchesUpOnceItCan) {
 }
 
 TEST_F(JournalTest, ACatalogThatIsFullAtTheStartAnswersAndCatchesUp) {
-  ASSERT_TRUE(journal_->Commit({Act("before")}));
+  ASSERT_TRUE(journal_->Commit({Said("before")}));
   journal_.reset();
-  ASSERT_TRUE(ledger_->Append({Act("missed")}) && ledger_->Sync());
+  ASSERT_TRUE(ledger_->Append({Said("missed")}) && ledger_->Sync());
   {
     const test::FileSizeLimit full(0);
     Start();
@@ -254,7 +254,7 @@ TEST_F(JournalTest, ACatalogThatIsFullAtTheStartAnswersAndCatchesUp) {
     EXPECT_EQ(InCatalog(), std::vector<std::string>{"before"}) << "it can be read all the while";
   }
   for (int commits = 0; journal_->catalog_behind() && commits < 50; ++commits) {
-    ASSERT_TRUE(journal_->Commit({Act("later")}));
+    ASSERT_TRUE(journal_->Commit({Said("later")}));
   }
   EXPECT_FALSE(journal_->catalog_behind());
   EXPECT_EQ(InCatalog(), OnLedger());
@@ -281,10 +281,10 @@ TEST_F(JournalTest, TheCatalogCatchesUpWithALedgerOfManyFilesAtStart) {
   journal_.reset();
   for (int i = 0; i < 10; ++i) {
     // Each failed sync makes the ledger begin a new file.
-    ASSERT_TRUE(ledger_->Append({Act("lost")}));
+    ASSERT_TRUE(ledger_->Append({Said("lost")}));
     files_.FailNth(Op::kSync, 1, Code::kDiskFailed);
     ASSERT_FALSE(ledger_->Sync());
-    ASSERT_TRUE(ledger_->Append(std::vector<index::Record>(1'000, Act("kept"))));
+    ASSERT_TRUE(ledger_->Append(std::vector<index::Record>(1'000, Said("kept"))));
     ASSERT_TRUE(ledger_->Sync());
   }
   EXPECT_EQ(catalog_->position(), 0u);
@@ -294,7 +294,7 @@ TEST_F(JournalTest, TheCatalogCatchesUpWithALedgerOfManyFilesAtStart) {
 }
 
 TEST_F(JournalTest, ACatalogAheadOfItsLedgerIsRefused) {
-  ASSERT_TRUE(journal_->Commit({Act("a")}));
+  ASSERT_TRUE(journal_->Commit({Said("a")}));
   journal_.reset();
   auto other = Ledger::Open(dir_.Path("other"), store_, clock_, files_);
   ASSERT_TRUE(other);

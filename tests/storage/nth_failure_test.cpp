@@ -30,7 +30,7 @@ using test::SyntheticRun;
 // The N of each kind that the unit tests try, of those that there are.
 constexpr uint64_t kShortCalls = 1;
 // What is kept of a step that has not come yet.
-constexpr test::Step kNow = 1;
+constexpr test::Step kThisStep = 1;
 
 struct Kind {
   Op op;
@@ -115,7 +115,7 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     policy.version = 1;
     policy.max_days = 30;
     ASSERT_TRUE(store_->journal().Commit({policy}));
-    promises_.Put(policy, kNow);
+    promises_.Put(policy, kThisStep);
     for (const int64_t days : {21, 20}) {
       SyntheticRun run(yard_, clock_.NowUs() - days * kUsPerDay);
       Record(run, 4);
@@ -153,7 +153,7 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     if (!store) return Pass(store.error());
     store_ = std::move(*store);
     store_->WaitForRecovery();
-    promises_.Opened(*store_, kNow);
+    promises_.Opened(*store_, kThisStep);
     return Ok();
   }
   void Append(Recording& recording, SyntheticRun& run, int64_t until_s) {
@@ -172,9 +172,10 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
   }
   void Remember() {
     for (const StreamId& stream : {gate_, yard_}) {
-      promises_.DurableUntil(stream, store_->archive().StatusOf(stream).durable_until_us, kNow);
+      promises_.DurableUntil(stream, store_->archive().StatusOf(stream).durable_until_us,
+                             kThisStep);
     }
-    promises_.Ledger(*store_, kNow);
+    promises_.Ledger(*store_, kThisStep);
   }
   void Hold(TimeUs start_us) {
     index::Marker hold;
@@ -182,7 +183,7 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     hold.cameras = {gate_.camera};
     hold.range = {start_us, start_us + kUsPerMinute};
     hold.hold = true;
-    if (store_->PutMarker(hold, {})) promises_.Put(hold, kNow);
+    if (store_->PutMarker(hold, {})) promises_.Put(hold, kThisStep);
   }
 
   // Each goes on whatever fails, as a server does.
@@ -233,7 +234,7 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     policy.version = 1;
     policy.thin_days = 10;
     ASSERT_TRUE(store_->journal().Commit({policy}));
-    promises_.Put(policy, kNow);
+    promises_.Put(policy, kThisStep);
     Remember();
   }
 
@@ -273,7 +274,7 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     if (cut) files_->RestorePower();
     test::Trial trial;
     trial.options = Options();
-    trial.cuts = {kNow};
+    trial.cuts = {kThisStep};
     // Somebody looks at a store that had lost its ledger, its catalog or footage for a moment.
     trial.may_freeze = true;
     const test::Problems problems = test::TryStore(trial, promises_, clock_, *files_);

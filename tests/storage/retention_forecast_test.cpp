@@ -12,11 +12,11 @@ namespace {
 
 using test::SyntheticRun;
 
-constexpr TimeUs kNow = 1'800'000'000 * kUsPerSecond;
+constexpr TimeUs kForecastNow = 1'800'000'000 * kUsPerSecond;
 constexpr uint64_t kGb = 1'000'000'000;
 
-index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t target_days,
-                     uint32_t max_days = 0) {
+index::Policy TargetPolicy(const std::string& scope, uint32_t min_days, uint32_t target_days,
+                           uint32_t max_days = 0) {
   index::Policy policy;
   policy.scope = scope;
   policy.version = 1;
@@ -27,7 +27,7 @@ index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t targe
   return policy;
 }
 
-index::Policy Thinning(index::Policy policy, uint32_t thin_days) {
+index::Policy Thinned(index::Policy policy, uint32_t thin_days) {
   policy.thin_days = thin_days;
   return policy;
 }
@@ -36,7 +36,7 @@ index::Policy Thinning(index::Policy policy, uint32_t thin_days) {
 ForecastInput Site(const std::vector<uint64_t>& day_bytes, size_t volumes, uint64_t volume_bytes,
                    int64_t days) {
   ForecastInput input;
-  input.now_us = kNow;
+  input.now_us = kForecastNow;
   for (size_t v = 0; v < volumes; ++v) {
     input.volumes.push_back(
         {Uuid::Random(), "/v" + std::to_string(v), {volume_bytes, volume_bytes}});
@@ -49,7 +49,7 @@ ForecastInput Site(const std::vector<uint64_t>& day_bytes, size_t volumes, uint6
     stream.sync_share = 0.1;
     for (int64_t hour = days * 24; hour > 0; --hour) {
       RetentionRow row;
-      row.start_us = kNow - hour * kUsPerHour;
+      row.start_us = kForecastNow - hour * kUsPerHour;
       row.end_us = row.start_us + kUsPerHour;
       row.bytes = day_bytes[i] / 24;
       row.sync_bytes = row.bytes / 10;
@@ -74,7 +74,7 @@ const CameraForecast& Of(const RetentionForecast& forecast, const std::string& c
 TEST(RetentionForecast, TellsThePromiseThatBreaksTheDayAndTheBytesThatAreMissing) {
   // 100 GB at 4 GB a day: less than 25 days, of which two are pressure's and relief's hours.
   auto input = Site({1 * kGb, 3 * kGb}, 1, 100 * kGb, 10);
-  input.policies = {Policy("default", 0, 20), Policy("cam-1", 0, 40)};
+  input.policies = {TargetPolicy("default", 0, 20), TargetPolicy("cam-1", 0, 40)};
   const auto forecast = ForecastRetention(input, {});
   const CameraForecast& worst = forecast.cameras[0];
   EXPECT_EQ(worst.camera.text(), "cam-1");
@@ -85,8 +85,9 @@ TEST(RetentionForecast, TellsThePromiseThatBreaksTheDayAndTheBytesThatAreMissing
   EXPECT_NEAR(Of(forecast, "cam-0").forecast_days, 14, 14 * 0.05);
   // Full after 24.5 days on record, of which 10 are there; then what goes first is cam-0's, of a
   // shorter promise; cam-1 follows.
-  EXPECT_NEAR(static_cast<double>(Of(forecast, "cam-0").breaks_us - kNow) / kUsPerDay, 14.5, 10);
-  EXPECT_GT(worst.breaks_us, kNow + 14 * kUsPerDay);
+  EXPECT_NEAR(static_cast<double>(Of(forecast, "cam-0").breaks_us - kForecastNow) / kUsPerDay, 14.5,
+              10);
+  EXPECT_GT(worst.breaks_us, kForecastNow + 14 * kUsPerDay);
   EXPECT_NEAR(static_cast<double>(forecast.missing_bytes), 12 * 3e9 + 6 * 1e9, 4e9);
   EXPECT_EQ(forecast.sentence.find("cam-1 will reach back 2"), 0u) << forecast.sentence;
   EXPECT_NE(forecast.sentence.find("of the 40 that are promised"), std::string::npos);
@@ -95,7 +96,7 @@ TEST(RetentionForecast, TellsThePromiseThatBreaksTheDayAndTheBytesThatAreMissing
 TEST(RetentionForecast, SaysSoWhereEveryPromiseIsKeptAndWhereNothingIsPromised) {
   auto input = Site({kGb, kGb}, 1, 100 * kGb, 10);
   EXPECT_EQ(ForecastRetention(input, {}).sentence.find("nothing is promised"), 0u);
-  input.policies = {Policy("default", 7, 30, 40)};
+  input.policies = {TargetPolicy("default", 7, 30, 40)};
   const auto forecast = ForecastRetention(input, {});
   EXPECT_EQ(forecast.sentence.find("every promise is kept"), 0u) << forecast.sentence;
   EXPECT_EQ(forecast.missing_bytes, 0u);
@@ -104,9 +105,9 @@ TEST(RetentionForecast, SaysSoWhereEveryPromiseIsKeptAndWhereNothingIsPromised) 
 
 TEST(RetentionForecast, TellsWhenRecordingStopsAtAFloor) {
   auto input = Site({4 * kGb}, 1, 100 * kGb, 10);
-  input.policies = {Policy("default", 40, 0)};
+  input.policies = {TargetPolicy("default", 40, 0)};
   const auto forecast = ForecastRetention(input, {});
-  EXPECT_NEAR(static_cast<double>(forecast.volumes[0].stops_us - kNow) / kUsPerDay, 15, 1);
+  EXPECT_NEAR(static_cast<double>(forecast.volumes[0].stops_us - kForecastNow) / kUsPerDay, 15, 1);
   EXPECT_EQ(forecast.sentence.find("recording on /v0 stops on 20"), 0u) << forecast.sentence;
   EXPECT_NE(forecast.sentence.find(" UTC, full of what must not be deleted: "), std::string::npos)
       << forecast.sentence;
@@ -129,7 +130,7 @@ TEST(RetentionForecast, WhereNothingIsPromisedNothingBreaksOnAFullDisk) {
 
 TEST(RetentionForecast, WithoutAVolumeTheOthersTakeItsCameras) {
   auto input = Site({2 * kGb, 2 * kGb}, 2, 100 * kGb, 40);
-  input.policies = {Policy("default", 0, 30)};
+  input.policies = {TargetPolicy("default", 0, 30)};
   EXPECT_EQ(ForecastRetention(input, {}).missing_bytes, 0u);
   ForecastQuestion question;
   question.without = 1;
@@ -137,13 +138,13 @@ TEST(RetentionForecast, WithoutAVolumeTheOthersTakeItsCameras) {
   EXPECT_NEAR(Of(forecast, "cam-0").forecast_days, 24.5, 1.5);
   EXPECT_NEAR(Of(forecast, "cam-1").forecast_days, 24.5, 1.5);
   EXPECT_EQ(Of(forecast, "cam-1").kept_days, 0);
-  EXPECT_EQ(Of(forecast, "cam-1").breaks_us, kNow);
-  EXPECT_GT(Of(forecast, "cam-0").breaks_us, kNow);
+  EXPECT_EQ(Of(forecast, "cam-1").breaks_us, kForecastNow);
+  EXPECT_GT(Of(forecast, "cam-0").breaks_us, kForecastNow);
 }
 
 TEST(RetentionForecast, AddedCamerasRecordAsTheMeanDoes) {
   auto input = Site({1 * kGb, 3 * kGb}, 1, 100 * kGb, 20);
-  input.policies = {Policy("default", 0, 20)};
+  input.policies = {TargetPolicy("default", 0, 20)};
   EXPECT_EQ(ForecastRetention(input, {}).missing_bytes, 0u);
   ForecastQuestion question;
   question.add_cameras = 2;
@@ -156,18 +157,18 @@ TEST(RetentionForecast, AddedCamerasRecordAsTheMeanDoes) {
 
 TEST(RetentionForecast, WhatIsThinnedLeavesRoomForTheRest) {
   auto input = Site({10 * kGb}, 1, 100 * kGb, 5);
-  input.policies = {Policy("default", 0, 40)};
+  input.policies = {TargetPolicy("default", 0, 40)};
   EXPECT_NEAR(ForecastRetention(input, {}).cameras[0].forecast_days, 9.8, 0.5);
 
   // Two days as they are, and a tenth of each of the others.
-  input.policies = {Thinning(Policy("default", 0, 40), 2)};
+  input.policies = {Thinned(TargetPolicy("default", 0, 40), 2)};
   const auto forecast = ForecastRetention(input, {});
   EXPECT_EQ(forecast.cameras[0].breaks_us, 0) << forecast.sentence;
   EXPECT_EQ(forecast.sentence.find("every promise is kept"), 0u) << forecast.sentence;
 
   // What is on disk already, and was thinned, gains no room again.
   for (RetentionRow& row : input.streams[0].rows) row.thinned = 1;
-  input.policies = {Thinning(Policy("default", 0, 90), 2)};
+  input.policies = {Thinned(TargetPolicy("default", 0, 90), 2)};
   const auto later = ForecastRetention(input, {});
   EXPECT_NEAR(later.cameras[0].forecast_days, 77, 3) << later.sentence;
 }
@@ -181,12 +182,10 @@ TEST(RetentionForecast, ErrsUnderFivePercentThirtyDaysOn) {
     for (int i = 0; i < 40; ++i) rates.push_back(kGb + random() % (9 * kGb));
     const auto days = static_cast<int64_t>(5 + random() % 20);
     auto input = Site(rates, 2, 3'000 * kGb, days);
-    input.policies = {Policy("default", 5, 30),
-                      Policy("cam-3", 0, 60),
-                      Policy("cam-4", 0, 90, 90),
-                      Policy("cam-5", 0, 0, 12),
-                      Thinning(Policy("cam-6", 0, 60), 4),
-                      Thinning(Policy("cam-7", 0, 25), 20)};
+    input.policies = {
+        TargetPolicy("default", 5, 30),           TargetPolicy("cam-3", 0, 60),
+        TargetPolicy("cam-4", 0, 90, 90),         TargetPolicy("cam-5", 0, 0, 12),
+        Thinned(TargetPolicy("cam-6", 0, 60), 4), Thinned(TargetPolicy("cam-7", 0, 25), 20)};
     ForecastQuestion question;
     question.days = 30;
     const auto forecast = ForecastRetention(input, question);
@@ -205,7 +204,7 @@ TEST(RetentionForecast, ErrsUnderFivePercentThirtyDaysOn) {
       for (const RetentionRow& row : input.streams[i].rows) rows.Add(i, row);
     }
     for (int hour = 0; hour < 30 * 24; ++hour) {
-      const TimeUs start_us = kNow + hour * kUsPerHour;
+      const TimeUs start_us = kForecastNow + hour * kUsPerHour;
       for (size_t i = 0; i < rates.size(); ++i) {
         const auto volume = static_cast<uint16_t>(i % 2);
         const uint64_t bytes = rates[i] / 24;

@@ -11,16 +11,16 @@
 namespace lookback::storage {
 namespace {
 
-constexpr TimeUs kNow = 1'800'000'000 * kUsPerSecond;
+constexpr TimeUs kPlanNow = 1'800'000'000 * kUsPerSecond;
 constexpr uint64_t kSegmentBytes = 1'000;
 
-CameraId Camera(const std::string& name) { return *CameraId::Parse(name); }
+CameraId CameraNamed(const std::string& name) { return *CameraId::Parse(name); }
 
 // A minute of `camera` that ended `days` (and `minutes`) ago.
 index::Seal Segment(const std::string& camera, double days, int minutes = 0) {
   index::Seal seal;
-  seal.stream.camera = Camera(camera);
-  seal.end_us = kNow - static_cast<int64_t>(days * kUsPerDay) - minutes * kUsPerMinute;
+  seal.stream.camera = CameraNamed(camera);
+  seal.end_us = kPlanNow - static_cast<int64_t>(days * kUsPerDay) - minutes * kUsPerMinute;
   seal.start_us = seal.end_us - kUsPerMinute;
   seal.bytes = kSegmentBytes;
   return seal;
@@ -39,7 +39,7 @@ index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t max_d
 
 index::Marker Hold(const std::string& camera, TimeRange range) {
   index::Marker hold;
-  hold.cameras = {Camera(camera)};
+  hold.cameras = {CameraNamed(camera)};
   hold.range = range;
   hold.hold = true;
   return hold;
@@ -56,7 +56,7 @@ Disk Input(std::vector<index::Seal> segments, std::vector<index::Policy> policie
   input.budget_bytes = UINT64_MAX;
   input.segments = std::move(segments);
   input.policies = std::move(policies);
-  input.now_us = kNow;
+  input.now_us = kPlanNow;
   input.volumes = {{"/v0", 1'000'000, 0, 0, 0}};
   return input;
 }
@@ -96,7 +96,7 @@ TEST(Retention, TakesWhatIsPastItsCeilingAndNothingElse) {
       Input({Segment("gate", 31), Segment("gate", 30), Segment("gate", 30, -1), Segment("gate", 1)},
             {Policy("default", 7, 30)}));
   ASSERT_EQ(plan.victims.size(), 2u);
-  EXPECT_EQ(plan.victims[0].row.end_us, kNow - 31 * kUsPerDay);
+  EXPECT_EQ(plan.victims[0].row.end_us, kPlanNow - 31 * kUsPerDay);
   EXPECT_EQ(plan.PolicyOf(plan.victims[0]), "default/1");
   EXPECT_EQ(plan.ReasonOf(plan.victims[0]), "older than 30 days");
   EXPECT_FALSE(plan.below_floor);
@@ -125,10 +125,10 @@ TEST(Retention, AHoldBeatsEverything) {
 TEST(Retention, AHoldOfAnotherCameraOrOneThatExpiredHoldsNothing) {
   auto input = Input({Segment("gate", 100)}, {Policy("default", 0, 30)});
   index::Marker expired = Hold("gate", input.segments[0].range());
-  expired.expires_us = kNow;
+  expired.expires_us = kPlanNow;
   input.holds = {Hold("door", input.segments[0].range()), expired};
   EXPECT_EQ(Plan(input).victims.size(), 1u);
-  expired.expires_us = kNow + 1;
+  expired.expires_us = kPlanNow + 1;
   input.holds = {expired};
   EXPECT_TRUE(Plan(input).victims.empty());
 }
@@ -200,7 +200,7 @@ TEST(Retention, AClockInDoubtFreezesAgesAndFloors) {
 TEST(Retention, ByAClockInDoubtNoHoldHasExpired) {
   auto input = Input({Segment("gate", 100)}, {});
   index::Marker over = Hold("gate", input.segments[0].range());
-  over.expires_us = kNow - 1;
+  over.expires_us = kPlanNow - 1;
   input.holds = {over};
   EXPECT_EQ(Plan(Short(input, 5'000)).victims.size(), 1u);
   input.clock_trusted = false;
@@ -213,8 +213,8 @@ TEST(Retention, ExpiryKeepsToItsBudgetOldestFirst) {
   input.budget_bytes = 2 * kSegmentBytes;
   const auto plan = Plan(input);
   ASSERT_EQ(plan.victims.size(), 2u);
-  EXPECT_EQ(plan.victims[0].row.end_us, kNow - 50 * kUsPerDay);
-  EXPECT_EQ(plan.victims[1].row.end_us, kNow - 45 * kUsPerDay);
+  EXPECT_EQ(plan.victims[0].row.end_us, kPlanNow - 50 * kUsPerDay);
+  EXPECT_EQ(plan.victims[1].row.end_us, kPlanNow - 45 * kUsPerDay);
   EXPECT_TRUE(plan.frozen);
 }
 
@@ -273,7 +273,7 @@ TEST(Retention, AQuotaTakesTheOldestAboveTheFloor) {
   input.segments[1].stream.stream = Stream::kSub;
   auto plan = Plan(input);
   ASSERT_EQ(plan.victims.size(), 2u);
-  EXPECT_EQ(plan.victims[0].row.end_us, kNow - 5 * kUsPerDay);
+  EXPECT_EQ(plan.victims[0].row.end_us, kPlanNow - 5 * kUsPerDay);
   EXPECT_EQ(plan.ReasonOf(plan.victims[1]), "over the quota of 2000 bytes");
   input.policies[0].quota_bytes = 3 * kSegmentBytes;
   EXPECT_EQ(Plan(input).victims.size(), 1u);
@@ -304,17 +304,17 @@ TEST(Retention, WhatIsOnAnAbsentVolumeStaysAndHoldsUpNothing) {
   input.segments[0].volume = Uuid::Random();
   const auto plan = Plan(input);
   ASSERT_EQ(plan.victims.size(), 1u);
-  EXPECT_EQ(plan.victims[0].row.end_us, kNow - 40 * kUsPerDay);
+  EXPECT_EQ(plan.victims[0].row.end_us, kPlanNow - 40 * kUsPerDay);
   EXPECT_FALSE(plan.frozen);
 }
 
 TEST(Retention, PressureOnOneVolumeTakesNothingFromAnother) {
   RetentionInput input = Input({}, {});
-  input.streams = {{{Camera("gate"), Stream::kMain}, 0}};
+  input.streams = {{{CameraNamed("gate"), Stream::kMain}, 0}};
   input.volumes = {{"/v0", 50, 10, 10, 0}, {"/v1", 0, 1'500, 1'500, 0}};
   MemoryRows rows(1);
   for (uint32_t i = 0; i < 600; ++i) {
-    const TimeUs start_us = kNow - kUsPerDay + i * kUsPerMinute;
+    const TimeUs start_us = kPlanNow - kUsPerDay + i * kUsPerMinute;
     rows.Add(0, {start_us, start_us + kUsPerMinute, 1'000, 1, i, i < 500 ? 0u : 1u});
   }
   const auto plan = PlanRetention(input, rows);
@@ -338,7 +338,7 @@ TEST(Retention, NoHoldAndNoStoppingFloorIsEverBroken) {
     }
     auto input = Short(Input(segments, policies), static_cast<uint64_t>(pick(100'000)));
     for (int i = pick(5); i > 0; --i) {
-      const TimeUs at = kNow - pick(100) * kUsPerDay;
+      const TimeUs at = kPlanNow - pick(100) * kUsPerDay;
       input.holds.push_back(
           Hold(std::string(1, static_cast<char>('a' + pick(3))), {at, at + pick(5) * kUsPerDay}));
     }
@@ -351,7 +351,7 @@ TEST(Retention, NoHoldAndNoStoppingFloorIsEverBroken) {
                      hold.range.Overlaps(victim.row.range()));
       }
       const auto policy = PolicyFor(policies, plan.StreamOf(victim).camera, "");
-      if (kNow - victim.row.end_us < policy.min_days * kUsPerDay) {
+      if (kPlanNow - victim.row.end_us < policy.min_days * kUsPerDay) {
         EXPECT_EQ(policy.at_floor, index::AtFloor::kShorten);
         EXPECT_TRUE(victim.below_floor && plan.below_floor);
       }

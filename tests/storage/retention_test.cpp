@@ -5,10 +5,10 @@
 namespace lookback::storage {
 namespace {
 
-constexpr TimeUs kNow = 1'800'000'000 * kUsPerSecond;
+constexpr TimeUs kToday = 1'800'000'000 * kUsPerSecond;
 
-index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t max_days,
-                     index::AtFloor at_floor = index::AtFloor::kStop) {
+index::Policy ScopePolicy(const std::string& scope, uint32_t min_days, uint32_t max_days,
+                          index::AtFloor at_floor = index::AtFloor::kStop) {
   index::Policy policy;
   policy.scope = scope;
   policy.version = 1;
@@ -19,18 +19,18 @@ index::Policy Policy(const std::string& scope, uint32_t min_days, uint32_t max_d
 }
 
 TEST(Policy, AFloorMustSayWhatGivesAtTheFloor) {
-  const Status bad = CheckPolicy(Policy("default", 30, 90, index::AtFloor::kUnset));
+  const Status bad = CheckPolicy(ScopePolicy("default", 30, 90, index::AtFloor::kUnset));
   ASSERT_FALSE(bad);
   EXPECT_NE(bad.message().find("at_floor"), std::string::npos);
-  EXPECT_TRUE(CheckPolicy(Policy("default", 30, 90)));
-  EXPECT_TRUE(CheckPolicy(Policy("default", 0, 90, index::AtFloor::kUnset)));
-  EXPECT_FALSE(CheckPolicy(Policy("default", 91, 90)));
-  EXPECT_FALSE(CheckPolicy(Policy("Not A Camera", 0, 90)));
-  EXPECT_FALSE(CheckPolicy(Policy("default", 0, kMaxPolicyDays + 1)));
+  EXPECT_TRUE(CheckPolicy(ScopePolicy("default", 30, 90)));
+  EXPECT_TRUE(CheckPolicy(ScopePolicy("default", 0, 90, index::AtFloor::kUnset)));
+  EXPECT_FALSE(CheckPolicy(ScopePolicy("default", 91, 90)));
+  EXPECT_FALSE(CheckPolicy(ScopePolicy("Not A Camera", 0, 90)));
+  EXPECT_FALSE(CheckPolicy(ScopePolicy("default", 0, kMaxPolicyDays + 1)));
 }
 
 TEST(Policy, ATargetStandsBetweenFloorAndCeiling) {
-  index::Policy policy = Policy("default", 30, 90);
+  index::Policy policy = ScopePolicy("default", 30, 90);
   policy.target_days = 60;
   EXPECT_TRUE(CheckPolicy(policy));
   EXPECT_EQ(PromisedDays(policy), 60u);
@@ -45,7 +45,7 @@ TEST(Policy, ATargetStandsBetweenFloorAndCeiling) {
 }
 
 TEST(Policy, ThinningIsNeverBelowTheFloorAndBeforeTargetAndCeiling) {
-  index::Policy policy = Policy("default", 30, 90);
+  index::Policy policy = ScopePolicy("default", 30, 90);
   policy.target_days = 60;
   EXPECT_EQ(policy.thin_days, 0u);
   for (const uint32_t days : {30u, 59u}) {
@@ -67,18 +67,19 @@ TEST(Policy, ThinningIsNeverBelowTheFloorAndBeforeTargetAndCeiling) {
 
 // What a policy of an earlier version means, which has no target, class or quota.
 TEST(Policy, OneWithoutATargetPromisesItsFloor) {
-  EXPECT_EQ(PromisedDays(Policy("default", 30, 90)), 30u);
-  EXPECT_EQ(PromisedDays(Policy("default", 0, 90)), 0u);
-  EXPECT_EQ(PressureDays(Policy("default", 30, 90)), 90u);
-  EXPECT_EQ(PressureDays(Policy("default", 40, 0)), 40u);
-  EXPECT_EQ(PressureDays(Policy("default", 0, 0)), kDefaultPromiseDays);
+  EXPECT_EQ(PromisedDays(ScopePolicy("default", 30, 90)), 30u);
+  EXPECT_EQ(PromisedDays(ScopePolicy("default", 0, 90)), 0u);
+  EXPECT_EQ(PressureDays(ScopePolicy("default", 30, 90)), 90u);
+  EXPECT_EQ(PressureDays(ScopePolicy("default", 40, 0)), 40u);
+  EXPECT_EQ(PressureDays(ScopePolicy("default", 0, 0)), kDefaultPromiseDays);
 }
 
 TEST(Policy, ACamerasOwnIsBeforeItsGroupsAndThatBeforeTheDefault) {
-  index::Policy gone = Policy("gone", 0, 9);
+  index::Policy gone = ScopePolicy("gone", 0, 9);
   gone.removed = true;
-  const std::vector<index::Policy> policies = {Policy("default", 0, 1), Policy("group:lane", 0, 2),
-                                               Policy("gate", 0, 3), gone};
+  const std::vector<index::Policy> policies = {ScopePolicy("default", 0, 1),
+                                               ScopePolicy("group:lane", 0, 2),
+                                               ScopePolicy("gate", 0, 3), gone};
   const PolicyTable table(policies);
   const auto days = [&table](const char* camera, const char* group) {
     return table.For(*CameraId::Parse(camera), group).max_days;
@@ -88,14 +89,14 @@ TEST(Policy, ACamerasOwnIsBeforeItsGroupsAndThatBeforeTheDefault) {
   EXPECT_EQ(days("yard", "other"), 1u);
   EXPECT_EQ(days("gone", ""), 1u);
   EXPECT_TRUE(CheckPolicy(policies[1]));
-  EXPECT_FALSE(CheckPolicy(Policy("group:", 0, 2)));
-  EXPECT_FALSE(CheckPolicy(Policy("group:Not A Name", 0, 2)));
+  EXPECT_FALSE(CheckPolicy(ScopePolicy("group:", 0, 2)));
+  EXPECT_FALSE(CheckPolicy(ScopePolicy("group:Not A Name", 0, 2)));
 }
 
 TEST(ClockJudge, BelievesAFreeRunningClockUntilItContradictsItself) {
-  ManualClock clock(kNow);
+  ManualClock clock(kToday);
   clock.SetSynchronised(false);
-  ClockJudge judge(clock, kNow - kUsPerHour);
+  ClockJudge judge(clock, kToday - kUsPerHour);
   EXPECT_TRUE(judge.Trusted());
   clock.Advance(40 * kUsPerDay);
   EXPECT_TRUE(judge.Trusted());
@@ -106,13 +107,13 @@ TEST(ClockJudge, BelievesAFreeRunningClockUntilItContradictsItself) {
 }
 
 TEST(ClockJudge, DoubtsAStartThatClaimsDaysUnseenOrRunsBehindTheLedger) {
-  ManualClock clock(kNow);
+  ManualClock clock(kToday);
   clock.SetSynchronised(false);
-  EXPECT_FALSE(ClockJudge(clock, kNow - 2 * kUsPerDay).Trusted());
+  EXPECT_FALSE(ClockJudge(clock, kToday - 2 * kUsPerDay).Trusted());
   EXPECT_TRUE(ClockJudge(clock, 0).Trusted());
   clock.SetSynchronised(true);
-  EXPECT_TRUE(ClockJudge(clock, kNow - 2 * kUsPerDay).Trusted());
-  EXPECT_FALSE(ClockJudge(clock, kNow + kUsPerHour).Trusted());
+  EXPECT_TRUE(ClockJudge(clock, kToday - 2 * kUsPerDay).Trusted());
+  EXPECT_FALSE(ClockJudge(clock, kToday + kUsPerHour).Trusted());
 }
 
 }  // namespace

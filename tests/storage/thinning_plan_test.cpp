@@ -12,10 +12,10 @@
 namespace lookback::storage {
 namespace {
 
-constexpr TimeUs kNow = 1'800'000'000 * kUsPerSecond;
+constexpr TimeUs kThinNow = 1'800'000'000 * kUsPerSecond;
 const StreamId kGate{CameraId::Parse("gate").value(), Stream::kMain};
 
-index::Policy Policy(uint32_t min_days, uint32_t thin_days, uint32_t max_days) {
+index::Policy ThinPolicy(uint32_t min_days, uint32_t thin_days, uint32_t max_days) {
   index::Policy policy;
   policy.scope = "default";
   policy.version = 4;
@@ -29,7 +29,7 @@ index::Policy Policy(uint32_t min_days, uint32_t thin_days, uint32_t max_days) {
 // A minute that ended so long ago; of its bytes a tenth are of sync samples.
 RetentionRow Aged(int64_t age_us) {
   RetentionRow row;
-  row.end_us = kNow - age_us;
+  row.end_us = kThinNow - age_us;
   row.start_us = row.end_us - kUsPerMinute;
   row.bytes = 1'000;
   row.sync_bytes = 100;
@@ -41,7 +41,7 @@ RetentionInput Input(const index::Policy& policy) {
   input.streams = {{kGate, 0}};
   input.volumes = {{"/v0", 1'000'000, 0, 0, 0}};
   input.policies = {policy};
-  input.now_us = kNow;
+  input.now_us = kThinNow;
   input.clock_trusted = input.confirmed = true;
   input.budget_bytes = UINT64_MAX;
   return input;
@@ -66,7 +66,7 @@ TEST(ThinningPlan, NamesWhatIsOldEnoughOnceTheOldestFirst) {
   thinned.thinned = 1;
   const auto rows = std::vector<RetentionRow>{thinned, Aged(40 * kUsPerDay), Aged(30 * kUsPerDay),
                                               Aged(30 * kUsPerDay - 1), Aged(kUsPerDay)};
-  const RetentionPlan plan = PlanOf(Input(Policy(7, 30, 365)), rows);
+  const RetentionPlan plan = PlanOf(Input(ThinPolicy(7, 30, 365)), rows);
   EXPECT_EQ(Starts(plan), (std::vector<TimeUs>{rows[1].start_us, rows[2].start_us}));
   EXPECT_EQ(plan.thin_bytes, 1'800u);
   EXPECT_TRUE(plan.victims.empty());
@@ -74,12 +74,12 @@ TEST(ThinningPlan, NamesWhatIsOldEnoughOnceTheOldestFirst) {
   EXPECT_EQ(plan.ReasonOf(plan.thinnings[0]), "older than 30 days");
   EXPECT_EQ(plan.sentence,
             "nothing is to be deleted; to be thinned: 2 segments, which frees about 1800 bytes");
-  EXPECT_TRUE(PlanOf(Input(Policy(7, 0, 365)), rows).thinnings.empty());
+  EXPECT_TRUE(PlanOf(Input(ThinPolicy(7, 0, 365)), rows).thinnings.empty());
 }
 
 TEST(ThinningPlan, WhatIsToBeDeletedIsNotThinned) {
   const auto rows = std::vector<RetentionRow>{Aged(100 * kUsPerDay), Aged(40 * kUsPerDay)};
-  RetentionInput input = Input(Policy(0, 30, 90));
+  RetentionInput input = Input(ThinPolicy(0, 30, 90));
   RetentionPlan plan = PlanOf(input, rows);
   EXPECT_EQ(plan.victims.size(), 1u);
   EXPECT_EQ(Starts(plan), std::vector<TimeUs>{rows[1].start_us});
@@ -89,7 +89,7 @@ TEST(ThinningPlan, WhatIsToBeDeletedIsNotThinned) {
   EXPECT_TRUE(plan.victims.empty());
   EXPECT_EQ(Starts(plan), std::vector<TimeUs>{rows[1].start_us});
   // Pressure takes the older one, whole or not.
-  input = Input(Policy(0, 30, 365));
+  input = Input(ThinPolicy(0, 30, 365));
   input.volumes[0] = {"/v0", 1'000, 1'500, 2'000, 0};
   plan = PlanOf(input, rows);
   ASSERT_EQ(plan.victims.size(), 1u);
@@ -106,14 +106,14 @@ TEST(ThinningPlan, WhatWouldGainLittleOrIsNeededByTheNextSegmentStaysWhole) {
   RetentionRow before = Aged(41 * kUsPerDay + kUsPerMinute);  // The GOP goes on in `unknown`.
   ASSERT_EQ(before.end_us, unknown.start_us);
   const RetentionRow good = Aged(42 * kUsPerDay);
-  const RetentionPlan plan = PlanOf(Input(Policy(0, 30, 0)), {pictures, unknown, before, good});
+  const RetentionPlan plan = PlanOf(Input(ThinPolicy(0, 30, 0)), {pictures, unknown, before, good});
   EXPECT_EQ(Starts(plan), std::vector<TimeUs>{good.start_us});
 }
 
 TEST(ThinningPlan, ARoundReadsNoMoreThanItMayAndTheNextOneGoesOn) {
   std::vector<RetentionRow> rows;
   for (int i = 0; i < 20; ++i) rows.push_back(Aged(60 * kUsPerDay - i * kUsPerMinute));
-  RetentionInput input = Input(Policy(0, 30, 0));
+  RetentionInput input = Input(ThinPolicy(0, 30, 0));
   input.thin_read_bytes = 3'500;
   std::set<TimeUs> done;
   for (int round = 0; round < 7; ++round) {
@@ -135,14 +135,14 @@ TEST(ThinningPlan, ARoundReadsNoMoreThanItMayAndTheNextOneGoesOn) {
 class Trial {
  public:
   explicit Trial(uint32_t seed) : random_(seed) {
-    input_ = Input(Policy(Pick(2) ? 0 : Pick(60), 20 + Pick(20), Pick(2) ? 0 : 40 + Pick(40)));
+    input_ = Input(ThinPolicy(Pick(2) ? 0 : Pick(60), 20 + Pick(20), Pick(2) ? 0 : 40 + Pick(40)));
     input_.confirmed = Pick(10) > 0;
     input_.clock_trusted = Pick(10) > 0;
     free_ = Pick(3) * 500;
     input_.volumes.push_back({"/v1", free_, 0, 0, 500});
     if (Pick(3) == 0) input_.budget_bytes = Pick(30) * 1'000;
-    TimeUs at_us = kNow - 100 * kUsPerDay;
-    while (at_us < kNow) {
+    TimeUs at_us = kThinNow - 100 * kUsPerDay;
+    while (at_us < kThinNow) {
       RetentionRow row;
       row.start_us = at_us;
       row.end_us = at_us + kUsPerMinute;
@@ -158,9 +158,9 @@ class Trial {
       index::Marker hold;
       hold.cameras = {kGate.camera};
       hold.hold = true;
-      hold.range.start_us = kNow - static_cast<int64_t>(Pick(100)) * kUsPerDay;
+      hold.range.start_us = kThinNow - static_cast<int64_t>(Pick(100)) * kUsPerDay;
       hold.range.end_us = hold.range.start_us + Pick(200) * kUsPerHour + 1;
-      if (Pick(3) == 0) hold.expires_us = kNow + static_cast<int64_t>(Pick(3)) - 1;
+      if (Pick(3) == 0) hold.expires_us = kThinNow + static_cast<int64_t>(Pick(3)) - 1;
       input_.holds.push_back(hold);
     }
   }
@@ -204,14 +204,14 @@ class Trial {
   bool May(uint32_t sequence) const {
     const RetentionRow& row = rows_[sequence];
     const index::Policy& policy = input_.policies[0];
-    const int64_t age_us = kNow - row.end_us;
+    const int64_t age_us = kThinNow - row.end_us;
     if (!input_.confirmed || !input_.clock_trusted || row.thinned != 0) return false;
     if (row.volume > 1 || (row.volume == 1 && free_ < 500)) return false;
     if (age_us < policy.thin_days * kUsPerDay || age_us < policy.min_days * kUsPerDay) return false;
     if (policy.max_days > 0 && age_us >= policy.max_days * kUsPerDay) return false;
     if (row.sync_bytes == 0 || row.sync_bytes > 500) return false;
     for (const index::Marker& hold : input_.holds) {
-      const bool over = hold.expires_us != 0 && hold.expires_us <= kNow;
+      const bool over = hold.expires_us != 0 && hold.expires_us <= kThinNow;
       if (!over && hold.range.start_us < row.end_us && row.start_us < hold.range.end_us) {
         return false;
       }

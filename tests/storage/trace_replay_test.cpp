@@ -39,7 +39,7 @@ constexpr size_t kShortSteps = 4, kShortSampled = 4;
 #else
 constexpr size_t kShortSteps = 20, kShortSampled = 20;
 #endif
-constexpr uint64_t kSmallLedgerFile = 6'000;
+constexpr uint64_t kTracedLedgerFile = 6'000;
 
 // The parameter: whether the volume is a mount of its own, which one syncfs(2) makes durable.
 class TraceReplayTest : public ::testing::TestWithParam<bool> {
@@ -76,7 +76,7 @@ class TraceReplayTest : public ::testing::TestWithParam<bool> {
     StoreOptions options;
     options.data = disk + "/data";
     options.volumes = {disk + "/data/volume"};
-    options.ledger_file_bytes = kSmallLedgerFile;
+    options.ledger_file_bytes = kTracedLedgerFile;
     return options;
   }
 
