@@ -1,6 +1,7 @@
 #include "apps/lookback/output.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace lookback::app {
 namespace {
 
 constexpr char32_t kReplacement = 0xFFFD;
+constexpr size_t kBetweenColumns = 2;
 
 // Takes one code point off `text`; kReplacement for bytes that are no UTF-8.
 char32_t TakeCodePoint(std::string_view& text) {
@@ -139,20 +141,45 @@ void Table::Add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
-std::string Table::Text() const {
+size_t ScreenColumns() {
+  winsize size{};
+  const bool screen = ::isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return screen ? size.ws_col : 0;
+}
+
+std::string Table::Text(size_t columns) const {
   std::vector<size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
   }
+  size_t last_at = 0;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) last_at += widths[i] + kBetweenColumns;
+  if (columns > 0 && last_at + DisplayWidth(rows_[0].back()) > columns) return Paragraphs();
   std::string text;
   for (const auto& row : rows_) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      line += row[i] + std::string(widths[i] - DisplayWidth(row[i]) + 2, ' ');
+      line += row[i] + std::string(widths[i] - DisplayWidth(row[i]) + kBetweenColumns, ' ');
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
+  }
+  return text;
+}
+
+std::string Table::Paragraphs() const {
+  const auto& head = rows_.front();
+  size_t widest = 0;
+  for (const std::string& name : head) widest = std::max(widest, DisplayWidth(name));
+  std::string text;
+  for (size_t n = 1; n < rows_.size(); ++n) {
+    text += rows_[n].front() + "\n";
+    for (size_t i = 1; i < rows_[n].size() && i < head.size(); ++i) {
+      if (rows_[n][i].empty()) continue;
+      const size_t fill = widest - DisplayWidth(head[i]) + kBetweenColumns;
+      text += "  " + head[i] + std::string(fill, ' ') + rows_[n][i] + "\n";
+    }
   }
   return text;
 }

@@ -67,14 +67,21 @@ std::string Printable(std::string_view text);
 // Columns on a terminal: East Asian wide characters take two.
 size_t DisplayWidth(std::string_view text);
 
+// Of the terminal on standard output; 0: there is none.
+size_t ScreenColumns();
+
 class Table {
  public:
   explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
   void Add(std::vector<std::string> row);
   bool empty() const { return rows_.size() == 1; }
-  std::string Text() const;  // One line a row, columns aligned.
+  // One line a row, columns aligned; a paragraph a row where `columns` would be too few for that (0: no
+  // number is).
+  std::string Text(size_t columns = ScreenColumns()) const;
 
  private:
+  std::string Paragraphs() const;
+
   std::vector<std::vector<std::string>> rows_;
 };
 

@@ -64,6 +64,20 @@ TEST(OutputTest, TablesAlignWideCharactersToo) {
             "a     yard  y\n");
 }
 
+TEST(OutputTest, ATableTooWideForTheScreenIsParagraphs) {
+  Table table({"CAMERA", "STATE", "TROUBLE"});
+  table.Add({"gate", "down", "no route to host, asked eight times"});
+  table.Add({"yard", "recording", ""});
+  const std::string lines = table.Text(0);
+  EXPECT_EQ(table.Text(26), lines);  // What goes over the edge is of the last column.
+  EXPECT_EQ(table.Text(25),
+            "gate\n"
+            "  STATE    down\n"
+            "  TROUBLE  no route to host, asked eight times\n"
+            "yard\n"
+            "  STATE    recording\n");
+}
+
 TEST(OutputTest, AnswersOfAnotherShapeReadAsAbsent) {
   const Json json = {{"a", 1}, {"b", nullptr}, {"t", "2026-05-04T22:00:00Z"}, {"l", {"x", 2, "y"}}};
   EXPECT_EQ(TextOf(json, "a"), "");
