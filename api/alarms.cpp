@@ -69,9 +69,9 @@ void AddVolumes(Context& context, std::vector<Condition>& conditions) {
     conditions.push_back({"volume-" + name,
                           {},
                           volume->root(),
-                          fmt::format("volume {} is {}: its footage cannot be seen, nothing is "
-                                      "recorded there",
-                                      volume->root(), name)});
+                          fmt::format("volume {} is {}, its footage cannot be seen, and nothing is "
+                                      "recorded there: {}",
+                                      volume->root(), name, volume->why())});
   }
   for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
     if (trouble.why.code == Code::kDiskFailed) continue;  // Its state is a condition already.

@@ -30,6 +30,15 @@ std::map<std::string, Json> StreamsByRoot(Context& context) {
   return writing;
 }
 
+// Why it takes no footage, or not well; empty: it does.
+std::string TroubleOf(Context& context, const storage::Volume& volume) {
+  if (volume.state() != storage::VolumeState::kOnline) return volume.why();
+  for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
+    if (trouble.root == volume.root()) return trouble.why.message;
+  }
+  return {};
+}
+
 Json ToJson(Context& context, storage::Volume& volume, Json streams) {
   const auto space = volume.FreeSpace();
   const storage::VolumeContents contents = context.store.ContentsOf(volume.id());
@@ -38,6 +47,7 @@ Json ToJson(Context& context, storage::Volume& volume, Json streams) {
   return {{"id", volume.id().text()},
           {"root", volume.root()},
           {"state", storage::VolumeStateName(volume.state())},
+          {"trouble", TroubleOf(context, volume)},
           {"draining", volume.draining()},
           {"total_bytes", space ? Json(space->total_bytes) : Json()},
           {"free_bytes", space ? Json(space->free_bytes) : Json()},

@@ -218,6 +218,12 @@ void CheckMounts(const Facts& facts, const Tell& tell) {
           "what is mounted cannot be told: " + facts.mounts_trouble, "`findmnt` tells it"});
   }
   for (const Place& place : facts.places) {
+    if (place.failed) {
+      tell({"volume-mount", Severity::kError, place.root,
+            "the server has given it up after an error: nothing is recorded there",
+            "`lookback volume list` has the error, `dmesg` more (docs/alarms.md#what-to-do)"});
+      continue;
+    }
     if (!place.trouble.empty()) {
       tell({"volume-mount", Severity::kUnknown, place.root,
             "it cannot be looked at: " + place.trouble, "`lookback volume list`, `dmesg`"});

@@ -74,6 +74,11 @@ std::unique_ptr<LocalVolume> LocalVolume::Offline(std::string root, const Uuid& 
   return volume;
 }
 
+std::string LocalVolume::why() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == VolumeState::kOnline ? "" : why_;
+}
+
 void LocalVolume::SetFailed(const std::string& why) {
   const std::lock_guard lock(mutex_);
   if (state_ == VolumeState::kOffline || state_ == VolumeState::kRemoved) return;

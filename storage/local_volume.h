@@ -30,6 +30,7 @@ class LocalVolume : public Volume {
   const Uuid& id() const override { return id_; }
   const std::string& root() const override { return root_; }
   VolumeState state() const override { return state_; }
+  std::string why() const override;
   void SetFailed(const std::string& why) override;
   void RefuseNew(bool refuse) override;
   void SetRemoved() override;

@@ -31,7 +31,7 @@ Error VolumeHealth::trouble() const {
   const VolumeState state = volume_.state();
   const std::lock_guard lock(mutex_);
   if (taking_ && state != VolumeState::kOnline) {  // Nothing was tried here since it came.
-    return {Code::kDiskFailed, volume_.root() + " is " + std::string(VolumeStateName(state))};
+    return {Code::kDiskFailed, volume_.why()};
   }
   return trouble_;
 }

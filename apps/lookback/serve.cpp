@@ -92,8 +92,10 @@ std::string UrlHost(const std::string& host) {
 void TellVolumes(storage::Store& store) {
   for (const storage::Volume* volume : store.volumes()) {
     if (volume->state() == storage::VolumeState::kOnline) continue;
-    LogWarning("serve", fmt::format("volume {} is {}; its footage cannot be seen until it is back",
-                                    volume->root(), storage::VolumeStateName(volume->state())));
+    LogWarning(
+        "serve",
+        fmt::format("volume {} is {}; its footage cannot be seen until it is back: {}",
+                    volume->root(), storage::VolumeStateName(volume->state()), volume->why()));
   }
 }
 

@@ -28,7 +28,12 @@ std::string ToText(const Json& volumes) {
                BytesText(volume, "bytes"), BytesText(volume, "held_bytes"),
                std::to_string(ListOf(volume, "cameras").size()), Printable(TextOf(volume, "id"))});
   }
-  return table.Text();
+  std::string text = table.Text();
+  for (const Json& volume : volumes) {
+    const std::string trouble = TextOf(volume, "trouble");
+    if (!trouble.empty()) text += Printable(TextOf(volume, "root") + ": " + trouble) + "\n";
+  }
+  return text;
 }
 
 Result<int> ListVolumes(Client& client) {

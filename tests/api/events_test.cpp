@@ -164,6 +164,9 @@ TEST_F(EventsTest, AVolumeThatFailedBeforeItTookFootageIsOneAlarm) {
   service_->LookAtAlarms();
   ASSERT_EQ(Open().size(), 1u);
   EXPECT_EQ(Open()[0]["kind"], "volume-failed");
+  EXPECT_THAT(Open()[0]["sentence"].get<std::string>(),
+              testing::EndsWith(": read-only file system"));
+  EXPECT_EQ(Get("/api/v1/volumes")["volumes"][0]["trouble"], "read-only file system");
 }
 
 TEST_F(EventsTest, AnAlarmThatStandsIsASeriesOfItsOwnUntilItEnds) {

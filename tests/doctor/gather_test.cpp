@@ -319,6 +319,14 @@ TEST(Gather, WhatCannotBeSeenIsUnknownAndNotWell) {
   EXPECT_TRUE(report.sound());
 }
 
+TEST(Gather, AVolumeThatTheServerGaveUpIsAnErrorAndIsNotTouched) {
+  FakeMachine machine;
+  machine.question.volumes[0].failed = true;
+  const Report report = machine.Examined();
+  EXPECT_THAT(Told(report), ElementsAre("error volume-mount " + kOne));
+  EXPECT_FALSE(report.sound());
+}
+
 TEST(Gather, TheNoteOfTheLastBackupIsReadAndNotBelieved) {
   FakeMachine machine;
   EXPECT_EQ(machine.Gather().backup.at_us, FakeMachine::kNowUs - kUsPerDay);

@@ -62,6 +62,7 @@ class SlowVolume : public Volume {
   const Uuid& id() const override { return below_.id(); }
   const std::string& root() const override { return below_.root(); }
   VolumeState state() const override { return below_.state(); }
+  std::string why() const override { return below_.why(); }
   void SetFailed(const std::string& why) override { below_.SetFailed(why); }
   void RefuseNew(bool refuse) override { below_.RefuseNew(refuse); }
   void SetRemoved() override { below_.SetRemoved(); }

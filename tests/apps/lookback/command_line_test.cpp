@@ -108,6 +108,7 @@ class CommandLineTest : public testing::Test {
         return Answer(201, R"({"id": "b", "root": "/data/v1", "warning": "is its disk mounted?"})");
       }
       return Answer(200, R"({"volumes": [{"id": "a", "root": "/data/v0", "state": "online",
+                                          "trouble": "a write takes longer than 1 s",
                                           "draining": true, "bytes": 2000, "segments": 7,
                                           "held_bytes": 600, "held_segments": 2,
                                           "total_bytes": 1000, "free_bytes": 500}]})");
@@ -175,6 +176,7 @@ TEST_F(CommandLineTest, AVolumeIsNamedByItsPathOrItsId) {
   const Said list = Ask({"volume", "list"});
   EXPECT_EQ(list.exit_code, 0);
   EXPECT_THAT(list.out, HasSubstr("online, draining"));
+  EXPECT_THAT(list.out, testing::EndsWith("\n/data/v0: a write takes longer than 1 s\n"));
   const Said added = Ask({"volume", "add", "/data/v1"});
   EXPECT_EQ(added.exit_code, 0);
   EXPECT_EQ(Json::parse(asked_.body), Json::parse(R"({"root": "/data/v1"})"));
