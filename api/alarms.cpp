@@ -64,14 +64,16 @@ void AddCameras(Context& context, CameraHealth& health, std::vector<Condition>& 
 
 void AddVolumes(Context& context, std::vector<Condition>& conditions) {
   for (const storage::Volume* volume : context.store.volumes()) {
-    if (volume->state() == storage::VolumeState::kOnline) continue;
-    const std::string name(storage::VolumeStateName(volume->state()));
+    const storage::VolumeState state = volume->state();
+    const std::string why = volume->why();
+    if (state == storage::VolumeState::kOnline || why.empty()) continue;
+    const std::string name(storage::VolumeStateName(state));
     conditions.push_back({"volume-" + name,
                           {},
                           volume->root(),
                           fmt::format("volume {} is {}, its footage cannot be seen, and nothing is "
                                       "recorded there: {}",
-                                      volume->root(), name, volume->why())});
+                                      volume->root(), name, why)});
   }
   for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
     if (trouble.why.code == Code::kDiskFailed) continue;  // Its state is a condition already.

@@ -21,8 +21,8 @@ void AddVolumes(Context& context, doctor::Question& question) {
   const std::vector<storage::VolumeLoad> loads = context.store.archive().Loads();
   const int64_t ran_us = context.clock.MonotonicUs() - context.started_monotonic_us;
   for (const storage::Volume* volume : context.store.volumes()) {
-    doctor::Question::Volume asked{volume->root(), true, "", {}, false};
-    asked.failed = volume->state() == storage::VolumeState::kFailed;
+    doctor::Question::Volume asked{volume->root(), true, "", {}};
+    if (volume->state() == storage::VolumeState::kFailed) asked.failed = volume->why();
     for (const storage::VolumeTrouble& trouble : troubles) {
       // A look could hang as its writer does.
       if (trouble.root == volume->root() && trouble.why.code == Code::kUnavailable) {

@@ -24,6 +24,7 @@ const Json& ListOf(const Json& json, const char* name);
 std::string WordsOf(const Json& json, const char* name);  // Of a list of texts: "gate,yard".
 std::optional<TimeUs> TimeOf(const Json& json, const char* name);
 
-Json TimeOrNull(TimeUs time_us);  // Null: 0.
+// What an answer of ours has for a time: null where it is 0.
+Json TimeOrNull(TimeUs time_us);
 
 }  // namespace lookback::api

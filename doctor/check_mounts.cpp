@@ -218,10 +218,10 @@ void CheckMounts(const Facts& facts, const Tell& tell) {
           "what is mounted cannot be told: " + facts.mounts_trouble, "`findmnt` tells it"});
   }
   for (const Place& place : facts.places) {
-    if (place.failed) {
+    if (!place.failed.empty()) {
       tell({"volume-mount", Severity::kError, place.root,
-            "the server has given it up after an error: nothing is recorded there",
-            "`lookback volume list` has the error, `dmesg` more (docs/alarms.md#what-to-do)"});
+            "the server has given it up, and records nothing there: " + place.failed,
+            "`findmnt -T` it, `dmesg`, `smartctl` (docs/alarms.md#what-to-do)"});
       continue;
     }
     if (!place.trouble.empty()) {

@@ -43,7 +43,7 @@ struct Place {
   bool known = false;  // The store has recorded on it: it has to have its volume.json.
   bool has_identity = false;
   std::string trouble;  // Why it cannot be looked at.
-  bool failed = false;  // By the server, which does not touch it then.
+  std::string failed;   // Why the server gave it up, and does not touch it; empty: it did not.
   Node node;
   FileSystemSpace space;
   bool writable = false;             // For the service's user.
@@ -144,7 +144,7 @@ struct Question {
     bool known = false;
     std::string skip;  // Why it is not to be touched; empty: it may.
     std::optional<double> busy_share;
-    bool failed = false;  // Nor is it to be touched then.
+    std::string failed{};  // Why it was given up, and is not to be touched either.
   };
   std::vector<Volume> volumes;
   bool server = false;

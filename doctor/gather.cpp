@@ -95,9 +95,8 @@ class Gatherer {
     place.root = root;
     place.known = volume != nullptr && volume->known;
     if (volume != nullptr) place.busy_share = volume->busy_share;
-    if (volume != nullptr && volume->failed) {
-      place.failed = true;
-      place.trouble = "it failed";
+    if (volume != nullptr && !volume->failed.empty()) {
+      place.failed = place.trouble = volume->failed;
     } else if (volume != nullptr && !volume->skip.empty()) {
       place.trouble = volume->skip;
     } else {

@@ -36,9 +36,9 @@ std::optional<Crossing> FindCrossing(Metres a, Metres way, double radius_m) {
   const double discriminant = toward * toward - square * beyond;
   if (discriminant < 0) return std::nullopt;
   const double root = std::sqrt(discriminant);
-  const Crossing stretch{std::max(0.0, (-toward - root) / square),
-                         std::min(1.0, (-toward + root) / square)};
-  return stretch.from <= stretch.to ? std::optional(stretch) : std::nullopt;
+  const Crossing crossing{std::max(0.0, (-toward - root) / square),
+                          std::min(1.0, (-toward + root) / square)};
+  return crossing.from <= crossing.to ? std::optional(crossing) : std::nullopt;
 }
 
 int64_t RoundedUs(double seconds, double (*round)(double)) {

@@ -28,9 +28,9 @@ bool WasBeingRestored(const std::string& data, FileSystem& files) {
 std::string InterruptedRestore(const std::string& data) {
   return fmt::format(
       "a restore into {0} was interrupted: do it again, `lookback restore DIR --data {0}`, "
-      "where DIR has the backups; it begins anew. Where there is none, remove {0}: `lookback "
-      "rebuild "
-      "--data {0} --volume ROOT` then makes it of the volumes",
+      "where DIR has the backups; it begins anew. Where there is none, `lookback rebuild "
+      "--data NEW --volume ROOT` makes a store of the volumes in NEW, a directory that is empty or "
+      "not there",
       data);
 }
 

@@ -92,13 +92,15 @@ void LocalVolume::RefuseNew(bool refuse) {
 }
 
 void LocalVolume::SetRemoved() {
+  std::map<const File*, std::shared_ptr<File>> closed;  // Without the lock, as it may hang.
   {
     const std::lock_guard lock(mutex_);
     state_ = VolumeState::kRemoved;
     why_ = "it was removed from the store";
-    dirty_files_.clear();
+    closed.swap(dirty_files_);
     dirty_directories_.clear();
   }
+  closed.clear();
   const std::lock_guard lock(sync_mutex_);
   own_mount_.reset();
 }

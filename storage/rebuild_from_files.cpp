@@ -20,12 +20,12 @@ namespace {
 
 constexpr size_t kGroupRecords = 500;
 constexpr size_t kMaxFileNotes = 1'000;
-constexpr size_t kHashedBytes = 1 << 20;
+constexpr size_t kDigestReadBytes = 1 << 20;
 constexpr std::string_view kFreshLedger = "ledger.rebuilt";
 
 Result<Sha256Digest> DigestOf(const File& file) {
   Sha256Hasher hasher;
-  Bytes buffer(kHashedBytes);
+  Bytes buffer(kDigestReadBytes);
   for (uint64_t offset = 0;;) {
     LB_TRY_ASSIGN(read, file.ReadAt(offset, buffer));
     if (read == 0) return hasher.Finish();

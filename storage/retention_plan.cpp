@@ -268,13 +268,13 @@ class Planner {
     std::string sentence = "nothing is to be deleted";
     if (!plan_.victims.empty()) {
       sentence = fmt::format("to be deleted: {} with {}{}", Count(plan_.victims.size(), "segment"),
-                             Count(plan_.bytes, "byte"),
+                             FormatBytes(plan_.bytes),
                              plan_.below_floor ? ", some below their floor" : "");
     }
     if (plan_.thinnings.empty()) return sentence;
     return sentence + fmt::format("; to be thinned: {}, which frees about {}",
                                   Count(plan_.thinnings.size(), "segment"),
-                                  Count(plan_.thin_bytes, "byte"));
+                                  FormatBytes(plan_.thin_bytes));
   }
 
   const RetentionInput& input_;
@@ -310,7 +310,7 @@ std::string RetentionPlan::ReasonOf(const Victim& victim) const {
     case DeleteCause::kCeiling:
       return "older than " + Count(policy.max_days, "day");
     case DeleteCause::kQuota:
-      return fmt::format("over the quota of {} bytes", policy.quota_bytes);
+      return fmt::format("over the quota of {}", FormatBytes(policy.quota_bytes));
     case DeleteCause::kPressure:
       break;
   }

@@ -9,7 +9,7 @@
 namespace lookback::storage {
 namespace {
 
-constexpr size_t kCopiedBytes = 1 << 20;
+constexpr size_t kCopyReadBytes = 1 << 20;
 
 // Reads the sealed bytes front to back, and tells each part to `take`; whether their SHA-256 is that
 // of the seal.
@@ -18,9 +18,9 @@ Result<bool> Agrees(const File& file, const index::Seal& seal, const OnRead& on_
   LB_TRY_ASSIGN(size, file.Size());
   if (size != seal.bytes) return false;
   Sha256Hasher hasher;
-  Bytes buffer(kCopiedBytes);
+  Bytes buffer(kCopyReadBytes);
   for (uint64_t at = 0; at < size;) {
-    const auto wanted = static_cast<size_t>(std::min<uint64_t>(kCopiedBytes, size - at));
+    const auto wanted = static_cast<size_t>(std::min<uint64_t>(kCopyReadBytes, size - at));
     if (on_read && !on_read(wanted)) return Fail(Code::kUnavailable, "the copying was stopped");
     const auto part = std::span(buffer).first(wanted);
     LB_TRY_ASSIGN(read, file.ReadAt(at, part));

@@ -43,7 +43,7 @@ class Volume {
     const VolumeState now = state();
     return !gone_ && now != VolumeState::kOffline && now != VolumeState::kRemoved;
   }
-  virtual std::string why() const = 0;  // It is not online; empty: it is.
+  virtual std::string why() const = 0;  // Why it is not online; empty: it is.
   virtual void SetFailed(const std::string& why) = 0;
 
   // No new segment comes to a draining volume while another one takes footage (archive.h).

@@ -1,6 +1,7 @@
 #include "storage/volume_health.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/words.h"
@@ -28,10 +29,9 @@ void VolumeHealth::Look() {
 }
 
 Error VolumeHealth::trouble() const {
-  const VolumeState state = volume_.state();
   const std::lock_guard lock(mutex_);
-  if (taking_ && state != VolumeState::kOnline) {  // Nothing was tried here since it came.
-    return {Code::kDiskFailed, volume_.why()};
+  if (taking_) {  // It failed elsewhere: no write of ours has.
+    if (std::string why = volume_.why(); !why.empty()) return {Code::kDiskFailed, std::move(why)};
   }
   return trouble_;
 }

@@ -273,7 +273,7 @@ Result<int> ListCameras(Client& client, bool removed) {
                OnOff(camera, "audio")});
   }
   PrintText(table.empty() ? "There are no cameras; `lookback camera add ID URL` adds one.\n"
-                          : table.Text());
+                          : table.TextFor(ScreenColumns()));
   return kExitOk;
 }
 
@@ -325,7 +325,8 @@ Result<int> ShowStatus(Client& client, const std::string& id) {
     return kExitOk;
   }
   LB_TRY_ASSIGN(zone, client.Zone());
-  PrintText(list.empty() ? "There are no cameras.\n" : StatusTable(list, zone).Text());
+  PrintText(list.empty() ? "There are no cameras.\n"
+                         : StatusTable(list, zone).TextFor(ScreenColumns()));
   return kExitOk;
 }
 

@@ -56,7 +56,7 @@ Status AddVolumes(const DoctorAsked& asked, FileSystem& files, doctor::Question&
     for (const auto& volume : question.volumes) {
       if (volume.root == root) return;
     }
-    question.volumes.push_back({root, known, "", {}, false});
+    question.volumes.push_back({root, known, "", {}});
   };
   const auto store = storage::ReadStoreFile(files, JoinPath(question.data, storage::kStoreFile));
   if (!store && store.code() != Code::kNotFound) return Pass(store.error());

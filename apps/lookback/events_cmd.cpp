@@ -67,7 +67,7 @@ std::string EventsText(const Json& events, const TimeZone& zone) {
                LocalTimeOf(event, "until", zone), SeenBy(event), TextOf(event, "sentence"),
                TextOf(event, "id")});
   }
-  return table.empty() ? "There are no alarms.\n" : table.Text();
+  return table.empty() ? "There are no alarms.\n" : table.TextFor(ScreenColumns());
 }
 
 void AddEventCommands(Commands& commands) {

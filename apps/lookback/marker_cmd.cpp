@@ -111,7 +111,8 @@ void PrintMarkers(const MarkerKind& kind, const Json& list, const TimeZone& zone
     }
     table.Add(std::move(row));
   }
-  PrintText(table.empty() ? fmt::format("There are no {}.\n", kind.list) : table.Text());
+  PrintText(table.empty() ? fmt::format("There are no {}.\n", kind.list)
+                          : table.TextFor(ScreenColumns()));
 }
 
 Result<int> ListMarkers(Client& client, const MarkerKind& kind, const MarkerOptions& options) {

@@ -147,15 +147,17 @@ size_t ScreenColumns() {
   return screen ? size.ws_col : 0;
 }
 
-std::string Table::Text(size_t columns) const {
+std::vector<size_t> Table::Widths() const {
   std::vector<size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i]));
   }
-  size_t last_at = 0;
-  for (size_t i = 0; i + 1 < widths.size(); ++i) last_at += widths[i] + kBetweenColumns;
-  if (columns > 0 && last_at + DisplayWidth(rows_[0].back()) > columns) return Paragraphs();
+  return widths;
+}
+
+std::string Table::Text() const {
+  const std::vector<size_t> widths = Widths();
   std::string text;
   for (const auto& row : rows_) {
     std::string line;
@@ -166,6 +168,14 @@ std::string Table::Text(size_t columns) const {
     text += line + "\n";
   }
   return text;
+}
+
+std::string Table::TextFor(size_t columns) const {
+  const std::vector<size_t> widths = Widths();
+  size_t last_at = 0;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) last_at += widths[i] + kBetweenColumns;
+  const bool fits = columns == 0 || last_at + DisplayWidth(rows_.front().back()) <= columns;
+  return fits ? Text() : Paragraphs();
 }
 
 std::string Table::Paragraphs() const {

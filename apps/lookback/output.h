@@ -75,11 +75,12 @@ class Table {
   explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
   void Add(std::vector<std::string> row);
   bool empty() const { return rows_.size() == 1; }
-  // One line a row, columns aligned; a paragraph a row where `columns` would be too few for that (0: no
-  // number is).
-  std::string Text(size_t columns = ScreenColumns()) const;
+  std::string Text() const;  // One line a row, columns aligned.
+  // The same; a paragraph a row where the last column's heading would not fit (0: there is no limit).
+  std::string TextFor(size_t columns) const;
 
  private:
+  std::vector<size_t> Widths() const;
   std::string Paragraphs() const;
 
   std::vector<std::vector<std::string>> rows_;

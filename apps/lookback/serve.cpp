@@ -94,7 +94,7 @@ void TellVolumes(storage::Store& store) {
     if (volume->state() == storage::VolumeState::kOnline) continue;
     LogWarning(
         "serve",
-        fmt::format("volume {} is {}; its footage cannot be seen until it is back: {}",
+        fmt::format("volume {} is {}: {}; its footage cannot be seen until it is back",
                     volume->root(), storage::VolumeStateName(volume->state()), volume->why()));
   }
 }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxVolumesInFile = 1'000;
 
-FilePosition PositionOf(const toml::source_region& source) {
+FilePosition SettingsPosition(const toml::source_region& source) {
   return {source.begin.line, source.begin.column};
 }
 
@@ -34,7 +34,7 @@ class SettingsReader {
   SettingsFile Read(std::string_view text) {
     const toml::parse_result parsed = toml::parse(text);
     if (!parsed) {
-      const FilePosition at = PositionOf(parsed.error().source());
+      const FilePosition at = SettingsPosition(parsed.error().source());
       if (!TellUnquoted(text, at.line)) Fault(at, std::string(parsed.error().description()));
       return std::move(file_);
     }
@@ -44,7 +44,7 @@ class SettingsReader {
       } else if (value.is_table()) {
         for (const auto& [name, below] : *value.as_table()) Take(key.str(), name, below);
       } else {
-        Fault(PositionOf(key.source()), fmt::format("{0} is a table: [{0}]", key.str()));
+        Fault(SettingsPosition(key.source()), fmt::format("{0} is a table: [{0}]", key.str()));
       }
     }
     SortFaults(file_.faults);
@@ -87,14 +87,15 @@ class SettingsReader {
       return setting.table == table && setting.name == key.str();
     });
     if (found == settings.end()) {
-      Fault(PositionOf(key.source()), Unknown(table, std::string(key.str()), value.is_table()));
+      Fault(SettingsPosition(key.source()),
+            Unknown(table, std::string(key.str()), value.is_table()));
     } else if (Put(*found, value)) {
-      file_.positions[found->key()] = PositionOf(value.source());
+      file_.positions[found->key()] = SettingsPosition(value.source());
       if (found->name == "data" && file_.settings.data.empty()) {
-        Fault(PositionOf(value.source()), "data names a directory, and is empty here");
+        Fault(SettingsPosition(value.source()), "data names a directory, and is empty here");
       }
     } else {
-      Fault(PositionOf(value.source()),
+      Fault(SettingsPosition(value.source()),
             fmt::format("{} is {}", found->key(), AllowedValues(*found)));
     }
   }
@@ -117,7 +118,7 @@ class SettingsReader {
     std::vector<std::string> texts;
     std::vector<FilePosition>& elements = file_.elements[setting.key()];
     for (const toml::node& one : *list) {
-      elements.push_back(PositionOf(one.source()));
+      elements.push_back(SettingsPosition(one.source()));
       const auto read = one.value_exact<std::string>();
       if (!read || read->empty()) return false;
       texts.push_back(setting.path ? Beside(*read) : *read);

@@ -111,7 +111,6 @@ std::string AlarmsText(const Json& alarms, size_t down, size_t lines, const Time
   return text + "All of them, and to acknowledge one: `lookback events`\n";
 }
 
-// A size that the server does not know is null.
 std::string VolumesText(const Json& volumes) {
   std::vector<const Json*> sorted;
   for (const Json& volume : volumes) sorted.push_back(&volume);

@@ -84,7 +84,7 @@ Result<int> ListClockChecks(Client& client, const ClockOptions& options, const P
                TextOf(check, "note")});
   }
   text += table.empty() ? "Nobody has looked at its clock; --shown T --true T puts it on record.\n"
-                        : table.Text();
+                        : table.TextFor(ScreenColumns());
   PrintText(text + OlderLine(answer));
   return kExitOk;
 }
@@ -134,7 +134,8 @@ Result<int> ListNotes(Client& client, const NoteOptions& options, const PageOpti
                TextOf(note, "kind"), text, TextOf(note, "person"),
                LocalTimeOf(note, "noted", zone)});
   }
-  PrintText((table.empty() ? "There are no notes.\n" : table.Text()) + OlderLine(answer));
+  PrintText((table.empty() ? "There are no notes.\n" : table.TextFor(ScreenColumns())) +
+            OlderLine(answer));
   return kExitOk;
 }
 

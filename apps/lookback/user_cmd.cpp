@@ -47,7 +47,7 @@ Result<int> ListUsers(Client& client) {
                FlagOf(user, "admin") ? "yes" : "no", FlagOf(user, "disabled") ? "yes" : "no",
                std::to_string(NumberOf(user, "tokens"))});
   }
-  PrintText(table.Text());
+  PrintText(table.TextFor(ScreenColumns()));
   return kExitOk;
 }
 

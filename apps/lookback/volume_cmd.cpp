@@ -17,7 +17,6 @@ struct VolumeOptions {
   bool yes = false;
 };
 
-// A size that the server does not know is null.
 std::string ToText(const Json& volumes) {
   Table table({"VOLUME", "STATE", "FREE", "OF", "FOOTAGE", "HELD", "WRITING", "ID"});
   for (const Json& volume : volumes) {
@@ -28,7 +27,7 @@ std::string ToText(const Json& volumes) {
                BytesText(volume, "bytes"), BytesText(volume, "held_bytes"),
                std::to_string(ListOf(volume, "cameras").size()), Printable(TextOf(volume, "id"))});
   }
-  std::string text = table.Text();
+  std::string text = table.TextFor(ScreenColumns());
   for (const Json& volume : volumes) {
     const std::string trouble = TextOf(volume, "trouble");
     if (!trouble.empty()) text += Printable(TextOf(volume, "root") + ": " + trouble) + "\n";

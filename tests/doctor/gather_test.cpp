@@ -321,7 +321,7 @@ TEST(Gather, WhatCannotBeSeenIsUnknownAndNotWell) {
 
 TEST(Gather, AVolumeThatTheServerGaveUpIsAnErrorAndIsNotTouched) {
   FakeMachine machine;
-  machine.question.volumes[0].failed = true;
+  machine.question.volumes[0].failed = "input/output error";
   const Report report = machine.Examined();
   EXPECT_THAT(Told(report), ElementsAre("error volume-mount " + kOne));
   EXPECT_FALSE(report.sound());

@@ -274,7 +274,7 @@ TEST(Retention, AQuotaTakesTheOldestAboveTheFloor) {
   auto plan = Plan(input);
   ASSERT_EQ(plan.victims.size(), 2u);
   EXPECT_EQ(plan.victims[0].row.end_us, kPlanNow - 5 * kUsPerDay);
-  EXPECT_EQ(plan.ReasonOf(plan.victims[1]), "over the quota of 2000 bytes");
+  EXPECT_EQ(plan.ReasonOf(plan.victims[1]), "over the quota of 2.0 kB");
   input.policies[0].quota_bytes = 3 * kSegmentBytes;
   EXPECT_EQ(Plan(input).victims.size(), 1u);
   input.policies[0].quota_bytes = 1;

@@ -73,7 +73,7 @@ TEST(ThinningPlan, NamesWhatIsOldEnoughOnceTheOldestFirst) {
   EXPECT_EQ(plan.PolicyOf(plan.thinnings[0].stream), "default/4");
   EXPECT_EQ(plan.ReasonOf(plan.thinnings[0]), "older than 30 days");
   EXPECT_EQ(plan.sentence,
-            "nothing is to be deleted; to be thinned: 2 segments, which frees about 1800 bytes");
+            "nothing is to be deleted; to be thinned: 2 segments, which frees about 1.8 kB");
   EXPECT_TRUE(PlanOf(Input(ThinPolicy(7, 0, 365)), rows).thinnings.empty());
 }
 

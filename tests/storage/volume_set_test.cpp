@@ -21,7 +21,7 @@ using test::kEvening;
 using test::MakeStream;
 using test::SyntheticRun;
 
-constexpr int64_t kFragmentUs = kUsPerSecond;  // Of one fragment each.
+constexpr int64_t kOneSecond = kUsPerSecond;  // A fragment lasts as long.
 
 class VolumeSetTest : public StoreFixture {
  protected:
@@ -71,7 +71,7 @@ class VolumeSetTest : public StoreFixture {
   // Of `stream`, sealed, wherever it goes; the volume.
   std::string RecordSome(const StreamId& stream, TimeUs start_us = kEvening) {
     SyntheticRun run(stream, start_us);
-    AppendAll(Begin(run), run.Until(10 * kFragmentUs));
+    AppendAll(Begin(run), run.Until(10 * kOneSecond));
     const std::string root = VolumeInUse(stream);
     recordings_.clear();
     EXPECT_TRUE(archive().Drain());
@@ -83,8 +83,8 @@ class VolumeSetTest : public StoreFixture {
       ASSERT_LT(i, 10);
       SyntheticRun one(MakeStream("cam" + std::to_string(2 * i)), kEvening);
       SyntheticRun two(MakeStream("cam" + std::to_string(2 * i + 1)), kEvening);
-      AppendAll(Begin(one), one.Until(10 * kFragmentUs));
-      AppendAll(Begin(two), two.Until(10 * kFragmentUs));
+      AppendAll(Begin(one), one.Until(10 * kOneSecond));
+      AppendAll(Begin(two), two.Until(10 * kOneSecond));
       recordings_.clear();
       ASSERT_OK(archive().Drain());
     }
@@ -110,7 +110,7 @@ TEST_F(VolumeSetTest, AnAddedVolumeTakesFootageAtOnceAndIsKnownFromThenOn) {
   options_.volumes = {first_()};
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
-  AppendAll(Begin(run), run.Until(10 * kFragmentUs));
+  AppendAll(Begin(run), run.Until(10 * kOneSecond));
   std::filesystem::create_directory(second_());
   ASSERT_OK(store_->AddVolume(second_()));
   SyntheticRun other(MakeStream("yard"), kEvening);
@@ -118,7 +118,7 @@ TEST_F(VolumeSetTest, AnAddedVolumeTakesFootageAtOnceAndIsKnownFromThenOn) {
     Begin(other);
     return VolumeInUse(other.info().stream) == second_();
   }));
-  AppendAll(*recordings_.back(), other.Until(10 * kFragmentUs));
+  AppendAll(*recordings_.back(), other.Until(10 * kOneSecond));
   recordings_.clear();
   ASSERT_OK(archive().Drain());
   EXPECT_EQ(RowsOn(IdOf(second_())).size(), 1u);
@@ -181,13 +181,13 @@ TEST_F(VolumeSetTest, RunsLeaveADrainingVolumeWithTheirNextSegmentAndLoseNothing
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
   Recording& recording = Begin(run);
-  AppendAll(recording, run.Until(30 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(30 * kFragmentUs));
+  AppendAll(recording, run.Until(30 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(30 * kOneSecond));
   const std::string drained = VolumeInUse(gate_);
   const Uuid id = IdOf(drained);
   ASSERT_OK(store_->SetDraining(id, true));
-  AppendAll(recording, run.Until(200 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(200 * kFragmentUs));
+  AppendAll(recording, run.Until(200 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(200 * kOneSecond));
   EXPECT_NE(VolumeInUse(gate_), drained);
   recordings_.clear();
   ASSERT_OK(archive().Drain());
@@ -219,7 +219,7 @@ TEST_F(VolumeSetTest, TheLastVolumeThatTakesFootageIsNotDrained) {
   ASSERT_OK(store_->SetDraining(IdOf(first_()), false));
   files_->SetFreeBytes(0);
   ASSERT_TRUE(Await([&] {
-    clock_.Advance(kFragmentUs);
+    clock_.Advance(kOneSecond);
     return archive().Troubles().size() == 2;
   }));
   EXPECT_EQ(store_->SetDraining(IdOf(first_()), true).code(), Code::kConflict);
@@ -233,17 +233,17 @@ TEST_F(VolumeSetTest, ADrainingVolumeTakesFootageWhileNoOtherDoes) {
   SyntheticRun run(gate_, kEvening);
   Recording& recording = Begin(run);
   files_->FailBelow(second_(), Code::kDiskFailed);
-  AppendAll(recording, run.Until(10 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(10 * kFragmentUs));
+  AppendAll(recording, run.Until(10 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(10 * kOneSecond));
   EXPECT_EQ(VolumeInUse(gate_), first_());
   EXPECT_TRUE(Gaps(gate_).empty());
   files_->StopFailing();
   ASSERT_TRUE(Await([&] {
-    clock_.Advance(kFragmentUs);
+    clock_.Advance(kOneSecond);
     return archive().Troubles().empty();
   }));
-  AppendAll(recording, run.Until(100 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(100 * kFragmentUs));
+  AppendAll(recording, run.Until(100 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(100 * kOneSecond));
   EXPECT_EQ(VolumeInUse(gate_), second_());
   recordings_.clear();
   ASSERT_OK(archive().Drain());
@@ -255,23 +255,23 @@ TEST_F(VolumeSetTest, AVolumeIsRemovedOnlyWhenItHoldsNothing) {
   ASSERT_OK(Open());
   SyntheticRun run(gate_, kEvening);
   Recording& recording = Begin(run);
-  AppendAll(recording, run.Until(10 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(10 * kFragmentUs));
+  AppendAll(recording, run.Until(10 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(10 * kOneSecond));
   const std::string root = VolumeInUse(gate_);
   const Uuid id = IdOf(root);
   EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kConflict);
   ASSERT_OK(store_->SetDraining(id, true));
   // What is being written there is not on record yet.
   EXPECT_EQ(store_->RemoveVolume(id, false).code(), Code::kConflict);
-  AppendAll(recording, run.Until(100 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(100 * kFragmentUs));
+  AppendAll(recording, run.Until(100 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(100 * kOneSecond));
   ASSERT_OK(archive().Drain());
   ASSERT_EQ(RowsOn(id).size(), 1u);
 
   index::Marker hold;
   hold.id = Uuid::Random();
   hold.cameras = {gate_.camera};
-  hold.range = {kEvening, kEvening + kFragmentUs};
+  hold.range = {kEvening, kEvening + kOneSecond};
   hold.hold = true;
   hold.label = "hit and run";
   hold.person = "li.wei";
@@ -291,8 +291,8 @@ TEST_F(VolumeSetTest, AVolumeIsRemovedOnlyWhenItHoldsNothing) {
   EXPECT_EQ(store_->ledger_copies().size(), 1u);
   // The run, which came from there, goes on; nothing touches that disk any more.
   std::filesystem::remove_all(root);
-  AppendAll(recording, run.Until(200 * kFragmentUs));
-  ASSERT_TRUE(AwaitRecorded(200 * kFragmentUs));
+  AppendAll(recording, run.Until(200 * kOneSecond));
+  ASSERT_TRUE(AwaitRecorded(200 * kOneSecond));
   clock_.Advance(kUsPerMinute);
   recordings_.clear();
   ASSERT_OK(archive().Drain());
@@ -348,8 +348,8 @@ TEST_F(VolumeSetTest, AVolumeThatReturnsIsTakenBack) {
   // What a crash left open there is settled when it returns.
   SyntheticRun torn(gate_, kEvening);
   SyntheticRun yard(MakeStream("yard"), kEvening);
-  AppendAll(Begin(torn), torn.Until(10 * kFragmentUs));
-  AppendAll(Begin(yard), yard.Until(10 * kFragmentUs));
+  AppendAll(Begin(torn), torn.Until(10 * kOneSecond));
+  AppendAll(Begin(yard), yard.Until(10 * kOneSecond));
   ASSERT_OK(archive().Drain());
   files_->CutPower();
   Close();
@@ -559,10 +559,10 @@ TEST_F(VolumeSetTest, VolumesChangeUnderReadersAndWriters) {
   for (int round = 1; round <= 3; ++round) {
     ASSERT_OK(store_->AddVolume(third_()));
     const Uuid id = IdOf(third_());
-    AppendAll(recording, run.Until(round * 100 * kFragmentUs));
+    AppendAll(recording, run.Until(round * 100 * kOneSecond));
     ASSERT_OK(store_->SetDraining(id, true));
-    AppendAll(recording, run.Until((round * 100 + 70) * kFragmentUs));
-    ASSERT_TRUE(AwaitRecorded((round * 100 + 70) * kFragmentUs));
+    AppendAll(recording, run.Until((round * 100 + 70) * kOneSecond));
+    ASSERT_TRUE(AwaitRecorded((round * 100 + 70) * kOneSecond));
     ASSERT_OK(archive().Drain());
     DeleteAllOn(id);
     ASSERT_OK(store_->RemoveVolume(id, false));
@@ -571,7 +571,7 @@ TEST_F(VolumeSetTest, VolumesChangeUnderReadersAndWriters) {
   reader.join();
   recordings_.clear();
   ASSERT_OK(archive().Drain());
-  EXPECT_EQ(archive().StatusOf(gate_).recorded_until_us, kEvening + 370 * kFragmentUs);
+  EXPECT_EQ(archive().StatusOf(gate_).recorded_until_us, kEvening + 370 * kOneSecond);
   EXPECT_EQ(archive().StatusOf(gate_).dropped_fragments, 0u);
 }
 

@@ -68,9 +68,10 @@ TEST(OutputTest, ATableTooWideForTheScreenIsParagraphs) {
   Table table({"CAMERA", "STATE", "TROUBLE"});
   table.Add({"gate", "down", "no route to host, asked eight times"});
   table.Add({"yard", "recording", ""});
-  const std::string lines = table.Text(0);
-  EXPECT_EQ(table.Text(26), lines);  // What goes over the edge is of the last column.
-  EXPECT_EQ(table.Text(25),
+  const std::string lines = table.Text();
+  EXPECT_EQ(table.TextFor(0), lines);
+  EXPECT_EQ(table.TextFor(26), lines);  // What goes over the edge is of the last column.
+  EXPECT_EQ(table.TextFor(25),
             "gate\n"
             "  STATE    down\n"
             "  TROUBLE  no route to host, asked eight times\n"
