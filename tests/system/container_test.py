@@ -24,8 +24,8 @@ def free_port():
 
 def frame_hashes(path):
     """The MD5 of each picture of a file, decoded, in the order of showing."""
-    done = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-f", "framehash",
-                           "-hash", "md5", "-"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-f",
+                           "framehash", "-hash", "md5", "-"], capture_output=True, text=True, timeout=120)
     return [line.rsplit(",", 1)[1].strip() for line in done.stdout.splitlines() if line[0] != "#"]
 
 

@@ -82,7 +82,8 @@ def sha256(data):
 
 def picture_hashes(path):
     listed = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-f", "framehash", "-hash", "sha256", "-"],
+        ["ffmpeg", "-v", "error", "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-f", "framehash",
+         "-hash", "sha256", "-"],
         capture_output=True, text=True, check=True, timeout=120).stdout
     return {line.rsplit(",", 1)[1].strip() for line in listed.splitlines() if not line.startswith("#")}
 
