@@ -65,15 +65,15 @@ void AddCameras(Context& context, CameraHealth& health, std::vector<Condition>& 
 void AddVolumes(Context& context, std::vector<Condition>& conditions) {
   for (const storage::Volume* volume : context.store.volumes()) {
     const storage::VolumeState state = volume->state();
-    const std::string why = volume->why();
-    if (state == storage::VolumeState::kOnline || why.empty()) continue;
+    if (state == storage::VolumeState::kOnline) continue;
+    const std::string why = volume->why();  // Empty: it came back just now.
     const std::string name(storage::VolumeStateName(state));
     conditions.push_back({"volume-" + name,
                           {},
                           volume->root(),
                           fmt::format("volume {} is {}, its footage cannot be seen, and nothing is "
-                                      "recorded there: {}",
-                                      volume->root(), name, why)});
+                                      "recorded there{}{}",
+                                      volume->root(), name, why.empty() ? "" : ": ", why)});
   }
   for (const storage::VolumeTrouble& trouble : context.store.archive().Troubles()) {
     if (trouble.why.code == Code::kDiskFailed) continue;  // Its state is a condition already.

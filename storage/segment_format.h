@@ -43,8 +43,8 @@ constexpr Uuid SegmentBoxType(const char (&name)[5]) {
                static_cast<uint8_t>(name[2]), static_cast<uint8_t>(name[3]), 0x6c, 0x6f, 0x4f, 0x6b,
                0x82, 0x61, 0x63, 0x6b, 0x2d, 0x73, 0x65, 0x67}};
 }
-inline constexpr size_t kUuidHeadBytes =
-    24;  // Size, `uuid`, extended type (ISO/IEC 14496-12 §4.2).
+// Size, `uuid`, extended type (ISO/IEC 14496-12 §4.2).
+inline constexpr size_t kUuidHeadBytes = 24;
 inline constexpr Uuid kSegmentHeaderType = SegmentBoxType("LKSG");
 inline constexpr Uuid kFragmentTrailerType = SegmentBoxType("LKFR");
 inline constexpr Uuid kSegmentEndType = SegmentBoxType("LKEN");

@@ -86,8 +86,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string BytesText(const Json& json,
-                      const char* name);  // "301.0 MB"; "-" where it is not there.
+// "301.0 MB"; "-" where it is not there.
+std::string BytesText(const Json& json, const char* name);
 // A number of the answer with what it counts: "1 segment". What is not there is 0.
 std::string CountOf(const Json& json, const char* name, std::string_view noun,
                     std::string_view plural = {});
