@@ -164,7 +164,6 @@ Status LocalVolume::EnsureDirectory(const StreamId& stream, const std::string& d
     const auto known = made_.find(stream);
     if (known != made_.end() && known->second == directory) return Ok();
   }
-  LB_TRY(CheckIdentity());
   LB_TRY(files_.MakeDirectories(directory));
   const std::lock_guard lock(mutex_);
   std::string above = directory;
@@ -179,7 +178,8 @@ Status LocalVolume::EnsureDirectory(const StreamId& stream, const std::string& d
 Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) {
   const std::shared_lock creating(creating_);
   if (refuses_) return Fail(Code::kUnavailable, "volume " + root_ + " is being removed");
-  LB_TRY(CheckPresent());
+  // Whatever else changes names asks too: another volume in this one's place may have all of its directories.
+  LB_TRY(CheckIdentity());
   const std::string path = PathOf(SegmentPath(key));
   const std::string directory = Parent(path);
   LB_TRY(EnsureDirectory(key.stream, directory));
@@ -210,7 +210,7 @@ Result<std::unique_ptr<File>> LocalVolume::Open(const index::SegmentKey& key) {
 }
 
 Result<std::unique_ptr<File>> LocalVolume::OpenToRepair(const index::SegmentKey& key) {
-  LB_TRY(CheckPresent());
+  LB_TRY(CheckIdentity());
   const std::string path = PathOf(SegmentPath(key));
   LB_TRY_ASSIGN(file, files_.Open(path, OpenMode::kReadWrite));
   return std::unique_ptr<File>(
@@ -218,7 +218,7 @@ Result<std::unique_ptr<File>> LocalVolume::OpenToRepair(const index::SegmentKey&
 }
 
 Status LocalVolume::Remove(const index::SegmentKey& key) {
-  LB_TRY(CheckPresent());
+  LB_TRY(CheckIdentity());
   const std::string path = PathOf(SegmentPath(key));
   const std::string day = Parent(path);
   LB_TRY(files_.Remove(path));

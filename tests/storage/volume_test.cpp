@@ -1,5 +1,7 @@
 #include "storage/volume.h"
 
+#include <gmock/gmock.h>
+
 #include <fstream>
 
 #include "tests/storage/store_fixture.h"
@@ -98,6 +100,32 @@ TEST_F(VolumeTest, NothingIsWrittenIntoABareMountPoint) {
   EXPECT_FALSE((*volume)->Create(key_).has_value());
   EXPECT_FALSE((*volume)->Probe().has_value());
   EXPECT_TRUE(std::filesystem::is_empty(root_ + "/a"));
+}
+
+TEST_F(VolumeTest, AnotherVolumeInItsPlaceWithTheSameDirectoriesIsNotTouched) {
+  const auto ours = OpenVolume("a");
+  const auto other = OpenVolume("b");
+  ASSERT_OK(ours);
+  ASSERT_OK(other);
+  ASSERT_OK(WriteSegment(**ours, key_, "ours"));
+  ASSERT_OK(WriteSegment(**other, key_, "a copy"));
+  std::filesystem::rename(root_ + "/a", root_ + "/away");
+  std::filesystem::rename(root_ + "/b", root_ + "/a");
+
+  index::SegmentKey next = key_;
+  ++next.sequence;
+  const auto created = (*ours)->Create(next);
+  ASSERT_FALSE(created);
+  EXPECT_EQ(created.code(), Code::kDiskFailed);
+  EXPECT_THAT(created.message(), testing::HasSubstr("was exchanged"));
+  EXPECT_FALSE((*ours)->Remove(key_));
+  EXPECT_FALSE((*ours)->OpenToRepair(key_));
+  EXPECT_TRUE(std::filesystem::exists(root_ + "/a/" + SegmentPath(key_)));
+  EXPECT_FALSE(std::filesystem::exists(root_ + "/a/" + SegmentPath(next)));
+
+  std::filesystem::rename(root_ + "/a", root_ + "/b");
+  std::filesystem::rename(root_ + "/away", root_ + "/a");
+  EXPECT_TRUE((*ours)->Create(next));
 }
 
 TEST_F(VolumeTest, AFileIsGoneOnlyWhereTheVolumeIsThere) {
