@@ -1,6 +1,8 @@
 #include "media/demuxer_input.h"
 
 #include <fmt/format.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -60,6 +62,27 @@ std::string WithCredentials(const std::string& url, const Demuxer::Options& opti
   if (options.user.empty() || authority == std::string::npos) return url;
   return fmt::format("{}://{}:{}@{}", url.substr(0, authority), Escape(options.user),
                      Escape(options.password), url.substr(authority + 3));
+}
+
+// libavformat tells a name that does not resolve as a failed read.
+std::optional<Error> WhyUnresolved(const std::string& url) {
+  const size_t authority = url.find("://");
+  if (authority == std::string::npos) return std::nullopt;
+  std::string host = url.substr(authority + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (const size_t at = host.rfind('@'); at != std::string::npos) host.erase(0, at + 1);
+  if (BeginsWith(host, "[")) return std::nullopt;
+  host = host.substr(0, host.find(':'));
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (status == 0) {
+    ::freeaddrinfo(found);
+    return std::nullopt;
+  }
+  return Error{Code::kUnavailable,
+               fmt::format("the name {} cannot be resolved: {}", host, ::gai_strerror(status))};
 }
 
 std::string Text(int number) {
@@ -138,6 +161,9 @@ Status DemuxerInput::Open(const std::string& name, const char* formats) {
   // A failed open frees the context.
   const int result = avformat_open_input(&context_, name.c_str(), nullptr, &options);
   av_dict_free(&options);
+  if (result == AVERROR(EIO) && live()) {
+    if (auto unresolved = WhyUnresolved(name)) return Pass(*unresolved);
+  }
   if (result < 0) return Pass(Failure(result, "opening"));
   return Ok();
 }

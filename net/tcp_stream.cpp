@@ -1,5 +1,6 @@
 #include "net/tcp_stream.h"
 
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -41,6 +42,7 @@ struct TcpStream::State {
   std::vector<sockaddr_storage> addresses;
   size_t next_address = 0;
   uint16_t port = 0;
+  std::string host;
   Socket* socket = nullptr;
   int users = 1;  // The stream, the resolver, and each socket that is not closed yet.
   bool connected = false;
@@ -68,14 +70,14 @@ struct TcpStream::State {
     if (handler) std::exchange(handler, nullptr)->OnClosed(Error{Code::kUnavailable, why});
   }
 
-  bool AddNumericAddress(const std::string& host);
-  void Resolve(const std::string& host);
+  bool AddNumericAddress();
+  void Resolve();
   void TakeAddresses(const addrinfo* list);
   void ConnectNext(const std::string& why_not_the_last);
   void Connected();
 };
 
-bool TcpStream::State::AddNumericAddress(const std::string& host) {
+bool TcpStream::State::AddNumericAddress() {
   sockaddr_storage address{};
   if (uv_ip4_addr(host.c_str(), port, reinterpret_cast<sockaddr_in*>(&address)) != 0 &&
       uv_ip6_addr(host.c_str(), port, reinterpret_cast<sockaddr_in6*>(&address)) != 0) {
@@ -85,7 +87,7 @@ bool TcpStream::State::AddNumericAddress(const std::string& host) {
   return true;
 }
 
-void TcpStream::State::Resolve(const std::string& host) {
+void TcpStream::State::Resolve() {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   resolver.data = this;
@@ -94,7 +96,9 @@ void TcpStream::State::Resolve(const std::string& host) {
     state->resolving = false;
     if (state->handler) {
       state->TakeAddresses(list);
-      state->ConnectNext(status == 0 ? "the host has no address" : uv_strerror(status));
+      state->ConnectNext(status == 0 ? state->host + " has no address"
+                                     : fmt::format("the name {} cannot be resolved: {}",
+                                                   state->host, uv_strerror(status)));
     }
     uv_freeaddrinfo(list);
     state->Release();
@@ -169,10 +173,11 @@ TcpStream::TcpStream(Loop& loop, const std::string& host, uint16_t port, std::sp
   state_->handler = &handler;
   state_->buffer = buffer;
   state_->port = port;
-  if (state_->AddNumericAddress(host)) {
+  state_->host = host;
+  if (state_->AddNumericAddress()) {
     state_->ConnectNext("");
   } else {
-    state_->Resolve(host);
+    state_->Resolve();
   }
 }
 

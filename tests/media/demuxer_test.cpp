@@ -176,6 +176,18 @@ TEST_F(DemuxerTest, AUrlLeadsToServersAlone) {
   }
 }
 
+TEST_F(DemuxerTest, ANameThatDoesNotResolveIsToldByName) {
+  // No name has an empty label: no resolver has to be asked.
+  for (const char* url :
+       {"http://a..b/x", "http://user:secret@a..b:8080/x", "rtmp://a..b/live", "https://a..b"}) {
+    auto demuxer = Demuxer::OpenUrl(url, {}, clock_, stop_);
+    ASSERT_FALSE(demuxer) << url;
+    EXPECT_EQ(demuxer.code(), Code::kUnavailable) << url;
+    EXPECT_THAT(demuxer.message(), testing::StartsWith("the name a..b cannot be resolved: "))
+        << url;
+  }
+}
+
 TEST_F(DemuxerTest, AFileThatAsksForAllMemoryIsRefused) {
   // A sample table of 2^32 - 1 samples of one byte, all in one chunk.
   Bytes file = test::ReadAll(Make("a.mp4", std::string(kVideo) + kX264));
