@@ -320,12 +320,11 @@ uint64_t AcceptedStream::acknowledged_bytes() const {
   return sent_bytes_ > waiting ? sent_bytes_ - waiting : 0;
 }
 
-size_t AcceptedStream::room_bytes() const {
+bool AcceptedStream::keeps_up() const {
   uv_os_fd_t fd = -1;
   int unsent = 0;
-  if (uv_fileno(reinterpret_cast<uv_handle_t*>(&cell_->handle), &fd) != 0) return 0;
-  if (ioctl(fd, SIOCOUTQNSD, &unsent) != 0) return 0;
-  return unsent < kMaxUnsentBytes ? static_cast<size_t>(kMaxUnsentBytes - unsent) : 0;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(&cell_->handle), &fd) != 0) return false;
+  return ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent <= kLittleUnsentBytes;
 }
 
 }  // namespace lookback::net

@@ -23,7 +23,8 @@ namespace lookback::net {
 inline constexpr size_t kReadBytes = 16 << 10;
 // Of what waits in the kernel for a client, so much is not on the wire yet: by itself it would take
 // megabytes for one that reads a kilobyte a second.
-inline constexpr int kMaxUnsentBytes = 96 << 10;
+inline constexpr int kMaxUnsentBytes = 64 << 10;
+inline constexpr int kLittleUnsentBytes = 16 << 10;  // Of a client that keeps up.
 
 class AcceptedStream {
  public:
@@ -68,8 +69,8 @@ class AcceptedStream {
   std::string client() const;  // "192.0.2.7:50512", "[2001:db8::7]:50512"
   // Bytes that the peer's kernel has taken.
   uint64_t acknowledged_bytes() const;
-  // How much more the kernel takes at once, about.
-  size_t room_bytes() const;
+  // What was sent last is on the wire, or nearly.
+  bool keeps_up() const;
 
  private:
   struct Cell;     // The libuv handle, which outlives the stream until its close callback.

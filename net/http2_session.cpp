@@ -12,7 +12,7 @@ namespace lookback::net {
 namespace {
 
 constexpr size_t kMinOutBytes = 16 << 10;
-constexpr size_t kMaxOutBytes = 256 << 10;  // Framed and not yet with the kernel.
+constexpr size_t kMaxOutBytes = 96 << 10;   // Framed and not yet with the kernel.
 constexpr int32_t kWindowBytes = 1 << 20;   // Of request bodies, a stream and a connection.
 constexpr size_t kFieldOverheadBytes = 32;  // RFC 9113 §6.5.2.
 constexpr size_t kFewStreams = 4;           // So many may have large pieces.
@@ -433,9 +433,9 @@ ssize_t Http2Session::Take(Exchange& exchange, std::span<uint8_t> into, uint32_t
 
 bool Http2Session::ReadPiece(Exchange& exchange) {
   const size_t room =
-      exchanges_.size() > kFewStreams
-          ? kSlowPieceBytes
-          : std::clamp(connection_.stream().room_bytes(), kSlowPieceBytes, kBodyPieceBytes);
+      exchanges_.size() <= kFewStreams && exchange.piece && connection_.stream().keeps_up()
+          ? kBodyPieceBytes
+          : kSlowPieceBytes;
   if (!exchange.piece || exchange.piece->size() != room) {
     exchange.piece = std::make_shared<Bytes>(room);
   }
@@ -470,7 +470,7 @@ void Http2Session::OnPiece(int32_t id, Result<size_t> length) {
 
 void Http2Session::Pump() {
   if (writing_ || gone_ || connection_.closed()) return;
-  const size_t most = std::clamp(connection_.stream().room_bytes(), kMinOutBytes, kMaxOutBytes);
+  const size_t most = connection_.stream().keeps_up() ? kMaxOutBytes : kMinOutBytes;
   std::string out;
   while (out.size() < most) {
     const uint8_t* bytes = nullptr;
