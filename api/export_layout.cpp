@@ -8,7 +8,7 @@ namespace lookback::api {
 namespace {
 
 constexpr std::string_view kReadme =
-    R"(This is an export of footage that Lookback recorded.
+    R"(This is an export of footage that Lookback keeps.
 
 clips/     one MP4 file per camera and hour, of the camera's own pictures: nothing is
            encoded anew. Names have the camera and the start, in UTC. Before the first
@@ -20,6 +20,7 @@ view/      if there: copies in H.264 and AAC that any player opens. They are enc
 meta/      request.json   what was asked for, by whom, and why
            gaps.csv       what is missing, and why
            clock.csv      what is known of the camera's clock against the recorder's
+           imports.csv    which of the footage was not recorded here, but came from files
            markers.csv    what people marked or held in that time
 MANIFEST.sha256  the SHA-256 of every other file here
 
@@ -88,6 +89,8 @@ ExportTables::ExportTables()
     : gaps_(CsvLine({"camera", "stream", "start", "end", "seconds", "cause", "detail"})),
       clock_(CsvLine({"camera", "source", "start", "end", "camera_offset_min_us",
                       "camera_offset_max_us", "recorder_clock_synchronised", "person", "note"})),
+      imports_(
+          CsvLine({"camera", "stream", "start", "end", "file", "sha256", "complete", "import"})),
       markers_(CsvLine({"id", "kind", "cameras", "start", "end", "label", "note", "case", "person",
                         "created", "expires"})) {}
 
@@ -100,9 +103,14 @@ void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
                    Seconds(gap), TextOf(gap, "cause"), TextOf(gap, "detail")});
     }
   }
+  bool imported = false;
   // What sender reports said while it was recorded, and what officers saw: above 0 the camera is
   // ahead.
   for (const Json& span : ListOf(timeline, "spans")) {
+    if (FlagOf(span, "imported")) {
+      imported = true;
+      continue;
+    }
     clock_ += CsvLine({camera, "sender reports", TextOf(span, "start"), TextOf(span, "end"),
                        Number(span, "camera_offset_min_us"), Number(span, "camera_offset_max_us"),
                        FlagOf(span, "clock_unsynchronised") ? "no" : "yes", "", ""});
@@ -112,10 +120,16 @@ void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
                        Number(check, "offset_us"), Number(check, "offset_us"), "",
                        TextOf(check, "person"), TextOf(check, "note")});
   }
+  for (const Json& import : ListOf(timeline, "imports")) {
+    imports_ += CsvLine({camera, TextOf(timeline, "stream"), TextOf(import, "start"),
+                         TextOf(import, "end"), TextOf(import, "file"), TextOf(import, "sha256"),
+                         FlagOf(import, "complete") ? "yes" : "no", TextOf(import, "import")});
+  }
   const int64_t missing_us = NumberOf(timeline, "missing_us");
-  summary_ += fmt::format("{}: {} of footage, {} missing\n", camera,
+  summary_ += fmt::format("{}: {} of footage, {} missing{}\n", camera,
                           FormatDuration(NumberOf(timeline, "covered_us")),
-                          missing_us == 0 ? "nothing" : FormatDuration(missing_us));
+                          missing_us == 0 ? "nothing" : FormatDuration(missing_us),
+                          imported ? "; imported from files, see meta/imports.csv" : "");
 }
 
 void ExportTables::AddMarkers(const Json& markers, bool holds) {
@@ -137,6 +151,7 @@ std::vector<ExportFile> ExportTables::Finish(const Json& request) && {
   return {{"README.txt", std::move(readme)},
           {"meta/clock.csv", std::move(clock_)},
           {"meta/gaps.csv", std::move(gaps_)},
+          {"meta/imports.csv", std::move(imports_)},
           {"meta/markers.csv", std::move(markers_)}};
 }
 

@@ -43,11 +43,14 @@ Json ToJson(const query::FoundWindow& found) {
   json.update(RangeToJson(found.range));
   json["covered_us"] = found.covered_us;
   json["missing_us"] = found.missing_us;
+  json["imported"] = found.imported;
   json["covered"] = Json::array();
   for (const TimeRange& range : found.covered) json["covered"].push_back(RangeToJson(range));
   json["missing"] = Json::array();
-  for (const auto& [cause, missing] : found.missing) {
+  for (const auto& [why, missing] : found.missing) {
+    const auto& [cause, detail] = why;
     json["missing"].push_back({{"cause", index::GapCauseName(cause)},
+                               {"detail", detail},
                                {"gaps", missing.gaps},
                                {"missing_us", missing.duration_us}});
   }

@@ -92,13 +92,17 @@ Result<FoundWindow> FootageSearch::LookAt(const StreamId& stream, TimeRange wind
   found.stream = stream;
   found.range = window;
   std::vector<TimeRange> spans;
-  for (const Span& span : timeline.spans) spans.push_back(span.range);
+  for (const Span& span : timeline.spans) {
+    spans.push_back(span.range);
+    found.imported |= span.imported;
+  }
   found.covered = Merged(std::move(spans));
   found.covered_us = timeline.covered_us;
   found.missing_us = std::max<int64_t>(0, timeline.range.duration_us()) - timeline.covered_us;
   for (const std::vector<index::Gap>* gaps : {&timeline.gaps, &timeline.away}) {
     for (const index::Gap& gap : *gaps) {
-      FoundWindow::Missing& missing = found.missing[gap.cause];
+      const bool unknown = gap.cause == index::GapCause::kUnknown;
+      FoundWindow::Missing& missing = found.missing[{gap.cause, unknown ? gap.detail : ""}];
       ++missing.gaps;
       missing.duration_us += gap.range.duration_us();
     }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "index/records.h"
@@ -51,13 +52,15 @@ struct FoundWindow {
   TimeRange range;
   std::vector<TimeRange> covered;  // Whatever runs it is of.
   int64_t covered_us = 0;
+  bool imported = false;   // Some of it came from a file.
   int64_t missing_us = 0;  // What has not happened yet is neither.
   struct Missing {
     size_t gaps = 0;
     int64_t duration_us = 0;
   };
-  std::map<index::GapCause, Missing> missing;  // On a volume that is away counts, too.
-  std::vector<index::Marker> markers;          // That have the text and touch it.
+  // By cause, and for kUnknown by what is known; what is on a volume that is away counts, too.
+  std::map<std::pair<index::GapCause, std::string>, Missing> missing;
+  std::vector<index::Marker> markers;  // That have the text and touch it.
 };
 
 class FootageSearch {

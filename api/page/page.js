@@ -119,7 +119,7 @@ async function showDay() {
   const now = bar.now;
   bar.show(day, zone, [
     ...timeline.spans.map((span) => part(span.thinned ? 'thinned' : 'whole',
-        () => span.thinned ? 'thinned footage' : 'footage')(span)),
+        () => `${span.imported ? 'imported ' : ''}${span.thinned ? 'thinned ' : ''}footage`)(span)),
     ...timeline.gaps.map(part('gap', (gap) => `missing: ${because(gap)}`)),
     ...timeline.away.map(part('away', (gap) => `cannot be read now: ${because(gap)}`)),
     ...instants(holds).filter(({expires}) => (Date.parse(expires) || forGood) > Date.now())

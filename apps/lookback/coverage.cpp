@@ -15,7 +15,8 @@ TimeRange RangeOf(const Json& json) {
 }
 
 std::string SpanText(const Json& span) {
-  std::string text = "footage, " + CountOf(span, "segments", "segment");
+  std::string text = FlagOf(span, "imported") ? "imported footage, " : "footage, ";
+  text += CountOf(span, "segments", "segment");
   if (FlagOf(span, "open")) text += ", being written";
   if (FlagOf(span, "thinned")) text += ", thinned";
   if (FlagOf(span, "clock_unsynchronised"))
@@ -99,12 +100,27 @@ std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& 
          (goes_on ? ", blank: yet to come\n" : "\n");
 }
 
-std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent) {
+std::string CauseText(const Json& gap) {
+  const std::string cause = TextOf(gap, "cause");
   const std::string detail = TextOf(gap, "detail");
-  std::string cause = TextOf(gap, "cause");
-  if (!detail.empty()) cause = cause == "unknown" ? detail : cause + ": " + detail;
+  return detail.empty() ? cause : cause == "unknown" ? detail : cause + ": " + detail;
+}
+
+std::string ImportLines(const Json& answer, const TimeZone& zone) {
+  std::string text;
+  for (const Json& import : ListOf(answer, "imports")) {
+    text +=
+        fmt::format("imported, not recorded here, from {} to {}: {}{}\n  its SHA-256 {}\n",
+                    LocalTimeOf(import, "start", zone), LocalTimeOf(import, "end", zone),
+                    Printable(TextOf(import, "file")),
+                    FlagOf(import, "complete") ? "" : ", not all of it", TextOf(import, "sha256"));
+  }
+  return text;
+}
+
+std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent) {
   return {indent + LocalTimeOf(gap, "start", zone), LocalTimeOf(gap, "end", zone),
-          ScreenDuration(RangeOf(gap).duration_us()), cause};
+          ScreenDuration(RangeOf(gap).duration_us()), CauseText(gap)};
 }
 
 Table TimelineTable(const Json& timeline, const TimeZone& zone) {

@@ -25,6 +25,12 @@ std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& 
 // Spans, what of them cannot be read now, and gaps, in the order of time.
 Table TimelineTable(const Json& timeline, const TimeZone& zone);
 
+// "network", "disk failed: sdb1"; of an unknown cause what is known: "before the first recording".
+std::string CauseText(const Json& gap);
+
+// Which files footage came from that was not recorded here, a line each; empty when all of it was.
+std::string ImportLines(const Json& answer, const TimeZone& zone);
+
 // A gap's start, end, duration and cause.
 std::vector<std::string> GapRow(const Json& gap, const TimeZone& zone, const std::string& indent);
 

@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/coverage.h"
 #include "apps/lookback/export_run.h"
 #include "apps/lookback/export_view.h"
 #include "base/words.h"
@@ -73,8 +74,9 @@ std::string CamerasText(const Json& report, const TimeZone& zone, bool dry_run) 
                         missing_us == 0 ? "nothing" : ScreenDuration(missing_us));
     for (const Json& gap : ListOf(camera, "gaps")) {
       text += fmt::format("  missing {} to {}: {}\n", LocalTimeOf(gap, "start", zone),
-                          LocalTimeOf(gap, "end", zone), Printable(TextOf(gap, "cause")));
+                          LocalTimeOf(gap, "end", zone), Printable(CauseText(gap)));
     }
+    text += ImportLines(camera, zone);
     if (dry_run) text += fmt::format("  the first of it is {}\n", KeptText(camera, zone));
   }
   return text;

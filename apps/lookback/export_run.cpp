@@ -58,6 +58,7 @@ Json CamerasJson(const ExportPlan& plan) {
                    {"covered_us", NumberOf(timeline, "covered_us")},
                    {"missing_us", NumberOf(timeline, "missing_us")},
                    {"gaps", ListOf(timeline, "gaps")},
+                   {"imports", ListOf(timeline, "imports")},
                    {"away", ListOf(timeline, "away")}};
     camera["retention"] = plan.kept[i];
     cameras.push_back(std::move(camera));

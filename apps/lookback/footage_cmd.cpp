@@ -102,6 +102,7 @@ Result<int> ShowTimeline(Client& client, FootageOptions options) {
                      CoverageText(timeline, range, zone);
   const bool happened = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us") > 0;
   if (happened) text += TimelineClockLine(timeline) + TimelineTable(timeline, zone).Text();
+  text += ImportLines(timeline, zone);
   PrintText(text);
   return kExitOk;
 }
@@ -172,7 +173,7 @@ std::string ClipText(const FootageOptions& options, const ClipReceipt& receipt, 
                           : fmt::format("asked  {}\nshows  {}, in whole pictures\n", asked, covers);
   text += fmt::format("SHA-256 {}\n", receipt.sha256);
   text += ClipClockLines(description, zone);
-  text += ThinnedText(description, zone);
+  text += ThinnedText(description, zone) + ImportLines(description, zone);
   if (missing_us == 0) return text + "nothing is missing\n";
   return text +
          fmt::format("{} of {} are missing:\n", ScreenDuration(missing_us),
@@ -198,6 +199,7 @@ Json ClipJson(const FootageOptions& options, const ClipReceipt& receipt, TimeRan
           {"missing_us", missing_us},
           {"missing", ListOf(description, "missing")},
           {"thinned", ListOf(description, "thinned")},
+          {"imports", ListOf(description, "imports")},
           {"camera_clock", description.value("camera_clock", Json())}};
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "apps/lookback/command.h"
+#include "apps/lookback/coverage.h"
 #include "base/lists.h"
 #include "base/words.h"
 
@@ -134,11 +135,16 @@ Result<Json> AskAll(Client& client, const SearchOptions& options, TimeRange rang
 std::string MissingText(const Json& window) {
   std::string text;
   for (const Json& missing : ListOf(window, "missing")) {
-    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", TextOf(missing, "cause"),
+    text += fmt::format("{}{} {} ({})", text.empty() ? "" : ", ", CauseText(missing),
                         ScreenDuration(NumberOf(missing, "missing_us")),
                         CountOf(missing, "gaps", "gap"));
   }
   return text.empty() ? "-" : text;
+}
+
+std::string CoveredText(const Json& window) {
+  return ScreenDuration(NumberOf(window, "covered_us")) +
+         (FlagOf(window, "imported") ? " (imported)" : "");
 }
 
 std::string MarkersText(const Json& window) {
@@ -157,8 +163,8 @@ std::string ResultText(const Json& answer, const SearchOptions& options, const T
   for (const Json& window : windows) {
     covered_us += NumberOf(window, "covered_us");
     table.Add({TextOf(window, "camera"), LocalTimeOf(window, "start", zone),
-               LocalTimeOf(window, "end", zone), ScreenDuration(NumberOf(window, "covered_us")),
-               MissingText(window), MarkersText(window)});
+               LocalTimeOf(window, "end", zone), CoveredText(window), MissingText(window),
+               MarkersText(window)});
   }
   std::string text = table.empty() ? "" : table.Text();
   const bool asked_for_less = options.with_footage || !options.marker.empty();

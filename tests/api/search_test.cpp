@@ -85,7 +85,15 @@ TEST_F(SearchTest, AWindowHasWhatIsThereAndWhyTheRestIsNot) {
   EXPECT_EQ(window["missing_us"], 50 * kUsPerSecond);
   EXPECT_EQ(window["covered"][0]["start"], FormatTime(test::kEvening));
   EXPECT_EQ(window["missing"][0]["gaps"], 1);
+  EXPECT_EQ(window["imported"], false);
   EXPECT_TRUE(answer["next"].is_null());
+}
+
+TEST_F(SearchTest, WhatTheTimelineKnowsOfAnUnknownCauseTheSearchSaysToo) {
+  const Json missing = Search("&camera=yard")["windows"][0]["missing"];
+  ASSERT_EQ(missing.size(), 1U) << missing.dump();
+  EXPECT_EQ(missing[0]["cause"], "unknown");
+  EXPECT_EQ(missing[0]["detail"], "before the first recording");
 }
 
 TEST_F(SearchTest, ARemovedCameraIsFoundSinceItsFootageStays) {

@@ -131,9 +131,9 @@ TEST(FootageSearch, AWindowTellsWhatIsThereAndWhyTheRestIsNot) {
   EXPECT_EQ(found.covered_us, 30 * kUsPerSecond);
   EXPECT_EQ(found.missing_us, 20 * kUsPerSecond);
   ASSERT_EQ(found.missing.size(), 2U);
-  EXPECT_EQ(found.missing.at(GapCause::kNetwork).gaps, 2U);
-  EXPECT_EQ(found.missing.at(GapCause::kNetwork).duration_us, 15 * kUsPerSecond);
-  EXPECT_EQ(found.missing.at(GapCause::kRetention).duration_us, 5 * kUsPerSecond);
+  EXPECT_EQ(found.missing.at({GapCause::kNetwork, ""}).gaps, 2U);
+  EXPECT_EQ(found.missing.at({GapCause::kNetwork, ""}).duration_us, 15 * kUsPerSecond);
+  EXPECT_EQ(found.missing.at({GapCause::kRetention, ""}).duration_us, 5 * kUsPerSecond);
   EXPECT_FALSE(walk.next);
 }
 

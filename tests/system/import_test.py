@@ -3,6 +3,7 @@
 right to a frame; what cannot be kept is refused and leaves nothing; a crash leaves what was kept, on record as begun.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -82,6 +83,7 @@ class ImportTest(unittest.TestCase):
                 self.assertTrue(all(span["imported"] for span in timeline["spans"]))
                 self.assertEqual(timeline["imports"][0]["file"], name)
                 self.assertEqual(timeline["gaps"], [])
+                self.expect_labelled(site, name, report["sha256"], start, end)
                 start = end + 60 * US
         self.assertEqual(site.status("shop")["state"], "imported")
         self.assertGreaterEqual(site.recorded_until_us("shop"), start - 61 * US)
@@ -91,6 +93,24 @@ class ImportTest(unittest.TestCase):
         site.run("rebuild", "--data", site.data)
         site.start_recorder()
         self.assertTrue(site.timeline("shop", START, START + 10 * US)["spans"][0]["imported"])
+
+    def expect_labelled(self, site, name, sha256, start, end):
+        """Wherever a person meets the footage it says that it was imported, and from what."""
+        span = ["--start", time_text(start), "--end", time_text(end)]
+        clip = site.path("labelled.mp4")
+        export = site.path("labelled-" + name)
+        for command in (["timeline", "shop", *span], ["clip", "shop", *span, "-o", clip, "--force"],
+                        ["export", "--camera", "shop", *span, "-o", export]):
+            told = site.run(*command)[1]
+            self.assertIn("imported, not recorded here", told)
+            self.assertIn(name, told)
+            self.assertIn(sha256, told)
+        self.assertIn("(imported)", site.run("search", "--camera", "shop", *span)[1])
+        with open(os.path.join(export, "meta", "imports.csv"), encoding="utf-8", newline="") as file:
+            [row] = csv.DictReader(file)
+        self.assertEqual((row["camera"], row["file"], row["sha256"]), ("shop", name, sha256))
+        with open(os.path.join(export, "README.txt"), encoding="utf-8") as file:
+            self.assertIn("imported from files", file.read())
 
     def test_packets_are_the_files_own(self):
         site = self.site()
