@@ -48,7 +48,8 @@ class ExportTables {
   void AddCamera(const Json& timeline, const Json& clock_checks);
   // A list of markers, or of holds. One that was added before, as of another camera, is left out.
   void AddMarkers(const Json& markers, bool holds);
-  // README.txt, clock.csv, gaps.csv, imports.csv and markers.csv; `request` is what request.json says.
+  // README.txt, clock.csv, gaps.csv, imports.csv and markers.csv; `request` is what request.json
+  // says.
   std::vector<ExportFile> Finish(const Json& request) &&;
 
  private:

@@ -74,6 +74,7 @@ Json StatusToJson(Context& context, const StreamId& id, bool imported) {
   return {{"state", imported ? "imported" : recorder::CameraStateName(status.state)},
           {"reason", WaitingReason(status)},
           {"since", TimeOrNull(status.since_us)},
+          {"down_since", TimeOrNull(status.down_since_us)},
           {"last_error", status.last_error},
           {"recorded_until", TimeOrNull(stream.recorded_until_us)},
           {"durable_until", TimeOrNull(stream.durable_until_us)},

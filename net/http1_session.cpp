@@ -144,8 +144,8 @@ void Http1Session::Answer(std::shared_ptr<HttpResponse> response) {
 }
 
 void Http1Session::SendPiece(std::shared_ptr<HttpResponse> response) {
-  // A client that keeps up gets large pieces, which the first one finds out; of what waits for a slow one little is in
-  // memory.
+  // A client that keeps up gets large pieces, which the first one finds out; of what waits for a
+  // slow one little is in memory.
   const size_t room = piece_ && connection_.stream().keeps_up() ? kBodyPieceBytes : kSlowPieceBytes;
   if (!piece_ || piece_->size() != room) piece_ = std::make_shared<Bytes>(room);
   const size_t most = framing_ == Framing::kLength

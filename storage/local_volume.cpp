@@ -178,7 +178,8 @@ Status LocalVolume::EnsureDirectory(const StreamId& stream, const std::string& d
 Result<std::unique_ptr<File>> LocalVolume::Create(const index::SegmentKey& key) {
   const std::shared_lock creating(creating_);
   if (refuses_) return Fail(Code::kUnavailable, "volume " + root_ + " is being removed");
-  // Whatever else changes names asks too: another volume in this one's place may have all of its directories.
+  // Whatever else changes names asks too: another volume in this one's place may have all of its
+  // directories.
   LB_TRY(CheckIdentity());
   const std::string path = PathOf(SegmentPath(key));
   const std::string directory = Parent(path);

@@ -243,6 +243,8 @@ Error ProblemIn(const HttpAnswer& answer, const std::string& server) {
     detail = fmt::format("{} answered {} without saying why; is it a Lookback server?", server,
                          answer.status);
   }
+  // How a program sends a token is of no use to who types commands.
+  if (type == "unauthorized") detail = detail.substr(0, detail.find_first_of(":;"));
   return {CodeOfStatus(answer.status, type), detail + std::string(Advice(type))};
 }
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "apps/lookback/command.h"
 #include "apps/lookback/deletion_preview.h"
 #include "base/lists.h"
@@ -160,7 +163,8 @@ std::string FormatLoss(const Json& status) {
 std::string FormatOffset(const Json& status) {
   const auto offset = status.find("camera_offset_us");
   if (offset == status.end() || !offset->is_number()) return "-";
-  return fmt::format("{:+.2f} s", offset->get<double>() / kUsPerSecond);
+  const double hundredths = std::round(offset->get<double>() * 100 / kUsPerSecond);
+  return fmt::format("{:+.2f} s", hundredths == 0 ? 0 : hundredths / 100);  // Never -0.00.
 }
 
 // Why it is not recorded, or what ails it: what waits also says how long.
@@ -290,17 +294,36 @@ Result<int> RemoveCamera(Client& client, const std::string& id) {
 
 void AddStatusRow(const Json& status, const std::string& stream, const TimeZone& zone,
                   Table& table) {
-  table.Add({stream, TextOf(status, "state"), LocalTimeOf(status, "since", zone),
+  const bool down = !TextOf(status, "down_since").empty();
+  table.Add({stream, TextOf(status, "state"),
+             LocalTimeOf(status, down ? "down_since" : "since", zone),
              LocalTimeOf(status, "durable_until", zone), TextOf(status, "transport"),
              FormatRate(status), FormatFrameRate(status), FormatGop(status), FormatLoss(status),
              FormatOffset(status), TextOf(status, "tracks"), FormatTrouble(status)});
 }
 
-// A line a stream: "gate" is the main one of that camera, "gate/sub" its other.
+// Of a stream that should be recorded, and is not.
+bool IsSick(const Json& status) {
+  const std::string state = TextOf(status, "state");
+  return state != "recording" && state != "stopped" && state != "imported";
+}
+
+bool HasSickStream(const Json& status) {
+  const Json* sub = SubOf(status);
+  return IsSick(status) || (sub != nullptr && IsSick(*sub));
+}
+
+// Those with a stream that is not recorded come first. A line a stream: "gate" is the main one of
+// that camera, "gate/sub" its other.
 Table StatusTable(const Json& list, const TimeZone& zone) {
   Table table({"CAMERA", "STATE", "SINCE", "DURABLE UNTIL", "BY", "RATE", "FRAMES/S", "GOP", "LOST",
                "CAMERA CLOCK", "TRACKS", "TROUBLE"});
-  for (const Json& status : list) {
+  std::vector<const Json*> sorted;
+  for (const Json& status : list) sorted.push_back(&status);
+  std::stable_partition(sorted.begin(), sorted.end(),
+                        [](const Json* status) { return HasSickStream(*status); });
+  for (const Json* one : sorted) {
+    const Json& status = *one;
     const std::string camera = TextOf(status, "camera");
     AddStatusRow(status, camera, zone, table);
     if (const Json* sub = SubOf(status)) AddStatusRow(*sub, camera + "/sub", zone, table);

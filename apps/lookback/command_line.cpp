@@ -58,12 +58,18 @@ int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& 
   app.footer(std::string(kExitCodesHelp));
   Commands commands(app, files, clock);
   AddAll(commands);
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  // `lookback help clip`, as other programs have it.
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
   try {
-    app.parse(argc, argv);
+    app.parse({words.rbegin(), words.rend()});
   } catch (const CLI::Success& asked_for_help) {
     return app.exit(asked_for_help);
   } catch (const CLI::ParseError& error) {
-    Complain(UsageSentence(app, error, {argv + std::min(argc, 1), argv + argc}));
+    Complain(UsageSentence(app, error, words));
     return kExitUsage;
   }
   if (!commands.chosen) {

@@ -101,7 +101,8 @@ Result<int> ShowTimeline(Client& client, FootageOptions options) {
   std::string text = fmt::format("{}, {}\n", StreamText(options), ScreenRange(range, zone)) +
                      CoverageText(timeline, range, zone);
   const bool happened = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us") > 0;
-  if (happened) text += TimelineClockLine(timeline) + TimelineTable(timeline, zone).Text();
+  if (happened)
+    text += TimelineClockLine(timeline) + TimelineTable(timeline, zone).TextFor(ScreenColumns());
   text += ImportLines(timeline, zone);
   PrintText(text);
   return kExitOk;

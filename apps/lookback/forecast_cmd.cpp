@@ -17,7 +17,7 @@ struct ForecastAsked {
 std::string DaysText(const Json& camera, const char* name) {
   const auto found = camera.find(name);
   if (found == camera.end() || !found->is_number()) return "-";
-  return fmt::format("{:.1f}", found->get<double>());
+  return fmt::format("{:.1f} days", found->get<double>());
 }
 
 std::string Bytes(const Json& json, const char* name) {
@@ -45,7 +45,8 @@ std::string ForecastText(const Json& forecast, const TimeZone& zone) {
                  DaysText(camera, "kept_days"), DaysText(camera, "forecast_days"),
                  Bytes(camera, "bytes_per_day"), Day(camera, "breaks", zone)});
   }
-  return text + volumes.Text() + "\n" + (cameras.empty() ? "" : cameras.Text());
+  return text + volumes.TextFor(ScreenColumns()) + "\n" +
+         (cameras.empty() ? "" : cameras.TextFor(ScreenColumns()));
 }
 
 Result<int> Forecast(Client& client, const ForecastAsked& asked) {

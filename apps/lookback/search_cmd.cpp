@@ -166,7 +166,7 @@ std::string ResultText(const Json& answer, const SearchOptions& options, const T
                LocalTimeOf(window, "end", zone), CoveredText(window), MissingText(window),
                MarkersText(window)});
   }
-  std::string text = table.empty() ? "" : table.Text();
+  std::string text = table.empty() ? "" : table.TextFor(ScreenColumns());
   const bool asked_for_less = options.with_footage || !options.marker.empty();
   if (NumberOf(answer, "cameras") == 0) {
     text += "No camera is meant by that.\n";

@@ -92,10 +92,16 @@ std::string GroupText(const Group& group, const TimeZone& zone) {
   return advice.empty() ? text : text + Wrapped("  -> ", advice);
 }
 
-std::string AlarmsText(const Json& alarms, size_t down, size_t lines, const TimeZone& zone) {
-  if (alarms.empty() && down == 0) return "Nothing is wrong.\n";
+std::string AlarmsText(const Json& alarms, size_t down, bool clock_is_set, size_t lines,
+                       const TimeZone& zone) {
   // An alarm begins when it has lasted for a while.
-  if (alarms.empty()) return "No alarm stands; `lookback camera status` says what is amiss.\n";
+  if (alarms.empty() && down > 0) {
+    return "No alarm stands; `lookback camera status` says what is amiss.\n";
+  }
+  if (alarms.empty() && !clock_is_set) {
+    return "No alarm stands, but no time server sets this machine's clock.\n";
+  }
+  if (alarms.empty()) return "Nothing is wrong.\n";
   std::string text;
   size_t left_out = 0;
   for (const Group& group : GroupAlarms(alarms)) {
@@ -203,7 +209,10 @@ std::string StatusText(const Json& status, const Json& cameras, const std::strin
                            ServerText(status, server, zone);
   const size_t taken = LinesIn(head) + LinesIn(rest) + 1;  // And the line of the prompt.
   const size_t left = kStatusLines > taken ? kStatusLines - taken : 0;
-  return head + AlarmsText(ListOf(status, "alarms"), counts.down, left, zone) + rest;
+  return head +
+         AlarmsText(ListOf(status, "alarms"), counts.down, FlagOf(status, "clock_synchronised"),
+                    left, zone) +
+         rest;
 }
 
 }  // namespace lookback::app

@@ -82,14 +82,17 @@ std::string Shown(std::string name) {
 }
 
 // Of words that the command has no place for, the first.
-std::string NotTaken(const CLI::App& app, const CLI::App& command) {
+std::string NotTaken(const CLI::App& app, const CLI::App& command,
+                     const std::vector<std::string>& words) {
   const std::vector<std::string> rest = app.remaining(/*recurse=*/true);
   const std::string word = rest.empty() ? "" : rest.front();
   const std::string name = NameOf(&command);
   if (word.rfind('-', 0) == 0) {
-    // An option that is known and yet was not taken stands at the end, without its value.
+    // An option that is known and yet was not taken stands at the end, without its value, or before
+    // its command.
     const CLI::Option* option = command.get_option_no_throw(word);
-    if (option != nullptr) return word + " needs a value";
+    if (option != nullptr && word == words.back()) return word + " needs a value";
+    if (option != nullptr) return fmt::format("{} stands behind `{}`", word, name);
     return fmt::format("`{}` has no option {}", name, word);
   }
   if (CommandsOf(command).empty()) return fmt::format("`{}` does not take \"{}\"", name, word);
@@ -127,13 +130,14 @@ std::string NotValid(const std::string& what) {
   return what;
 }
 
-std::string Sentence(const CLI::App& app, const CLI::ParseError& error) {
+std::string Sentence(const CLI::App& app, const CLI::ParseError& error,
+                     const std::vector<std::string>& words) {
   const CLI::App& command = *Chosen(app);
   const std::string what = error.what();
   std::string before, after;
   switch (static_cast<CLI::ExitCodes>(error.get_exit_code())) {
     case CLI::ExitCodes::ExtrasError:
-      return NotTaken(app, command);
+      return NotTaken(app, command, words);
     case CLI::ExitCodes::RequiredError:
       if (!TakesWord(what, " is required", before, after)) return what;
       return fmt::format("`{}` needs {}", NameOf(&command), Shown(before));
@@ -164,7 +168,7 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error,
                           const std::vector<std::string>& words) {
   const CLI::App& command = *Chosen(app);
   const std::string suggestion = Suggestion(app, words);
-  const std::string sentence = Sentence(app, error) + suggestion;
+  const std::string sentence = Sentence(app, error, words) + suggestion;
   const bool no_command = sentence.find(" has no command ") != std::string::npos;
   if (suggestion.empty() && no_command && command.get_parent() != nullptr) {
     return sentence + "; it has " + ListOfCommands(command);

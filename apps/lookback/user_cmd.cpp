@@ -90,7 +90,7 @@ Result<int> Custody(Client& client, const CustodyOptions& options) {
                TextOf(act, "what"), WordsOf(act, "cameras"), LocalTimeOf(act, "start", zone),
                LocalTimeOf(act, "end", zone), TextOf(act, "reason")});
   }
-  std::string text = table.Text();
+  std::string text = table.TextFor(ScreenColumns());
   if (const int64_t next = NumberOf(answer, "next"); next > 0) {
     text += fmt::format("Older ones: --before {}\n", next);
   }

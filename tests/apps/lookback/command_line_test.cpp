@@ -83,7 +83,9 @@ class CommandLineTest : public testing::Test {
   }
 
   net::HttpResponse Handle(const net::HttpRequest& request) {
-    if (request.path == "/api/v1/status") return Answer(200, R"({"time_zone": "Asia/Shanghai"})");
+    if (request.path == "/api/v1/status") {
+      return Answer(200, R"({"time_zone": "Asia/Shanghai", "clock_synchronised": true})");
+    }
     asked_ = request;
     if (request.path == "/api/v1/cameras/gate/timeline") {
       return Answer(200, R"({"camera": "gate", "covered_us": 1, "missing_us": 0, "spans": []})");
@@ -159,6 +161,12 @@ class CommandLineTest : public testing::Test {
       const bool first = request.Query("after") == nullptr;
       return Answer(200, first ? R"({"markers": [{"id": "a"}], "next": "a"})"
                                : R"({"markers": [{"id": "b"}], "next": null})");
+    }
+    if (request.Query("status") != nullptr) {
+      return Answer(200, R"({"cameras": [
+          {"status": {"camera": "alley", "state": "recording", "camera_offset_us": -1000}},
+          {"status": {"camera": "gate", "state": "waiting", "since": "2026-05-04T22:10:00Z",
+                      "down_since": "2026-05-04T20:00:00Z", "last_error": "no route to host"}}]})");
     }
     return Answer(200, R"({"cameras": [{"id": "gate", "name": "北\u001b门"}]})");
   }
@@ -250,6 +258,7 @@ TEST_F(CommandLineTest, WhatIsWrongWithALineIsASentence) {
       {{"fsck", "now"}, "`lookback fsck` does not take \"now\";"},
       {{"fsck", "--zebra"}, "`lookback fsck` has no option --zebra;"},
       {{"timeline", "gate", "--start"}, "--start needs a value;"},
+      {{"--token-file", "/x", "status"}, "--token-file stands behind `lookback status`;"},
       {{"timeline", "gate", "--stream", "third", "--start", "1", "--end", "2"},
        "--stream is one of main, sub, and not \"third\";"},
       {{"retention", "set", "--class", "9"}, "--class is a number from 0 to 3, and not \"9\";"},
@@ -462,6 +471,14 @@ TEST_F(CommandLineTest, RemovedCamerasAreListedWhenAskedFor) {
   EXPECT_EQ(*asked_.Query("removed"), "1");
 }
 
+TEST_F(CommandLineTest, CamerasThatAreDownComeFirstWithTheTimeOfTheirLastPicture) {
+  const Said said = Ask({"camera", "status", "--tz", "UTC"});
+  EXPECT_EQ(said.exit_code, 0) << said.err;
+  EXPECT_LT(said.out.find("gate"), said.out.find("alley"));
+  EXPECT_THAT(said.out, testing::ContainsRegex("gate +waiting +2026-05-04T20:00:00.000Z"));
+  EXPECT_THAT(said.out, HasSubstr("+0.00 s"));
+}
+
 TEST_F(CommandLineTest, TheStatusHasVolumesAndAlarms) {
   const Said said = Ask({"status"});
   EXPECT_EQ(said.exit_code, 0) << said.err;
@@ -548,6 +565,11 @@ TEST(CommandLineUsageTest, HelpNamesTheExitCodes) {
   const Said said = RunLine({"--help"});
   EXPECT_EQ(said.exit_code, 0);
   EXPECT_THAT(said.out, HasSubstr("Exit codes: 0 ok"));
+}
+
+TEST(CommandLineUsageTest, HelpIsACommandToo) {
+  EXPECT_EQ(RunLine({"help"}).out, RunLine({"--help"}).out);
+  EXPECT_EQ(RunLine({"help", "camera", "add"}).out, RunLine({"camera", "add", "--help"}).out);
 }
 
 TEST(CommandLineUsageTest, TheVersionIsAnOptionToo) {

@@ -33,13 +33,15 @@ Json Volume(const std::string& root, const char* state) {
   return {{"root", root}, {"state", state}, {"draining", false}, {"free_bytes", 5'000'000'000u}};
 }
 
-std::string Text(const Json& alarms, const Json& cameras, const Json& volumes) {
+std::string Text(const Json& alarms, const Json& cameras, const Json& volumes,
+                 bool clock_is_set = true) {
   const Json status = {{"version", "1.2.3"},
                        {"uptime_us", 7},
                        {"started", "2026-05-04T22:00:00Z"},
                        {"alarms", alarms},
                        {"volumes", volumes},
                        {"person", "li"},
+                       {"clock_synchronised", clock_is_set},
                        {"store", "0e3c4f8a-6c0e-4a53-9d5b-5d0f3a8f7a11"}};
   return StatusText(status, cameras, "http://127.0.0.1:8686", *TimeZone::Find("UTC"));
 }
@@ -56,6 +58,12 @@ TEST(StatusText, WhenAllIsWellTwoLinesSaySo) {
                                 Json::array({Volume("/footage/1", "online")})));
   EXPECT_EQ(lines[0], "2 cameras: 2 recorded");
   EXPECT_EQ(lines[1], "Nothing is wrong.");
+}
+
+TEST(StatusText, AClockThatNobodySetsIsNotNothing) {
+  const auto lines = Lines(Text(Json::array(), {Camera("recording")},
+                                Json::array({Volume("/footage/1", "online")}), false));
+  EXPECT_EQ(lines[1], "No alarm stands, but no time server sets this machine's clock.");
 }
 
 TEST(StatusText, ACameraThatIsNotRecordedYetIsNotCalledWell) {
