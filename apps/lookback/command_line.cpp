@@ -65,7 +65,7 @@ int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& 
     words.emplace_back("--help");
   }
   try {
-    app.parse({words.rbegin(), words.rend()});
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
   } catch (const CLI::Success& asked_for_help) {
     return app.exit(asked_for_help);
   } catch (const CLI::ParseError& error) {
