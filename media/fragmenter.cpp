@@ -34,6 +34,15 @@ struct Group {
   }
 };
 
+// Of times that rise, two at least: the interval that half of them do not exceed.
+int64_t UsualInterval(const std::vector<int64_t>& times) {
+  std::vector<int64_t> intervals(times.size() - 1);
+  for (size_t i = 0; i < intervals.size(); ++i) intervals[i] = times[i + 1] - times[i];
+  const auto middle = intervals.begin() + static_cast<ptrdiff_t>((intervals.size() - 1) / 2);
+  std::nth_element(intervals.begin(), middle, intervals.end());
+  return *middle;
+}
+
 }  // namespace
 
 // The leading track is the video, or the audio of a run without video. Its samples gather in
@@ -71,8 +80,8 @@ struct Fragmenter::State {
   // The border before everything held, once a fragment came out: media time and UTC.
   std::optional<int64_t> border;
   TimeUs border_us = 0;
-  int64_t last_start = 0;     // Media time at which the last fragment began.
-  int64_t last_duration = 0;  // Of the last sample that came out; 0 before the first.
+  int64_t last_start = 0;  // Media time at which the last fragment began.
+  int64_t usual = 0;       // UsualInterval() of what came out last; 0 before that.
   uint32_t number = 0;
   std::deque<Fragment> ready;
 };
@@ -164,7 +173,6 @@ void Fragmenter::State::Finish(Group& group, std::optional<int64_t> end) {
   info.start_us = border ? border_us : map(track.base_decode_time);
   info.end_us = std::max(map(media_end), info.start_us + 1);
   last_start = track.base_decode_time;
-  last_duration = track.samples.back().duration;
   border = media_end;
   border_us = info.end_us;
   const size_t leading_parts = fragment.parts.size();
@@ -201,7 +209,9 @@ void Fragmenter::State::TakeLeading(Group& group, std::optional<int64_t> end, Fr
   if (border && times[0] < *border) info.flags |= kDamaged;
   if (border) times[0] = *border;
   for (size_t i = 1; i < count; ++i) times[i] = std::max(times[i], times[i - 1] + 1);
-  int64_t last = count > 1 ? times[count - 1] - times[count - 2] : last_duration;
+  if (count > 1) usual = UsualInterval(times);
+  // The one before it may stand for pictures that were lost, or for a pause.
+  int64_t last = count > 1 ? std::min(usual, times[count - 1] - times[count - 2]) : usual;
   if (last == 0) {
     last = has_video() ? leading().timescale / kFallbackFrameRate
                        : NominalAudioTicks(leading(), group.samples[0].data);

@@ -44,7 +44,7 @@ class Fragmenter {
   Result<std::optional<Fragment>> Push(Sample sample);
 
   // Ends the run: what is still held comes out, a fragment a call; call until it gives none. The
-  // last sample lasts as long as the one before it.
+  // last sample lasts as long as the one before it, or as it is usual if that is less.
   std::optional<Fragment> Flush();
 
   // Bytes of samples held.

@@ -94,9 +94,21 @@ TEST(Fragmenter, AGopIsAFragmentAndComesOutWithTheNextIdr) {
 
 TEST(Fragmenter, TheLastSampleLastsAsLongAsTheOneBeforeIt) {
   const auto fragments =
-      FragmentAll({Video()}, {Picture(0, Sync::kClosed), Picture(1000), Picture(5000)});
+      FragmentAll({Video()}, {Picture(0, Sync::kClosed), Picture(4000), Picture(5000)});
   ASSERT_EQ(fragments.size(), 1u);
-  EXPECT_EQ(fragments[0].info.tracks[0].samples[2].duration, 4000u);
+  EXPECT_EQ(fragments[0].info.tracks[0].samples[2].duration, 1000u);
+}
+
+TEST(Fragmenter, TheLastSampleIsNotLongerThanUsualBehindLostPicturesOrAPause) {
+  // I P B B P, and the camera is cut off before the two B pictures in front of the last one.
+  for (const int64_t last : {int64_t{6 * 3600}, int64_t{5 * 90'000}}) {
+    const auto fragments =
+        FragmentAll({Video()}, {Picture(0, Sync::kClosed), Picture(3 * 3600), Picture(3600),
+                                Picture(2 * 3600), Picture(last)});
+    ASSERT_FALSE(fragments.empty());
+    EXPECT_EQ(fragments.back().info.tracks[0].samples.back().duration, 3600u);
+    EXPECT_EQ(fragments.back().info.end_us, test::TestUtc(last + 3600));
+  }
 }
 
 TEST(Fragmenter, APauseOfTheCameraIsALongSample) {

@@ -198,9 +198,11 @@ class Ranges(unittest.TestCase):
         keep = options[0] == "--gaps=keep"
         covered = sum(b - a for a, b in spans)
         length = spans[-1][1] - spans[0][0] if keep else covered
-        # It begins with the whole picture that is on screen; the last one of a run stands for two where the camera
-        # was cut off before one that is shown earlier.
-        self.assertAlmostEqual(duration_s(path) * US, length, delta=(len(spans) + 1) * FRAME_US)
+        # It begins with the whole picture that is on screen; near the end of a run one stands for those that the
+        # camera did not send any more, and that are shown behind it.
+        self.assertAlmostEqual(duration_s(path) * US, length, delta=(len(spans) + LEADING) * FRAME_US)
+        if keep or len(spans) == 1:
+            self.expect_no_picture_too_many(path, report, spans)
         self.assertEqual(report["missing_us"], end - start - covered)
 
         self.expect_shown(path, pictures, spans, keep)
@@ -218,6 +220,16 @@ class Ranges(unittest.TestCase):
             self.expect_plays_in_browser(path)
         self.expect_slices(camera, start, end, options, path)
         os.remove(path)
+
+    def expect_no_picture_too_many(self, path, report, spans):
+        """The first picture is on screen at the asked instant, and the last one before the end."""
+        pts_us = [mark["pts"] * US for mark in sei(path)]
+        first_us, end_us = (time_us(report["shown"][name]) for name in ("start", "end"))
+        lasts_us = pts_us[1] if len(pts_us) > 1 else end_us - first_us
+        self.assertLess(-FRAME_US / 2, spans[0][0] - first_us)
+        self.assertLess(spans[0][0] - first_us, lasts_us + FRAME_US / 2)
+        self.assertLess(first_us + pts_us[-1], spans[-1][1] + FRAME_US / 2)
+        self.assertAlmostEqual(duration_s(path) * US, end_us - first_us, delta=FRAME_US / 2)
 
     def expect_shown(self, path, pictures, spans, keep):
         """The pictures of these spans, each at its time, the first one that which was on screen at the asked instant."""
