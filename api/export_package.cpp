@@ -60,6 +60,7 @@ class ExportPackage final : public net::HttpBody {
     request.stream = {camera, order_.stream};
     request.range = part;
     request.audio = order_.audio;
+    request.subtitles = order_.subtitles;
     auto clip = query::Clip::Plan(context_.store.archive(), request, context_.clock.NowUs(),
                                   context_.readers);
     file_ = ExportClipName(camera.text(), order_.stream, part.start_us);

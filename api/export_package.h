@@ -9,10 +9,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "api/context.h"
+#include "base/time_zone.h"
 
 namespace lookback::api {
 
@@ -21,7 +23,8 @@ struct ExportOrder {
   Stream stream = Stream::kMain;
   TimeRange range;  // Of what has happened.
   bool audio = true;
-  Json request;  // What request.json says.
+  std::optional<TimeZone> subtitles;  // The zone of their times.
+  Json request;                       // What request.json says.
 };
 
 std::unique_ptr<net::HttpBody> MakeExportPackage(Context& context, ExportOrder order);

@@ -8,6 +8,7 @@
 
 #include "api/export_layout.h"
 #include "api/export_package.h"
+#include "api/search_input.h"
 #include "api/viewing.h"
 #include "base/version.h"
 #include "base/words.h"
@@ -25,7 +26,9 @@ struct AskedExport {
 };
 
 AskedExport ReadExport(Context& context, const Call& call) {
-  const Query query(call.http, {"camera", "start", "end", "stream", "audio", "case"}, "camera");
+  const Query query(call.http,
+                    {"camera", "start", "end", "stream", "audio", "subtitles", "tz", "case"},
+                    "camera");
   AskedExport asked;
   ExportOrder& order = asked.order;
   for (const CameraId& camera : CheckCameras(query.Cameras(), "camera")) {
@@ -37,6 +40,7 @@ AskedExport ReadExport(Context& context, const Call& call) {
   order.stream = query.WhichStream();
   order.range = query.Range();
   order.audio = query.Flag("audio", true);
+  order.subtitles = ReadSubtitles(query);
   asked.case_name = query.Text("case", kMaxCaseBytes).value_or("");
   asked.reason = query.Reason();
   if (order.range.duration_us() > kMaxPackageUs) {
@@ -76,20 +80,22 @@ void CutToFootage(Context& context, ExportOrder& order) {
 Json RequestOf(Context& context, const Call& call, const AskedExport& asked, TimeRange range) {
   Json cameras = Json::array();
   for (const CameraId& camera : asked.order.cameras) cameras.push_back(camera.text());
-  return {{"cameras", std::move(cameras)},
-          {"stream", StreamName(asked.order.stream)},
-          {"start", FormatTime(range.start_us)},
-          {"end", FormatTime(range.end_us)},
-          {"audio", asked.order.audio},
-          {"native", false},
-          {"view", false},
-          {"case", asked.case_name},
-          {"reason", asked.reason},
-          {"taken_to", FormatTime(asked.order.range.end_us)},
-          {"person", call.person.name},
-          {"store", context.store.id().text()},
-          {"version", Version()},
-          {"exported", FormatTime(context.clock.NowUs())}};
+  Json request = {{"cameras", std::move(cameras)},
+                  {"stream", StreamName(asked.order.stream)},
+                  {"start", FormatTime(range.start_us)},
+                  {"end", FormatTime(range.end_us)},
+                  {"audio", asked.order.audio},
+                  {"native", false},
+                  {"view", false},
+                  {"case", asked.case_name},
+                  {"reason", asked.reason},
+                  {"taken_to", FormatTime(asked.order.range.end_us)},
+                  {"person", call.person.name},
+                  {"store", context.store.id().text()},
+                  {"version", Version()},
+                  {"exported", FormatTime(context.clock.NowUs())}};
+  if (asked.order.subtitles) request["subtitles"] = asked.order.subtitles->name();
+  return request;
 }
 
 // "gate_20260504T220000Z.zip"; of several cameras "export_…".

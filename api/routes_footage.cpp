@@ -74,16 +74,6 @@ struct AskedClip {
   std::string variant;  // ", gaps closed, sub stream": what tells it from the usual.
 };
 
-// The zone of the subtitles that are asked for, if they are.
-std::optional<TimeZone> ReadSubtitles(const Query& query) {
-  if (query.Flag("subtitles", false)) return ReadZone(query);
-  if (query.Text("tz")) {
-    throw FieldProblem("bad-parameter", "tz",
-                       "tz is the zone of subtitles: it goes with subtitles=1");
-  }
-  return std::nullopt;
-}
-
 void CheckLength(const query::ClipRequest& request) {
   const int64_t most_us = request.subtitles ? query::kMaxFlatClipUs : query::kMaxClipUs;
   if (request.range.duration_us() <= most_us) return;

@@ -153,6 +153,15 @@ TimeZone ReadZone(const Query& query) {
   return *std::move(zone);
 }
 
+std::optional<TimeZone> ReadSubtitles(const Query& query) {
+  if (query.Flag("subtitles", false)) return ReadZone(query);
+  if (query.Text("tz")) {
+    throw FieldProblem("bad-parameter", "tz",
+                       "tz is the zone of subtitles: it goes with subtitles=1");
+  }
+  return std::nullopt;
+}
+
 WhenAsked ReadWhen(const Query& query) {
   WhenAsked when{{}, ReadZone(query)};
   if (const auto daily = query.Text("daily")) ReadDaily(*daily, when.rule);

@@ -46,6 +46,8 @@ CameraChoice ReadCameraChoice(const Query& query);
 
 // `tz`, an IANA name; the store's own zone without it.
 TimeZone ReadZone(const Query& query);
+// The zone of the subtitles that are asked for by subtitles=1, if they are.
+std::optional<TimeZone> ReadSubtitles(const Query& query);
 
 struct WhenAsked {
   query::WallClockRule rule;

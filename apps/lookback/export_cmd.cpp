@@ -23,6 +23,7 @@ struct ExportOptions {
   std::string directory;
   std::string view;
   bool no_audio = false;
+  bool subtitles = false;
   bool dry_run = false;
 };
 
@@ -113,6 +114,7 @@ Result<int> Export(Client& client, ExportOptions options, Commands& commands) {
   if (range.empty()) return Fail(Code::kInvalid, "--end must be later than --start");
   options.order.range = range;
   options.order.audio = !options.no_audio;
+  if (options.subtitles) options.order.subtitles = zone.name();
   std::vector<std::string> once;
   for (const std::string& camera : options.order.cameras) {
     if (std::find(once.begin(), once.end(), camera) == once.end()) once.push_back(camera);
@@ -160,6 +162,8 @@ void AddExportCommand(Commands& commands) {
       ->check(CLI::IsMember({"h264"}));
   command->add_flag("--fat32", order.fat32, "no file of 4 GiB or more");
   command->add_flag("--no-audio", options->no_audio, "leave the sound out of clips");
+  command->add_flag("--subtitles", options->subtitles,
+                    "the time of the pictures as subtitles, and a chapter behind each gap");
   command->add_option("--hold-days", order.hold_days, "hold what is taken so long; 0: no hold")
       ->check(CLI::Range(0, kMaxHoldDays))
       ->capture_default_str();

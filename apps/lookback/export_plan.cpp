@@ -89,8 +89,10 @@ class Planner {
     part.file = api::ExportClipName(camera, order_.stream == "sub" ? Stream::kSub : Stream::kMain,
                                     range.start_us);
     part.query = RangeQuery(range);
-    part.query.insert(part.query.begin() + 3,
-                      {{"gaps", "keep"}, {"audio", order_.audio ? "1" : "0"}});
+    part.query.insert(part.query.begin() + 3, {{"gaps", "keep"},
+                                               {"audio", order_.audio ? "1" : "0"},
+                                               {"subtitles", order_.subtitles.empty() ? "" : "1"},
+                                               {"tz", order_.subtitles}});
     HttpAsk ask;
     ask.path = WithQuery(CameraPath(camera) + "/clip.json", part.query);
     LB_TRY_ASSIGN(answer, api_.Send(ask));

@@ -27,6 +27,7 @@ struct ExportOrder {
   bool native = false;  // Stored segments too.
   bool fat32 = false;   // No file of 4 GiB or more.
   bool audio = true;
+  std::string subtitles;  // The zone of their times; empty: none.
   std::string case_name;
   std::string reason;
   int hold_days = 30;

@@ -243,17 +243,20 @@ class Run {
 
 Json RequestOf(const ExportTask& task) {
   const ExportOrder& order = task.order;
-  return {{"cameras", order.cameras},
-          {"stream", order.stream},
-          {"start", FormatTime(order.range.start_us)},
-          {"end", FormatTime(order.range.end_us)},
-          {"audio", order.audio},
-          {"native", order.native},
-          {"fat32", order.fat32},
-          {"view", task.view},
-          {"case", order.case_name},
-          {"reason", order.reason},
-          {"hold_days", order.hold_days}};
+  Json request = {{"cameras", order.cameras},
+                  {"stream", order.stream},
+                  {"start", FormatTime(order.range.start_us)},
+                  {"end", FormatTime(order.range.end_us)},
+                  {"audio", order.audio},
+                  {"native", order.native},
+                  {"fat32", order.fat32},
+                  {"view", task.view},
+                  {"case", order.case_name},
+                  {"reason", order.reason},
+                  {"hold_days", order.hold_days}};
+  // Not said where there are none: so an export of an earlier version is gone on with.
+  if (!order.subtitles.empty()) request["subtitles"] = order.subtitles;
+  return request;
 }
 
 Result<Json> RunExport(ApiClient& api, FileSystem& files, Clock& clock, const ExportTask& task) {

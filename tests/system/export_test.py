@@ -86,6 +86,15 @@ class Export(unittest.TestCase):
         self.check_meta(directory, report)
         self.check_hold(before, report)
 
+    def test_clips_have_the_local_time_where_it_is_asked_for(self):
+        directory = self.site.path("titled")
+        report = self.site.cli(*self.order(directory, "--subtitles", "--tz", "Asia/Shanghai", "--hold-days", "0"))
+        first = os.path.join(directory, report["clips"][0]["file"])
+        titles = subprocess.run(["ffmpeg", "-v", "error", "-i", first, "-map", "0:s", "-f", "srt", "-"],
+                                capture_output=True, text=True, check=True, timeout=120).stdout
+        self.assertIn("2026-05-05 06:00:00", titles)
+        self.check_manifest(directory)
+
     def check_names(self, directory):
         for path in files_below(directory):
             for name in path.split("/"):
