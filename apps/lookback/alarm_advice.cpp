@@ -9,7 +9,8 @@ std::string_view AdviceOn(std::string_view alarm_kind) {
       {"camera-down",
        "`lookback camera status ID` says why. If it is a disk, see the volume's alarm; else look "
        "at "
-       "the camera's power, cable, address and password; `lookback camera probe URL` tries one of RTSP"},
+       "the camera's power, cable, address and password; `lookback camera probe URL` tries one of "
+       "RTSP"},
       {"camera-sub-down",
        "`lookback camera probe URL` with its sub URL: is it still right, does the camera take "
        "one client more?"},
