@@ -205,6 +205,7 @@ class Abuse(unittest.TestCase):
 
     def test_rapid_reset_is_sent_away(self):
         client = RawHttp2(self.port)
+        self.addCleanup(client.socket.close)
         for i in range(1000):
             stream = 2 * i + 1
             client.send(frame(HEADERS, END_STREAM | END_HEADERS, stream, HEALTHZ) +
@@ -216,12 +217,14 @@ class Abuse(unittest.TestCase):
     def test_pings_and_settings_are_sent_away(self):
         for kind, payload in ((PING, b"12345678"), (SETTINGS, b"")):
             client = RawHttp2(self.port)
+            self.addCleanup(client.socket.close)
             client.send(frame(kind, 0, 0, payload) * 2000)
             self.assertEqual(client.goaway(), ENHANCE_YOUR_CALM)
         self.answer_s()
 
     def test_a_head_without_end_is_sent_away(self):
         client = RawHttp2(self.port)
+        self.addCleanup(client.socket.close)
         client.send(frame(HEADERS, END_STREAM, 1, HEALTHZ))
         # Literal fields of 4 KiB, without end.
         field = b"\x00\x01x" + b"\x7f\x81\x1f" + b"a" * 4096
@@ -276,6 +279,7 @@ class Abuse(unittest.TestCase):
         with Site() as site:
             site.start_recorder()
             client = RawHttp2(port_of(site))
+            self.addCleanup(client.socket.close)
             client.send(frame(HEADERS, END_STREAM | END_HEADERS, 1, HEALTHZ))
             next(kind for kind, *_ in client.frames() if kind == DATA)
             site.recorder.signal(signal.SIGTERM)
