@@ -45,8 +45,8 @@ class Tokens {
   size_t CountOf(const std::string& person) const;
 
   // A second secret for who has a token, where no header can be sent: it opens the door for
-  // kSessionUs, as long as the token does, and until a restart. It is kept in memory alone, as its hash.
-  // Nothing when the token opens none.
+  // kSessionUs, as long as the token does, and until a restart. It is kept in memory alone, as its
+  // hash. Nothing when the token opens none.
   std::optional<std::string> BeginSession(std::string_view token, int64_t monotonic_us);
   std::optional<std::string> PersonOfSession(std::string_view session, int64_t monotonic_us) const;
   void EndSession(std::string_view session);
@@ -95,8 +95,8 @@ class CameraSecrets {
 };
 
 // At the first start of a store: makes the person `admin`, and writes a token of theirs to
-// `token_file` (mode 0600). Later it does nothing, unless `anew`: then `admin` gets a new token, in place
-// of all that they had, also where the tokens are lost. True when it wrote one.
+// `token_file` (mode 0600). Later it does nothing, unless `anew`: then `admin` gets a new token, in
+// place of all that they had, also where the tokens are lost. True when it wrote one.
 Result<bool> EnsureAdmin(storage::Store& store, Clock& clock, FileSystem& files,
                          const std::string& token_file, bool anew = false);
 

@@ -34,10 +34,10 @@ class AccessLog {
   // kAccessCoversUs, if one is remembered (at most kMaxRemembered are).
   Status Record(const index::Act& act, bool continues = false);
 
-  // `act` is of a part of something that is shown piece by piece. It may stand under a remembered act of
-  // that kind and name by the same person from the same address, of the same cameras, whose range
-  // overlaps `part`. When that one is older than kAccessCoversUs, it goes on record anew; when there is
-  // none, `act` does.
+  // `act` is of a part of something that is shown piece by piece. It may stand under a remembered
+  // act of that kind and name by the same person from the same address, of the same cameras, whose
+  // range overlaps `part`. When that one is older than kAccessCoversUs, it goes on record anew;
+  // when there is none, `act` does.
   Status RecordPart(const index::Act& act, TimeRange part);
 
   void Refused(index::Act act);

@@ -2,13 +2,14 @@
 // record, and acknowledged by people.
 //
 // A condition has to last before its alarm begins, and to be gone for a while before it ends
-// (api/alarms.h). One that began kManyADay times within a day has to be gone for kQuietUs: so a kind
-// makes at most kManyADay + 24 events a day of one camera or volume, and none is left out.
+// (api/alarms.h). One that began kManyADay times within a day has to be gone for kQuietUs: so a
+// kind makes at most kManyADay + 24 events a day of one camera or volume, and none is left out.
 //
-// What cannot be put on record (the ledger's disk is full) is kept and tried again each round, up to
-// kMaxUnrecorded changes; the oldest are then dropped, counted and logged.
+// What cannot be put on record (the ledger's disk is full) is kept and tried again each round, up
+// to kMaxUnrecorded changes; the oldest are then dropped, counted and logged.
 //
-// Invariant: at most one standing alarm of a kind and subject. An alarm of before the start goes on.
+// Invariant: at most one standing alarm of a kind and subject. An alarm of before
+//            the start goes on.
 // Threads:   any. Look() waits for the ledger; the others never do.
 // Errors:    none that a caller sees.
 #pragma once

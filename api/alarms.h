@@ -1,5 +1,5 @@
-// api/alarms.h: the conditions that a person who runs the store should know of, as they are now, and
-// how long each has to last before it is an alarm (docs/alarms.md).
+// api/alarms.h: the conditions that a person who runs the store should know of, as they are now,
+// and how long each has to last before it is an alarm (docs/alarms.md).
 //
 // Invariant: a condition is worked out anew from the parts' states each time; what needs a past (a
 //            camera's mean bitrate) is in CameraHealth.

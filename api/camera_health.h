@@ -1,8 +1,9 @@
 // api/camera_health.h: what is wrong with streams that are recorded, judged by their figures over
 // time.
 //
-// A bitrate that is far off its own long mean says that settings, the network or the camera changed.
-// It says nothing of what happens in the picture, and no sentence here may claim that it did.
+// A bitrate that is far off its own long mean says that settings, the network or the
+// camera changed. It says nothing of what happens in the picture, and no sentence here
+// may claim that it did.
 //
 // Invariant: one small record a stream that is recorded, and none of others.
 // Threads:   one at a time.

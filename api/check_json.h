@@ -1,4 +1,5 @@
-// api/check_json.h: what fsck found, as JSON: of `lookback fsck --json` and of the server's own check.
+// api/check_json.h: what fsck found, as JSON: of `lookback fsck --json` and of
+// the server's own check.
 //
 // Threads:   pure.
 // Errors:    none.

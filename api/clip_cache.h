@@ -38,7 +38,8 @@ class ClipCache {
                                                  const std::string& person,
                                                  std::shared_ptr<const query::Clip> clip);
 
-  // Forgets what is older than kPlanKeptUs, and with it the pins on footage that nobody reads any more.
+  // Forgets what is older than kPlanKeptUs, and with it the pins on footage that
+  // nobody reads any more.
   void DropOld();
 
  private:

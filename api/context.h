@@ -104,9 +104,9 @@ std::string_view RightName(Right right);
 // The camera of that name, removed ones too; unknown-camera else.
 index::Camera FindCamera(Context& context, const CameraId& id);
 
-// Makes a forecast for alarms, metrics and the doctor, unless there is a fresh one of the present cameras
-// and policies. It asks volumes for their space, and so may hang with a disk: a round of retention
-// calls it, on the purger's thread.
+// Makes a forecast for alarms, metrics and the doctor, unless there is a fresh one of the present
+// cameras and policies. It asks volumes for their space, and so may hang with a disk: a round of
+// retention calls it, on the purger's thread.
 void Foresee(Context& context);
 
 // An act of the caller's, for the record.

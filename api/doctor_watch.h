@@ -1,11 +1,11 @@
-// api/doctor_watch.h: the server looks at its machine (doctor/facts.h): at the start, a minute later,
-// once an hour, and when somebody asks.
+// api/doctor_watch.h: the server looks at its machine (doctor/facts.h): at the start, a minute
+// later, once an hour, and when somebody asks.
 //
 // Invariant: one look at a time. No speed is measured and no disk asked for its health, which would
 //            keep recording waiting. What is new is logged once: errors and warnings as warnings.
-// Threads:   one of its own, at a low priority, asks another one to look at the machine. That one may
-//            hang with a disk: Stop() waits for it kStopWaitUs, and then leaves it to what they share,
-//            which has nothing of the server. The rest on any.
+// Threads:   one of its own, at a low priority, asks another one to look at the machine. That one
+//            may hang with a disk: Stop() waits for it kStopWaitUs, and then leaves it to what they
+//            share, which has nothing of the server. The rest on any.
 // Errors:    what cannot be looked at is a finding.
 #pragma once
 
@@ -42,8 +42,8 @@ class DoctorWatch {
 
   // What was found last; nothing, with `at_us` 0, before the first look is over.
   doctor::Report Last() const;
-  // The same, by a look that is no older than kFreshUs; an older one where that takes too long. While
-  // there is no thread, the caller looks.
+  // The same, by a look that is no older than kFreshUs; an older one where that takes too long.
+  // While there is no thread, the caller looks.
   doctor::Report Fresh();
 
  private:

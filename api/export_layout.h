@@ -1,8 +1,8 @@
 // api/export_layout.h: how an export is laid out, whoever puts it together: `lookback export` in a
 // directory, the server in a ZIP.
 //
-// Invariant: file names are legal on Windows and FAT too. CSV is RFC 4180's in UTF-8, its first line
-//            names the columns; times are UTC. The manifest is as sha256sum writes it.
+// Invariant: file names are legal on Windows and FAT too. CSV is RFC 4180's in UTF-8, its first
+//            line names the columns; times are UTC. The manifest is as sha256sum writes it.
 // Threads:   values.
 // Errors:    none: what an answer of the server lacks is empty.
 #pragma once

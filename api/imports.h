@@ -1,13 +1,15 @@
-// api/imports.h: files on their way into the archive: uploaded in parts to a spool, looked at, kept.
+// api/imports.h: files on their way into the archive: uploaded in parts to a spool,
+// looked at, kept.
 //
 //   uploading -> checking -> keeping -> done
 //        \______________\_________\____-> failed, with a problem
 //
-// The spool file is gone at the end, whatever the end is, and at the next start after a crash. What a
-// crash left in the archive of a file that was being kept stays there, on record as begun.
+// The spool file is gone at the end, whatever the end is, and at the next start after a crash. What
+// a crash left in the archive of a file that was being kept stays there, on record as begun.
 //
-// Invariant: a file's footage is on record as begun before any of it is written, and as complete once
-//            all of it is durable. Files are kept one after the other; never over other footage.
+// Invariant: a file's footage is on record as begun before any of it is written, and as
+//            complete once all of it is durable. Files are kept one after the other;
+//            never over other footage.
 // Threads:   any; the work is done on a thread of its own.
 // Errors:    as Problem, of requests thrown, of the work in View::problem.
 #pragma once

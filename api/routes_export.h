@@ -1,5 +1,5 @@
-// api/routes_export.h: what an export takes besides clips: the act itself with its hold, all of it as
-// one ZIP, and stored segments as they are.
+// api/routes_export.h: what an export takes besides clips: the act itself with its hold, all of it
+// as one ZIP, and stored segments as they are.
 //
 // Invariant: as api/context.h has it. A segment leaves only once all of it was read and has the
 //            SHA-256 of its seal.

@@ -164,7 +164,8 @@ class Fleet {
     }
   }
 
-  // After the cameras: a policy for a group that nobody is in would keep nothing, and look as if it did.
+  // After the cameras: a policy for a group that nobody is in would keep nothing,
+  // and look as if it did.
   void ReadGroups(const Body& body) {
     for (size_t i = 0; i < body.Count("groups"); ++i) {
       At({{"group", i}}, [&] {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint64_t kLeastWidth = 16;
 constexpr uint64_t kMaxWidth = 8'192;
-// What decoding may take of one request. What a sprite has by then is kept, so the next try gets on.
+// What decoding may take of one request. What a sprite has by then is kept,
+// so the next try gets on.
 constexpr int64_t kDecodeUs = 5 * kUsPerSecond;
 
 // A sprite: ten by ten cells, each of its share of the range.

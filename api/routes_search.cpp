@@ -131,7 +131,8 @@ Json HeadOf(const Chosen& chosen, TimeRange range) {
   return head;
 }
 
-// "footage daily=22:00-05:00 tz=Europe/Berlin": what of the query the record does not have elsewhere.
+// "footage daily=22:00-05:00 tz=Europe/Berlin": what of the query the record
+// does not have elsewhere.
 std::string WhatOf(const net::HttpRequest& http) {
   constexpr std::array<std::string_view, 6> kElsewhere = {"start", "end",   "camera",
                                                           "limit", "after", "reason"};

@@ -19,8 +19,8 @@ constexpr int64_t kMaxSummaryUs = 3'660 * kUsPerDay;
 constexpr size_t kMaxCells = 200'000;  // Steps of cameras.
 constexpr size_t kPieceBytes = 64 << 10;
 
-// Whole seconds, rounded down, but 1 where there is less. As many as `whole_us` is rounded up to exactly
-// where nothing is missing.
+// Whole seconds, rounded down, but 1 where there is less. As many as `whole_us` is rounded up to
+// exactly where nothing is missing.
 int64_t Seconds(int64_t part_us, int64_t whole_us) {
   const int64_t whole_s = (whole_us + kUsPerSecond - 1) / kUsPerSecond;
   if (part_us >= whole_us) return whole_s;

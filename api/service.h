@@ -72,8 +72,8 @@ class Service {
   net::HttpResponse Handle(const net::HttpRequest& request);
 
   // One round of the alarms (api/alarm_watch.h), and of what is kept for readers that do not come
-  // back. StartLooking() does it every kLookIntervalUs on a thread of its own, until the service ends;
-  // another one looks at the machine (api/doctor_watch.h).
+  // back. StartLooking() does it every kLookIntervalUs on a thread of its own, until the service
+  // ends; another one looks at the machine (api/doctor_watch.h).
   void LookAtAlarms();
   void StartLooking();
 

@@ -1,12 +1,13 @@
 // api/webhook.h: tells a URL of alarms, by HTTP POST, one at a time and in order (docs/alarms.md).
 //
-// An answer of 2xx is taken for received. What cannot be answered, is busy or failed there (no
-// answer, 408, 425, 429, 5xx) is tried again, after 1 s and twice as long each time up to kMaxWaitUs,
-// until it is kGiveUpUs old; any other answer, a redirect too, is a refusal. What is given up,
-// refused, or the oldest of more than kMaxWaiting is dropped, counted and logged.
+// An answer of 2xx is taken for received. What cannot be answered, is busy or failed there
+// (no answer, 408, 425, 429, 5xx) is tried again, after 1 s and twice as long each time up to
+// kMaxWaitUs, until it is kGiveUpUs old; any other answer, a redirect too, is a refusal. What is
+// given up, refused, or the oldest of more than kMaxWaiting is dropped, counted and logged.
 //
 // Invariant: Post() never waits. The secret and the URL's query are in no log line.
-// Threads:   Post(), Use(), on() and counters() on any; Work() on one, which is the webhook's own after Start().
+// Threads:   Post(), Use(), on() and counters() on any; Work() on one, which is the
+//            webhook's own after Start().
 // Errors:    Open says what is wrong with a URL.
 #pragma once
 

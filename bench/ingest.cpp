@@ -1,4 +1,5 @@
-// bench_ingest: cameras to disk, against what it takes to move the bytes and against what others do.
+// bench_ingest: cameras to disk, against what it takes to move the bytes and
+// against what others do.
 //
 //   bench_ingest [--cameras=100] [--peer_cameras=20] [--seconds=15] [--rounds=1]
 //                [--chop=picture|packet] [--directory=/tmp] [--benchmark_filter=...]
@@ -10,16 +11,16 @@
 //   Gstreamer   one gst-launch-1.0 of all, `rtspsrc ! rtph264depay ! h264parse ! splitmuxsink` each
 //   Sha256      the hash alone, over 1 MiB pieces: what the seal costs of Lookback
 //
-// Method: a server of its own process plays one clip as many cameras, RTP over RTSP over TCP, at 25
-// pictures a second, each at another place of the clip. Each contender runs in processes of its
-// own, one after another, on one file system. Before each, as much as it will record is written and
-// removed, to put the page cache into the same state. Measuring begins kWarmUpSeconds after the
-// last camera plays, and lasts --seconds. CPU is user and system time of its processes; a GB is
+// Method: a server of its own process plays one clip as many cameras, RTP over RTSP over TCP, at
+// 25 pictures a second, each at another place of the clip. Each contender runs in processes of its
+// own, one after another, on one file system. Before each, as much as it will record is written
+// and removed, to put the page cache into the same state. Measuring begins kWarmUpSeconds after
+// the last camera plays, and lasts --seconds. CPU is user and system time of its processes; a GB is
 // 10^9 bytes that the server's sockets took in it, RTP headers included. Memory is resident pages
 // at the end, less those of the process before it opened anything, by cameras. ffmpeg and GStreamer
-// get fewer cameras, for their figures are per GB and per camera. Sending costs the same for all and counts
-// for none, as do the kernel's threads that write pages back. The last lines are the round of the
-// least CPU of each and the ratios.
+// get fewer cameras, for their figures are per GB and per camera. Sending costs the same for all
+// and counts for none, as do the kernel's threads that write pages back. The last lines are the
+// round of the least CPU of each and the ratios.
 //
 // The footage of one measurement is removed before the next; the disk needs room for one.
 #include <benchmark/benchmark.h>

@@ -1,5 +1,5 @@
-// bench/noisy_footage.h: what the benchmarks record: 20 s of 720p H.264 at a constant 4 Mbit/s, 25 pictures
-// a second, a sync sample every 2 s. Noise makes it as large as it says.
+// bench/noisy_footage.h: what the benchmarks record: 20 s of 720p H.264 at a constant 4 Mbit/s, 25
+// pictures a second, a sync sample every 2 s. Noise makes it as large as it says.
 #pragma once
 
 namespace lookback::bench {

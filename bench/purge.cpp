@@ -1,17 +1,18 @@
 // bench_purge: what it costs the cameras that ten thousand segments are deleted beside them.
 //
 //   bench_purge [--directory=/tmp] [--segments=10000] [--mib=2] [--cameras=100] [--seconds=20]
-//                                 (needs segments x mib there, 20 GB, and 2 GB for what is recorded)
+//                    (needs segments x mib there, 20 GB, and 2 GB for what is recorded)
 //
 //   Alone     cameras of 4 Mbit/s are recorded, and nothing else is done
-//   Purge     the same while Purger::RunOnce (storage/purger.h) deletes all that is past its ceiling
+//   Purge     the same while Purger::RunOnce (storage/purger.h) deletes all
+//             that is past its ceiling
 //
-// Method: the old segments are recorded by the archive itself, a fragment each, on record as sealed;
-// then each file is given so many MiB more on disk beyond its end (fallocate), for an unlink costs by
-// the blocks that it frees. The cameras hand over a group of pictures a second each, as the recorder
-// does, spread over the second, on the real clock. At the end the archive is drained and every
-// fragment that was handed over is looked for in the segments on record. The lines tell what was
-// refused, and how full the volume's queue was at most.
+// Method: the old segments are recorded by the archive itself, a fragment each, on record as
+// sealed; then each file is given so many MiB more on disk beyond its end (fallocate), for an
+// unlink costs by the blocks that it frees. The cameras hand over a group of pictures a second
+// each, as the recorder does, spread over the second, on the real clock. At the end the archive
+// is drained and every fragment that was handed over is looked for in the segments on record. The
+// lines tell what was refused, and how full the volume's queue was at most.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>

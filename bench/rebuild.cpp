@@ -3,18 +3,18 @@
 //   bench_rebuild [--directory=/tmp] [--segments=1000000] [--files=20000] [--rounds=5]
 //                                                  (needs 1.5 GB there; less with fewer segments)
 //
-//   Snapshot    Rebuild (storage/check.h) from a snapshot that has 99 of 100 segments, and the ledger
-//               records after it
+//   Snapshot    Rebuild (storage/check.h) from a snapshot that has 99 of 100 segments, and the
+//               ledger records after it
 //   Ledger      the same store without its snapshot: every record of the ledger
 //   Files       RebuildFromFiles: ledger and snapshots gone, every segment file read to its end
 //
-// Method: an archive of 20 cameras, minute after minute, with a gap for each seven segments, a
-// deletion or loss for each ten, and markers, holds, notes and alarms between
+// Method: an archive of 20 cameras, minute after minute, with a gap for each seven
+// segments, a deletion or loss for each ten, and markers, holds, notes and alarms between
 // (tests/support/synthetic_archive.h). The segments of Snapshot and Ledger have no files, for those
-// are not looked at. The files of Files have two kilobytes, so what is measured is what a file costs,
-// not a byte: bytes are read at the rate of SHA-256, or of the disk. All of it is in the page cache.
-// Snapshot and Ledger take turns; the lines are medians, with the least and the most, of wall time
-// and of CPU time, which a busy machine lengthens less.
+// are not looked at. The files of Files have two kilobytes, so what is measured is what a file
+// costs, not a byte: bytes are read at the rate of SHA-256, or of the disk. All of it is in the
+// page cache. Snapshot and Ledger take turns; the lines are medians, with the least and the most,
+// of wall time and of CPU time, which a busy machine lengthens less.
 #include <fmt/format.h>
 #include <unistd.h>
 

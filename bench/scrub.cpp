@@ -8,10 +8,10 @@
 //   Sha256sum   `sha256sum` of the same: what it would cost to hold them against their seals
 //
 // Method: segments of 60 s are written by the product's own fragmenter and encoders from 20 s of
-// noisy 720p H.264 at 4 Mbit/s, over and over. All files are in the page cache: what is measured is
-// the processor, since a disk is slower than all three. The contenders take turns, nine rounds after
-// an unmeasured one, each in a process of its own, whose user and system time is read when it ends.
-// The last lines are the medians and their ratios.
+// noisy 720p H.264 at 4 Mbit/s, over and over. All files are in the page cache: what is measured
+// is the processor, since a disk is slower than all three. The contenders take turns, nine rounds
+// after an unmeasured one, each in a process of its own, whose user and system time is read when it
+// ends. The last lines are the medians and their ratios.
 #include "storage/scrub.h"
 
 #include <sys/resource.h>

@@ -1,17 +1,19 @@
-// bench_seek: from an instant in a year of one camera to the first pictures, against the least that is
-// needed and against what recorders do that keep their rows in SQLite and cut with ffmpeg.
+// bench_seek: from an instant in a year of one camera to the first pictures, against the least that
+// is needed and against what recorders do that keep their rows in SQLite and cut with ffmpeg.
 //
-//   bench_seek [--directory=/tmp] [--days=365] [--files=24] [--rounds=5]   (needs 1 GB there, and `ffmpeg`)
+//   bench_seek [--directory=/tmp] [--days=365] [--files=24] [--rounds=5]
+//                                                  (needs 1 GB there, and `ffmpeg`)
 //
-//   Lookback   query::Clip of ten seconds planned, its head and the first 256 KiB of pictures read, each
-//              fragment verified
-//   Limit      the row by SQLite, the file opened, and 256 KiB read at an offset that is known already
+//   Lookback   query::Clip of ten seconds planned, its head and the first 256 KiB of pictures
+//              read, each fragment verified
+//   Limit      the row by SQLite, the file opened, and 256 KiB read at an offset
+//              that is known already
 //   Ffmpeg     the row by SQLite, then `ffmpeg -ss OFFSET -t 10 -c copy` until its first byte
 //
-// Method: the catalogs of both have a segment a minute (365 days: 525,600 rows). Behind `files` of them,
-// spread over the year, there is a file of a minute of 720p H.264 at 4 Mbit/s; those are sought in, at
-// an instant by chance (seeded, the same for all three). Cold: the file is not in the page cache; warm: it
-// is. Wall time, medians of all seeks; the three take turns.
+// Method: the catalogs of both have a segment a minute (365 days: 525,600 rows). Behind `files`
+// of them, spread over the year, there is a file of a minute of 720p H.264 at 4 Mbit/s; those are
+// sought in, at an instant by chance (seeded, the same for all three). Cold: the file is not in the
+// page cache; warm: it is. Wall time, medians of all seeks; the three take turns.
 #include <fcntl.h>
 #include <fmt/format.h>
 

@@ -1,17 +1,18 @@
-// bench_timeline: a year of many cameras by days, from the hours that the catalog keeps, against counting
-// the segments' rows.
+// bench_timeline: a year of many cameras by days, from the hours that the catalog keeps, against
+// counting the segments' rows.
 //
 //   bench_timeline [--directory=/tmp] [--cameras=200] [--deep=4] [--days=365] [--rounds=9]
 //
-//   Wide   so many cameras with a segment of two minutes an hour: as many hours as a store has, and a
-//          thirtieth of its rows (200 cameras: 1.75 M rows, 150 MB)
-//   Deep   so many cameras with a segment a minute, as a store has them (4 cameras: 2.1 M rows, 180 MB)
+//   Wide   so many cameras with a segment of two minutes an hour: as many hours as a store has, and
+//          a thirtieth of its rows (200 cameras: 1.75 M rows, 150 MB)
+//   Deep   so many cameras with a segment a minute, as a store has them (4 cameras:
+//          2.1 M rows, 180 MB)
 //
-// Method: rows go in as the ledger hands them on, hour after hour, 10,000 at once. Each question is all
-// cameras by days of Berlin (query/summary.h), asked of a catalog that was just opened, so that the first
-// round is of a cold block cache and a warm page cache, and then again; medians of the rounds after the
-// first. From rows, once: day by day, as nobody holds a year of segments in memory. Both have to give the
-// same sums. CPU is that of the asking thread.
+// Method: rows go in as the ledger hands them on, hour after hour, 10,000 at once. Each question
+// is all cameras by days of Berlin (query/summary.h), asked of a catalog that was just opened, so
+// that the first round is of a cold block cache and a warm page cache, and then again; medians of
+// the rounds after the first. From rows, once: day by day, as nobody holds a year of segments in
+// memory. Both have to give the same sums. CPU is that of the asking thread.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,8 +1,8 @@
 // doctor/finding.h: what is wrong with the machine, the disks and the settings that a store depends
 // on, and what cures it.
 //
-// Invariant: a finding has a check of kChecks, a sentence, and a cure. A check without a finding was
-//            looked at, and is well: what could not be looked at is a finding `unknown`.
+// Invariant: a finding has a check of kChecks, a sentence, and a cure. A check without a finding
+//            was looked at, and is well: what could not be looked at is a finding `unknown`.
 // Threads:   values.
 // Errors:    none.
 #pragma once

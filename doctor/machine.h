@@ -1,8 +1,8 @@
 // doctor/machine.h: what the checks ask a machine: small files of /proc, /sys and /etc, nodes, file
 // systems, limits, and `smartctl`.
 //
-// Invariant: nothing is changed. Each answer is bounded in size, and one of another program in time;
-//            what is asked of a path may wait as long as its disk does.
+// Invariant: nothing is changed. Each answer is bounded in size, and one of another program in
+//            time; what is asked of a path may wait as long as its disk does.
 // Threads:   any.
 // Errors:    of base/file_system.h. kUnsupported: this machine has no such thing.
 #pragma once

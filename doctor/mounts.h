@@ -1,7 +1,7 @@
 // doctor/mounts.h: what is mounted, and what should be: the kernel's table, fstab and mount units.
 //
-// Invariant: parsers take any bytes: lines that are not of the form are left out, at most kMaxMounts
-//            entries come, and names are unescaped (\040 is a space).
+// Invariant: parsers take any bytes: lines that are not of the form are left out, at most
+//            kMaxMounts entries come, and names are unescaped (\040 is a space).
 // Threads:   values.
 // Errors:    none.
 #pragma once

@@ -1,7 +1,8 @@
 // doctor/service.h: whom the service runs as, which is not whoever looks.
 //
-// Invariant: a store is the service's own only where its unit says so: by the file of settings, or by
-//            the directory that systemd makes for it. Any other belongs to who owns its directory.
+// Invariant: a store is the service's own only where its unit says so: by the file of
+//            settings, or by the directory that systemd makes for it. Any other belongs to
+//            who owns its directory.
 // Threads:   any.
 // Errors:    none; what cannot be read is no unit.
 #pragma once

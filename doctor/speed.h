@@ -1,8 +1,8 @@
 // doctor/speed.h: how fast a volume takes footage and gives it back, tried by a file that is gone
 // before it has a byte.
 //
-// Invariant: at most kSpeedBytes are written, within kSpeedTimeUs and one piece more; nothing is left,
-//            whatever ends the program.
+// Invariant: at most kSpeedBytes are written, within kSpeedTimeUs and one piece more; nothing is
+//            left, whatever ends the program.
 // Threads:   blocks its thread.
 // Errors:    kUnavailable where too little is free; of base/file_system.h.
 #pragma once

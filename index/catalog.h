@@ -1,13 +1,13 @@
 // index/catalog.h: the RocksDB index over what the ledger says. It can be deleted and rebuilt.
 //
-// Invariant: the catalog is a function of the ledger records [0, position()): applying them in order
-//            to an empty catalog gives the same rows. It never names a segment that the ledger does
-//            not.
+// Invariant: the catalog is a function of the ledger records [0, position()): applying them
+//            in order to an empty catalog gives the same rows. It never names a segment
+//            that the ledger does not.
 // Threads:   Apply(), Flush(), Reopen() and Writable() on one thread at a time; everything else on
 //            any.
-// Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on failing
-//            until Reopen); kCorrupt for rows that do not decode; kUnavailable while it could not be
-//            opened again, not even for reading.
+// Errors:    kDiskFull and kDiskFailed from RocksDB (Apply then changed nothing, and goes on
+//            failing until Reopen); kCorrupt for rows that do not decode; kUnavailable while it
+//            could not be opened again, not even for reading.
 //
 // Every overlap query costs O(answer + log n), whatever the length of the longest interval
 // (index/schema.h tells how).
@@ -52,9 +52,10 @@ class Catalog {
     uint64_t cache_bytes = 64 << 20;
   };
 
-  // Where an earlier build wrote last, which knew of no hours, they are counted: one pass over all
-  // segments. Where the disk takes no writes (it is full), an existing catalog is opened for reading alone:
-  // its rows answer, Writable() and Apply() say why nothing is added, Reopen() tries again.
+  // Where an earlier build wrote last, which knew of no hours, they are counted:
+  // one pass over all segments. Where the disk takes no writes (it is full), an existing catalog
+  // is opened for reading alone: its rows answer, Writable() and Apply() say why nothing is
+  // added, Reopen() tries again.
   static Result<std::unique_ptr<Catalog>> Open(const std::string& path, const Options& options);
   ~Catalog();
 
@@ -85,12 +86,12 @@ class Catalog {
   Result<std::vector<StreamTotals>> Totals() const;
 
   // What there is in each hour of UTC that has any and overlaps `range`; by time. Kept by Apply, so
-  // that a year is 366 rows; where they could not be counted yet (Open, without room to write) they are
-  // counted from the segments. `visit` returns false to stop.
+  // that a year is 366 rows; where they could not be counted yet (Open, without room to write) they
+  // are counted from the segments. `visit` returns false to stop.
   using VisitHour = std::function<bool(TimeUs start_us, const FootageTotals&)>;
   Status VisitHours(const StreamId& stream, TimeRange range, const VisitHour& visit) const;
-  // Every day of UTC that has segments, or hours that were kept, and whether the latter say what the
-  // former do. Reads every segment. None when the hours are not counted yet.
+  // Every day of UTC that has segments, or hours that were kept, and whether the latter say what
+  // the former do. Reads every segment. None when the hours are not counted yet.
   using VisitDay = std::function<bool(const StreamId&, TimeUs start_us, bool agrees)>;
   Status VisitDays(const VisitDay& visit) const;
 

@@ -319,7 +319,8 @@ Status Catalog::Apply(const std::vector<NumberedRecord>& records) {
     LB_TRY(applier.Apply(record));
   }
   LB_TRY(applier.Finish(next));
-  // The first is synced: a catalog that has nothing after a power cut counts as lost, and freezes deletion.
+  // The first is synced: a catalog that has nothing after a power cut counts as lost,
+  // and freezes deletion.
   const auto status = applier.Write(state_->position == 0);
   if (!status.ok()) {
     // RocksDB may take no more writes until it is opened again, even when space is freed.

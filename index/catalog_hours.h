@@ -1,7 +1,8 @@
 // index/catalog_hours.h: keeps the catalog's hours right; for this folder's sources alone.
 //
-// Invariant: once a batch is written, each day's row is what the segments' rows of the catalog say.
-//            Where no segments overlap, an hour is told by what came and went; else it is counted anew from its rows.
+// Invariant: once a batch is written, each day's row is what the segments' rows of the catalog
+//            say. Where no segments overlap, an hour is told by what came and went; else it is
+//            counted anew from its rows.
 // Threads:   that of the catalog's writer.
 // Errors:    of index/catalog.h.
 #pragma once

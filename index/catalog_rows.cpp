@@ -286,8 +286,8 @@ Status CatalogView::Visit(const std::function<bool(const CatalogRow&)>& visit) c
   return Ok();
 }
 
-// Rows that come in order are written to sorted files, which the database takes as they are: nothing
-// is sorted, logged or compacted.
+// Rows that come in order are written to sorted files, which the database takes as they are:
+// nothing is sorted, logged or compacted.
 struct CatalogLoader::State {
   Status Begin(Family f);
   Status End();

@@ -1,10 +1,11 @@
 // index/catalog_rows.h: the catalog's rows as they stand, to be kept elsewhere and put back.
 //
-// Invariant: the rows of a view, put into an empty catalog, give the catalog that it is a view of, at
-//            its position. Nothing is put back that a catalog would not have made.
+// Invariant: the rows of a view, put into an empty catalog, give the catalog that it is a view of,
+//            at its position. Nothing is put back that a catalog would not have made.
 // Threads:   a view on one thread, beside the catalog's writer, which cannot Reopen() meanwhile; a
 //            loader on one, with the catalog to itself.
-// Errors:    of index/catalog.h. kCorrupt: no row of a catalog. kUnsupported: one of a later version.
+// Errors:    of index/catalog.h. kCorrupt: no row of a catalog. kUnsupported:
+//            one of a later version.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,9 @@ class CatalogView {
 // Whether a catalog of this version can have made it.
 Status CheckRow(const CatalogRow& row);
 
-// What a row says, as a record that says the same to another catalog: of cameras, policies, persons,
-// markers, people's notes, and gaps, those of deletions and losses too. Nothing of other rows.
+// What a row says, as a record that says the same to another catalog: of cameras, policies,
+// persons, markers, people's notes, and gaps, those of deletions and losses too.
+// Nothing of other rows.
 std::optional<Record> RecordOfRow(const CatalogRow& row);
 
 // Fills an empty catalog. One that was not finished has to be thrown away.

@@ -43,8 +43,8 @@ inline constexpr size_t kFamilies = static_cast<size_t>(Family::kCount);
 inline constexpr std::array<std::string_view, kFamilies> kFamilyNames{
     "default", "segments", "gaps", "lost",  "markers", "marked", "cameras", "policies",
     "persons", "totals",   "acts", "notes", "alarms",  "copies", "hours"};
-// Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what came
-// later: that is empty.
+// Every catalog has these. One that an earlier build wrote, opened to be read alone, lacks what
+// came later: that is empty.
 inline constexpr size_t kFirstFamilies = static_cast<size_t>(Family::kNotes);
 
 inline constexpr std::string_view kFormatKey = "format";
@@ -63,8 +63,8 @@ struct Database {
   ~Database();
 
   rocksdb::ColumnFamilyHandle* family(Family f) const { return families[static_cast<size_t>(f)]; }
-  // `end`, which must outlive the iterator: where it ends, so that a look for what is not there does
-  // not step over everything that was erased behind it.
+  // `end`, which must outlive the iterator: where it ends, so that a look for what is not there
+  // does not step over everything that was erased behind it.
   std::unique_ptr<rocksdb::Iterator> Iterate(Family f, const rocksdb::Slice* end = nullptr) const;
   // Nothing when the key, or the family, is absent.
   Result<std::optional<std::string>> Get(Family f, std::string_view key) const;

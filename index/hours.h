@@ -1,7 +1,8 @@
-// index/hours.h: what there is of a stream in an hour, so that a year need not be read segment by segment.
+// index/hours.h: what there is of a stream in an hour, so that a year need not be
+// read segment by segment.
 //
-// Invariant: totals follow from the segments' rows alone, whatever the order in which those came: the
-//            time that any covers is counted once, however many do.
+// Invariant: totals follow from the segments' rows alone, whatever the order in which those came:
+//            the time that any covers is counted once, however many do.
 // Threads:   values.
 // Errors:    none, but for those of whoever takes what is counted.
 #pragma once

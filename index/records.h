@@ -115,8 +115,8 @@ struct Delete {
   std::string reason;  // "older than 30 days", "disk pressure"
 };
 
-// Of a segment's samples only the sync samples of its video are left, in a file of their own that has
-// taken the place of the one before. Its copies went with that one.
+// Of a segment's samples only the sync samples of its video are left, in a file of their own that
+// has taken the place of the one before. Its copies went with that one.
 struct Thin {
   SegmentKey segment;
   TimeUs end_us = 0;
@@ -145,7 +145,8 @@ struct Missing {
   GapCause cause = GapCause::kMissing;  // kMissing or kCorrupt.
 };
 
-// Where a camera stands. Whole numbers, so that equal places have equal bytes; a microdegree is 0.11 m.
+// Where a camera stands. Whole numbers, so that equal places have equal bytes;
+// a microdegree is 0.11 m.
 struct Place {
   int64_t latitude_microdegrees = 0;            // North of the equator,
   int64_t longitude_microdegrees = 0;           // east of Greenwich.
@@ -282,8 +283,9 @@ struct ClockCheck {
   int64_t offset_us() const { return shown_us - true_us; }  // Above 0: the camera is ahead.
 };
 
-// Footage taken from a file. It is on record twice: when its footage begins to be written, and, with
-// the same id, when all of it is durable. One that stands only as begun was cut off, by a crash.
+// Footage taken from a file. It is on record twice: when its footage begins to be written,
+// and, with the same id, when all of it is durable. One that stands only as begun
+// was cut off, by a crash.
 struct Import {
   Uuid id;
   StreamId stream;
@@ -300,8 +302,8 @@ struct Import {
 };
 inline constexpr size_t kMaxImportRuns = 1'024;
 
-// Something that a person who runs the store should know of, from when it began to when it was over.
-// It is written when it begins, and again, with the same id, when it ends.
+// Something that a person who runs the store should know of, from when it began to when it was
+// over. It is written when it begins, and again, with the same id, when it ends.
 enum class Severity : uint8_t {
   kWarning = 0,
   kCritical = 1,  // Footage is being lost, or soon will be.

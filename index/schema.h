@@ -4,7 +4,7 @@
 //
 //   family     key                                          value
 //   default    "format" | "position" | "confirmed" |        u32 | u64 | u8 |
-//              "hours"                                      position:u64 up to which they are counted
+//              "hours"                                      position:u64 to which they are counted
 //   segments   stream start:u64 epoch:u32 sequence:u32      SEAL payload
 //   gaps       stream class:u8 start:u64 end:u64 cause:u8   detail text
 //   lost       stream cause:u8 start:u64                    end:u64; ranges of a cause never touch
@@ -17,13 +17,13 @@
 //   acts       number:u64                                   time:u64 kind:u8 payload
 //   notes      camera 00 number:u64                         time:u64 kind:u8 payload
 //   copies     a segment's key, volume:16                   COPY payload
-//   alarms     00 id:16 | 01 id:16 | 02 id:16               Alarm payload | empty, while it stands |
+//   alarms     00 id:16 | 01 id:16 | 02 id:16               Alarm payload | empty while it stands |
 //                                                           AlarmAcknowledged payload
 //   hours      stream day:u32 (of UTC, since 1970)          hour*; those with footage, in order
 //
-//   hour = hour:u8 segments bytes missing thinned over tail, each a varint (LEB128). Times are in µs:
-//          missing is an hour less what is covered, over what overlapping segments have more than
-//          that, tail what comes behind the last end (index/hours.h tells what each counts)
+//   hour = hour:u8 segments bytes missing thinned over tail, each a varint (LEB128). Times are in
+//          µs: missing is an hour less what is covered, over what overlapping segments have more
+//          than that, tail what comes behind the last end (index/hours.h tells what each counts)
 //   stream = camera 00 stream:u8
 //
 // Example: segment 0 of epoch 7 of gate/main at 2026-05-04T14:00:00Z has the key

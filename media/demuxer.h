@@ -1,14 +1,14 @@
 // media/demuxer.h: samples of whatever libavformat opens: a stream of a server, or a file.
 //
-// The first video track is taken, and the sound that belongs to it if it is wanted. H.264, H.265 and
-// MJPEG are taken; AAC, Opus, G.711 and G.726. Bytes stay as the container has them; times stay its
-// own, in the ticks of the track. Whether a decoder may start at a sample is judged by its NAL
+// The first video track is taken, and the sound that belongs to it if it is wanted. H.264, H.265
+// and MJPEG are taken; AAC, Opus, G.711 and G.726. Bytes stay as the container has them; times stay
+// its own, in the ticks of the track. Whether a decoder may start at a sample is judged by its NAL
 // units, not by what the container says.
 //
-// Invariant: a URL leads to http, https or rtmp and nothing else, whatever a playlist, a redirect or
-//            a container names: no file of this machine can be reached. A file leads nowhere else.
-//            One allocation is at most kMaxAllocationBytes. Of RTP, libavformat's own RTSP and
-//            formats that only name other files nothing is opened.
+// Invariant: a URL leads to http, https or rtmp and nothing else, whatever a playlist, a redirect
+//            or a container names: no file of this machine can be reached. A file leads nowhere
+//            else. One allocation is at most kMaxAllocationBytes. Of RTP, libavformat's own RTSP
+//            and formats that only name other files nothing is opened.
 // Threads:   one demuxer, one thread, which waits in Open and Next(); `stop` may be set on any, and
 //            both then return within about 100 ms, or as soon as a name server answered.
 // Errors:    kDenied: the server asks for other credentials. kUnavailable: no connection, or it

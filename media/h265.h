@@ -51,9 +51,9 @@ struct H265AccessUnit {
 };
 H265AccessUnit InspectH265(ByteSpan sample);
 
-// For a sample that is not decoded behind the one that the camera sent before it: a CRA picture becomes
-// a BLA picture (§3.12), which counts its pictures anew and whose leading pictures decoders leave out.
-// Nothing else changes but the type in the heads of its slices.
+// For a sample that is not decoded behind the one that the camera sent before it: a CRA picture
+// becomes a BLA picture (§3.12), which counts its pictures anew and whose leading pictures decoders
+// leave out. Nothing else changes but the type in the heads of its slices.
 void MarkH265Splice(std::span<uint8_t> sample);
 
 // §7.3.2.2, up to the bit depths.

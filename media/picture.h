@@ -35,8 +35,8 @@ struct Grid {
   uint32_t cell_height = 0;
 };
 
-// Those JPEG pictures side by side, each in the middle of its cell and as large as fits; an empty one
-// stays black.
+// Those JPEG pictures side by side, each in the middle of its cell and as large as fits;
+// an empty one stays black.
 Result<Bytes> MakeGrid(const std::vector<Bytes>& pictures, const Grid& grid);
 
 }  // namespace lookback::media

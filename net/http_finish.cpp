@@ -18,7 +18,8 @@ constexpr int kCompressionLevel = 4;
 constexpr int kGzipWindow = 15 + 16;  // 32 KiB, with gzip's head and tail (zlib.h).
 constexpr int kHstsSeconds = 180 * 24 * 3600;
 
-// A page of ours loads and asks what comes from here, and nothing else; no script stands in its text.
+// A page of ours loads and asks what comes from here, and nothing else;
+// no script stands in its text.
 constexpr std::string_view kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";

@@ -12,7 +12,8 @@
 namespace lookback::net {
 namespace {
 
-// Forward secrecy and authenticated encryption alone (RFC 9113 §9.2.2 forbids the others to HTTP/2).
+// Forward secrecy and authenticated encryption alone (RFC 9113 §9.2.2 forbids
+// the others to HTTP/2).
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"

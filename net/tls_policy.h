@@ -2,8 +2,8 @@
 //
 // "verify":      the certificate must be issued by an authority that this machine trusts, for the
 //                host that was asked for. The default.
-// "pin:SHA256":  it must be the one certificate with that SHA-256 fingerprint (64 hex digits, colons
-//                allowed). For the self-signed certificates that most cameras have.
+// "pin:SHA256":  it must be the one certificate with that SHA-256 fingerprint (64 hex digits,
+//                colons allowed). For the self-signed certificates that most cameras have.
 // "insecure":    any certificate: nobody can listen, but anybody can pretend to be the camera.
 //
 // Threads:   values.

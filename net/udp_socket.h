@@ -56,9 +56,9 @@ class UdpSocket {
   void ReadOnEvents(std::function<void()> readable);
   void ReadOnDemand();
 
-  // Hands one batch of what has arrived to `take`, in the order of arrival; true: there may be more.
-  // `buffer` must hold kMaxDatagramBytes, and `take` must not destroy the socket. A datagram longer
-  // than what was usual so far is left out, and longer ones are taken from then on.
+  // Hands one batch of what has arrived to `take`, in the order of arrival; true: there may be
+  // more. `buffer` must hold kMaxDatagramBytes, and `take` must not destroy the socket. A datagram
+  // longer than what was usual so far is left out, and longer ones are taken from then on.
   Result<bool> Read(std::span<uint8_t> buffer, const std::function<void(const Datagram&)>& take);
 
   Status SendTo(const SocketAddress& to, ByteSpan bytes);

@@ -8,18 +8,20 @@
 //            What it shows is pinned while it exists (storage/read_pins.h).
 // Threads:   Plan on any (it reads files); a Clip is immutable, Read on any. The footage must
 //            outlive the clip.
-// Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a
-//            bad range; kUnsupported above kMaxClipUs (with subtitles kMaxFlatClipUs), and when a codec changes inside the range
-//            (the message lists the parts that can be had); Read gives kCorrupt or kNotFound when a
-//            file changed or went, and the reader must cut the transfer: the clip is broken() then,
-//            and one planned anew goes without that footage and says so.
+// Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid
+//            for a bad range; kUnsupported above kMaxClipUs (with subtitles kMaxFlatClipUs),
+//            and when a codec changes inside the range (the message lists the parts that can be
+//            had); Read gives kCorrupt or kNotFound when a file changed or went, and the reader
+//            must cut the transfer: the clip is broken() then, and one planned anew goes without
+//            that footage and says so.
 //
 // The first picture is the one on screen at the asked instant, so the clip starts up to one frame
-// before it; the end is exact. One in fragments begins with the sync sample before that, and ends with the
-// fragment that holds the end, at most 2 s later. Missing footage at either end makes the clip shorter, in both modes;
-// a gap in the middle is kept or closed as asked. Where the clock was set back, the hour that was
-// recorded twice is shown twice. Sound that starts later than the pictures is heard from its second
-// sample on at the right time (its first one stands at the start, for want of an empty edit).
+// before it; the end is exact. One in fragments begins with the sync sample before that, and ends
+// with the fragment that holds the end, at most 2 s later. Missing footage at either end makes
+// the clip shorter, in both modes; a gap in the middle is kept or closed as asked. Where the clock
+// was set back, the hour that was recorded twice is shown twice. Sound that starts later than the
+// pictures is heard from its second sample on at the right time (its first one stands at the start,
+// for want of an empty edit).
 #pragma once
 
 #include <cstdint>

@@ -156,8 +156,8 @@ class ClipPlanner {
     }
   }
 
-  // Of the segment that `piece` is in; a camera's first reports come after its first segment began, and
-  // then that of the next one tells it.
+  // Of the segment that `piece` is in; a camera's first reports come after its first segment began,
+  // and then that of the next one tells it.
   std::optional<int64_t> OffsetFrom(const Stretch& stretch, size_t piece) const {
     for (; piece < stretch.pieces.size(); ++piece) {
       const index::Seal& row = loaded_.segments[stretch.pieces[piece].segment].footage.row;

@@ -1,7 +1,8 @@
 // query/clip_plan.h: decides every byte of a clip before the first one is read.
 //
-// Invariant: head and payload together are the file; each payload piece lies in a source fragment or the texts.
-//            Memory is that of the sample tables: about 3 MB for two hours of pictures and sound.
+// Invariant: head and payload together are the file; each payload piece lies in a source
+//            fragment or the texts. Memory is that of the sample tables: about 3 MB for two
+//            hours of pictures and sound.
 // Threads:   any.
 // Errors:    of Clip::Plan.
 #pragma once

@@ -1,11 +1,13 @@
-// query/clip_reader.h: what clips keep between two reads of theirs, bounded for all of them together.
+// query/clip_reader.h: what clips keep between two reads of theirs, bounded for
+// all of them together.
 //
-// A client that takes its bytes slowly would otherwise keep open files and a whole fragment in memory
-// for as long as it likes. A reader that was put aside and is gone when its client comes back is made
-// anew: it opens its file and verifies its fragment once more.
+// A client that takes its bytes slowly would otherwise keep open files and a whole fragment in
+// memory for as long as it likes. A reader that was put aside and is gone when its client comes
+// back is made anew: it opens its file and verifies its fragment once more.
 //
-// Invariant: of the readers put aside, at most kMaxIdleReaders and kMaxIdleBytes together are kept;
-//            the one that has waited longest goes first. A reader belongs to one clip, and goes with it.
+// Invariant: of the readers put aside, at most kMaxIdleReaders and kMaxIdleBytes together
+//            are kept; the one that has waited longest goes first. A reader belongs to one
+//            clip, and goes with it.
 // Threads:   IdleReaders and StoredClip any; a ClipReader one at a time.
 // Errors:    of Clip::Read().
 #pragma once
@@ -23,7 +25,8 @@ namespace lookback::query {
 inline constexpr size_t kMaxIdleReaders = 128;
 inline constexpr size_t kMaxIdleBytes = 32 << 20;
 
-// Reads a clip behind its head, piece by piece: a few open files, and the fragment that it read last.
+// Reads a clip behind its head, piece by piece: a few open files, and the fragment
+// that it read last.
 class ClipReader {
  public:
   virtual ~ClipReader() = default;
@@ -36,7 +39,8 @@ class ClipReader {
 
 class IdleReaders {
  public:
-  // One of the clip's, if possible one that has the byte at `offset` in memory; nullptr: there is none.
+  // One of the clip's, if possible one that has the byte at `offset` in memory;
+  // nullptr: there is none.
   std::unique_ptr<ClipReader> Take(const Clip* clip, uint64_t offset);
   void PutAside(const Clip* clip, std::unique_ptr<ClipReader> reader);
   void Drop(const Clip* clip);

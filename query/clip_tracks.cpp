@@ -73,7 +73,8 @@ int64_t OpenStartPts(const Cut& cut, TrackKind lead) {
   return decode_time + track.samples[sync.sample].composition_offset;
 }
 
-// Where in the clip's track a fragment of the cut ends; where the cut begins, if that lacks pictures.
+// Where in the clip's track a fragment of the cut ends; where the cut begins,
+// if that lacks pictures.
 int64_t EndOf(const Cut& cut, size_t piece, TrackKind lead) {
   const FragmentTrack* track = cut.stretch->info(piece).Track(lead);
   if (track == nullptr) return cut.position;

@@ -1,9 +1,9 @@
 // query/footage_search.h: walks through the windows of a search, camera by camera, and tells what
 // there is of each.
 //
-// Invariant: windows come by camera, then by start, each once. Who goes on, with the same targets, at
-//            `next()` of an earlier walk meets exactly those windows that come after, whatever was
-//            recorded or deleted between.
+// Invariant: windows come by camera, then by start, each once. Who goes on, with the same targets,
+//            at `next()` of an earlier walk meets exactly those windows that come after, whatever
+//            was recorded or deleted between.
 // Threads:   one at a time.
 // Errors:    of query/timeline.h, and of the look-up of markers.
 #pragma once

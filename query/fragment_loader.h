@@ -1,5 +1,5 @@
-// query/fragment_loader.h: stored fragments, each verified before a byte of it leaves, from the first
-// file of its segment that has it as it was written.
+// query/fragment_loader.h: stored fragments, each verified before a byte of it leaves, from the
+// first file of its segment that has it as it was written.
 //
 // Invariant: what Load() gives agreed with its digest, and was marked after that where it has a
 //            splice. What does not agree is noted in Footage::damage(), so that each later answer

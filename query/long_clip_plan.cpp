@@ -21,7 +21,8 @@ using media::TrackKind;
 using storage::FootageSegment;
 using storage::SegmentFragment;
 
-// Sound may go on for a moment after the pictures of a run: where gaps are closed, the next run waits.
+// Sound may go on for a moment after the pictures of a run: where gaps are closed,
+// the next run waits.
 constexpr int64_t kSoundAfterPicturesUs = kUsPerSecond / 2;
 
 const TrackConfig* TrackOf(const std::vector<TrackConfig>& tracks, TrackKind kind) {

@@ -1,13 +1,14 @@
 // query/long_clip_plan.h: decides every byte of a clip of days, without a look into its files.
 //
-// The clip is a head (`ftyp`, `moov` without samples, `sidx`), and behind it the segment files one
-// after the other, each as long as it is: their fragments with media time moved to its place in the
-// clip, and what else is in a file as a `free` box of the same size. So rows of the catalog tell where
-// every byte comes from, and a month is planned in a second; files are read as the bytes leave.
+// The clip is a head (`ftyp`, `moov` without samples, `sidx`), and behind it the segment files
+// one after the other, each as long as it is: their fragments with media time moved to its
+// place in the clip, and what else is in a file as a `free` box of the same size. So rows of
+// the catalog tell where every byte comes from, and a month is planned in a second; files are
+// read as the bytes leave.
 //
-// Invariant: parts follow one another without a hole, from the end of the head on. A part begins with
-//            a sync sample. Files are read for the first and the last part, for the first of each
-//            run, and where two files have the same fragments.
+// Invariant: parts follow one another without a hole, from the end of the head on. A part begins
+//            with a sync sample. Files are read for the first and the last part, for the first of
+//            each run, and where two files have the same fragments.
 // Threads:   any.
 // Errors:    of Clip::Plan.
 #pragma once

@@ -1,13 +1,14 @@
 // query/media_part.h: what a playlist points to: an init section, fragments, one sync sample.
 //
-// Invariant: a name means the same bytes for as long as it means anything: it names a segment file and
-//            fragments of it, and a file that was thinned has another name. Stored fragments leave
-//            as they are, sound and its boxes taken out or not, but for the type of a CRA picture
-//            where decoding starts anew (Splice in query/clip_plan.h); media time stays that of the run.
+// Invariant: a name means the same bytes for as long as it means anything: it names a segment
+//            file and fragments of it, and a file that was thinned has another name. Stored
+//            fragments leave as they are, sound and its boxes taken out or not, but for the type
+//            of a CRA picture where decoding starts anew (Splice in query/clip_plan.h); media
+//            time stays that of the run.
 // Threads:   any.
-// Errors:    kInvalid for a name that no playlist has; kNotFound when the segment or one of the fragments
-//            is not on record (any more); kCorrupt when a fragment is damaged: it is noted, and
-//            the next playlist has a gap there.
+// Errors:    kInvalid for a name that no playlist has; kNotFound when the segment or one of the
+//            fragments is not on record (any more); kCorrupt when a fragment is damaged: it is
+//            noted, and the next playlist has a gap there.
 //
 //   <segment name>/init.mp4        what a decoder needs first
 //   <segment name>/5-8.m4s         fragments 5 to 8, or those of them that thinning left

@@ -1,5 +1,5 @@
-// query/movie_head.h: the first bytes of a clip: `ftyp`, `moov`, and the header of its one `mdat` or,
-// where it is in fragments, `sidx`.
+// query/movie_head.h: the first bytes of a clip: `ftyp`, `moov`, and the header of its one `mdat`
+// or, where it is in fragments, `sidx`.
 //
 // Invariant: the same tracks give the same bytes; chunk offsets count from the file's start.
 // Threads:   values.

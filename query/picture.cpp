@@ -3,8 +3,8 @@
 namespace lookback::query {
 namespace {
 
-// Of a clip that is hardly longer than its first picture, libavformat leaves out what comes behind it
-// in decoding order, and may belong to it.
+// Of a clip that is hardly longer than its first picture, libavformat leaves out what comes behind
+// it in decoding order, and may belong to it.
 constexpr int64_t kClipUs = kUsPerSecond;
 
 // A clip where a file is wanted.

@@ -3,9 +3,9 @@
 // Invariant: so it is the camera's own, of footage that is on record, and each fragment is checked
 //            against its digest before it is decoded.
 // Threads:   any; immutable. The footage must outlive it.
-// Errors:    kNotFound when no picture was on screen then (the message names the cause); of
-//            Clip::Plan and of media/picture.h. kCorrupt where a file is damaged; kUnsupported where
-//            it is what the camera sent, and no picture.
+// Errors:    kNotFound when no picture was on screen then (the message names the cause);
+//            of Clip::Plan and of media/picture.h. kCorrupt where a file is damaged; kUnsupported
+//            where it is what the camera sent, and no picture.
 #pragma once
 
 #include <memory>

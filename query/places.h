@@ -44,8 +44,8 @@ struct Journey {
 
 double LengthM(const std::vector<Point>& route);
 
-// When the vehicle can have been within `buffer_m` of `camera`: earliest at the fastest, latest at the
-// slowest. By start, none touches another; several where the route comes by again.
+// When the vehicle can have been within `buffer_m` of `camera`: earliest at the fastest, latest at
+// the slowest. By start, none touches another; several where the route comes by again.
 std::vector<TimeRange> FindPasses(const Journey& journey, Point camera);
 
 }  // namespace lookback::query

@@ -19,12 +19,13 @@ constexpr int64_t kLiveTargetS = 2;
 // How a run's beginning becomes the number of its first media segment: no camera makes more
 // fragments a second.
 constexpr int64_t kNumbersASecond = 100;
-// And that of its discontinuity. Players keep arrays up to it, so it has to be small, and begins anew
-// after 24 days; two runs that begin within 16 s of one another are told apart by nothing.
+// And that of its discontinuity. Players keep arrays up to it, so it has to be small, and begins
+// anew after 24 days; two runs that begin within 16 s of one another are told apart by nothing.
 constexpr int64_t kDiscontinuityMs = 16'000;
 constexpr int64_t kDiscontinuities = 1 << 17;
 
-// Of a run whose id tells when it began (Uuid::TimeOrdered); 0 for one that was made before ids did.
+// Of a run whose id tells when it began (Uuid::TimeOrdered); 0 for one that
+// was made before ids did.
 int64_t RunStartMs(const Uuid& run) {
   if (run.bytes[6] >> 4 != 7) return 0;
   int64_t ms = 0;

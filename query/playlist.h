@@ -1,19 +1,20 @@
-// query/playlist.h: one camera and range, or its last seconds, as HLS playlists (RFC 8216, version 7).
+// query/playlist.h: one camera and range, or its last seconds, as HLS playlists
+// (RFC 8216, version 7).
 //
-// Invariant: text follows from what is on record alone, so a request gives the same again, whoever
-//            asks and however often the server was restarted; URLs are relative to
+// Invariant: text follows from what is on record alone, so a request gives the same again,
+//            whoever asks and however often the server was restarted; URLs are relative to
 //            /api/v1/cameras/{camera}/ (query/media_part.h has their ends). Media segments are
-//            whole fragments of one segment file, 4 to 6 s of them, from one sync sample to another;
-//            inside of a GOP only where it is longer. Before each hole in the media a player is
-//            told of it (EXT-X-DISCONTINUITY) and of the wall clock behind it.
+//            whole fragments of one segment file, 4 to 6 s of them, from one sync sample to
+//            another; inside of a GOP only where it is longer. Before each hole in the media a
+//            player is told of it (EXT-X-DISCONTINUITY) and of the wall clock behind it.
 // Threads:   any; footage is read, but no samples.
-// Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a bad
-//            range; kUnsupported above kMaxPlaylistUs.
+// Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid for a
+//            bad range; kUnsupported above kMaxPlaylistUs.
 //
 // A live playlist is of one run, and a media segment of it is one fragment: its number in the run
-// gives EXT-X-MEDIA-SEQUENCE, and the run's beginning, which its id tells, what is added to it, and
-// EXT-X-DISCONTINUITY-SEQUENCE. So both are the same for all, and rise from run to run, over restarts
-// too. When a run follows another, the playlist goes over to it with its first fragment.
+// gives EXT-X-MEDIA-SEQUENCE, and the run's beginning, which its id tells, what is added to it,
+// and EXT-X-DISCONTINUITY-SEQUENCE. So both are the same for all, and rise from run to run, over
+// restarts too. When a run follows another, the playlist goes over to it with its first fragment.
 #pragma once
 
 #include <string>

@@ -1,8 +1,8 @@
 // query/playlist_parts.h: footage cut into the media segments of a playlist.
 //
-// Invariant: parts of a segment file are cut from its beginning (or from behind a damaged fragment) by the
-//            same rule, whatever the range, so that their URLs are the same for all; the first part
-//            of a stretch begins with a sync sample.
+// Invariant: parts of a segment file are cut from its beginning (or from behind a damaged fragment)
+//            by the same rule, whatever the range, so that their URLs are the same for all; the
+//            first part of a stretch begins with a sync sample.
 // Threads:   values.
 // Errors:    none.
 #pragma once

@@ -90,8 +90,8 @@ Result<index::Gap> NoteLoss(storage::Footage& footage, const FootageSegment& seg
   return index::Gap{row.stream, row.range(), stands ? cause : GapCause::kRetention, damage.what};
 }
 
-// Whether `next` goes on where `previous` ended. Thinning leaves numbers out, and no hole; whole footage
-// behind it cannot be decoded with it.
+// Whether `next` goes on where `previous` ended. Thinning leaves numbers out, and no hole; whole
+// footage behind it cannot be decoded with it.
 bool Follows(const FragmentInfo& previous, bool previous_thinned, const FragmentInfo& next,
              bool next_thinned) {
   if (previous_thinned && !next_thinned) return false;

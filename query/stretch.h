@@ -1,10 +1,10 @@
 // query/stretch.h: footage as a clip sees it: fragments that follow one another without a hole.
 //
-// Invariant: the fragments of a stretch are of one run, their numbers follow one another, but for those
-//            that thinning left out, and their media time does not run back; no whole footage comes
-//            behind thinned; each stands once, even where a file of a failed volume
-//            came back with copies. Every index that gets in was checked against its own file's
-//            limits, so what follows may count on it.
+// Invariant: the fragments of a stretch are of one run, their numbers follow one another, but for
+//            those that thinning left out, and their media time does not run back; no whole footage
+//            comes behind thinned; each stands once, even where a file of a failed volume came back
+//            with copies. Every index that gets in was checked against its own file's limits, so
+//            what follows may count on it.
 // Threads:   values; loading reads files.
 // Errors:    of storage/footage.h. A segment whose index cannot be read is left out and told in
 //            `unreadable`; what is gone or damaged is noted in

@@ -28,7 +28,8 @@ class Writer {
   Writer(int64_t start, uint32_t timescale, const TimeZone& zone)
       : start_(start), timescale_(timescale), zone_(zone) {}
 
-  // The pictures of one fragment; `may_leave_hole`: time goes on where they do not follow the last ones.
+  // The pictures of one fragment; `may_leave_hole`: time goes on where they do not
+  // follow the last ones.
   Status AddPictures(const Cut& cut, size_t piece, media::TrackKind lead, bool may_leave_hole) {
     const media::FragmentTrack* track = cut.stretch->info(piece).Track(lead);
     if (track == nullptr) return Ok();
@@ -96,7 +97,8 @@ class Writer {
   Subtitles subtitles_;
 };
 
-// " (network, recorder down)"; nothing when no cause is known. A title holds no more than 255 bytes.
+// " (network, recorder down)"; nothing when no cause is known. A title holds
+// no more than 255 bytes.
 std::string CausesIn(TimeRange hole, const std::vector<index::Gap>& missing) {
   std::vector<std::string_view> causes;
   for (const index::Gap& gap : missing) {

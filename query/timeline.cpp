@@ -256,7 +256,8 @@ class GapFiller {
   bool lost_footage_ = false;  // Some gap so far was footage once.
 };
 
-// Cuts out of `gap` what lies in one of `holes`, which are by start; the rest is appended to `gaps`.
+// Cuts out of `gap` what lies in one of `holes`, which are by start;
+// the rest is appended to `gaps`.
 void AppendOutside(const Gap& gap, const std::vector<TimeRange>& holes, std::vector<Gap>& gaps) {
   auto hole = std::partition_point(holes.begin(), holes.end(), [&gap](const TimeRange& range) {
     return range.end_us <= gap.range.start_us;

@@ -1,9 +1,10 @@
 // query/wall_clock.h: the instants at which a clock on the wall shows what was asked for: "every
 // Friday, 22:00 to 05:00", in the time of a zone.
 //
-// Invariant: an instant belongs to the answer exactly when it lies in the range and that clock shows a
-//            time of day from the first on and before the last, on such a day. So of an hour that the
-//            clocks show twice both are in, apart where they are; of one that they skip nothing is.
+// Invariant: an instant belongs to the answer exactly when it lies in the range and that clock
+//            shows a time of day from the first on and before the last, on such a day.
+//            So of an hour that the clocks show twice both are in, apart where they are; of one
+//            that they skip nothing is.
 // Threads:   any.
 // Errors:    none.
 #pragma once

@@ -1,5 +1,5 @@
-// recorder/camera_url.h: the parts of a camera's URL: rtsp[s]://host[:port]/path (RFC 2326 §3.2, RFC
-// 7826 §4.2), or the same with rtmp, http or https, behind which is a stream in a container.
+// recorder/camera_url.h: the parts of a camera's URL: rtsp[s]://host[:port]/path (RFC 2326 §3.2,
+// RFC 7826 §4.2), or the same with rtmp, http or https, behind which is a stream in a container.
 //
 // Invariant: what parses can be tried, and can stand in a request line as it is. No other scheme
 //            does: a camera's URL never leads to a file of this machine.

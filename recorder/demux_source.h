@@ -2,12 +2,13 @@
 // source of samples.
 //
 // A server may begin with what it has kept: seconds of it, all at once. When these samples were
-// taken is told by their own times, counted back from the last of them, so that the clock map begins
-// right; what lies before the end of the camera's footage is footage already, and left out.
+// taken is told by their own times, counted back from the last of them, so that the clock map
+// begins right; what lies before the end of the camera's footage is footage already, and left out.
 //
 // Invariant: samples come in their order; none is held longer than kBurstUs.
 // Threads:   the camera's loop.
-// Errors:    credentials and what is no usable stream are the camera's fault; all else the network's.
+// Errors:    credentials and what is no usable stream are the camera's fault;
+//            all else the network's.
 #pragma once
 
 #include "recorder/demux_thread.h"

@@ -1,5 +1,5 @@
-// recorder/demux_thread.h: threads that read cameras through libavformat, which waits where our loops
-// must not.
+// recorder/demux_thread.h: threads that read cameras through libavformat, which waits
+// where our loops must not.
 //
 // Each reads one camera and hands its samples over in a queue that the camera's loop empties at its
 // ticks. A queue that is full drops samples up to the next sync sample; they are counted, and the

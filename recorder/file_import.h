@@ -1,13 +1,14 @@
 // recorder/file_import.h: a file's footage into the archive, as runs labelled imported.
 //
-// The file is read twice: first to know that all of it can be kept, and how long it is; then to keep
-// it. Its first picture that is shown is at `start_us`; from there on its own times count, without
-// a clock map. Where its pictures stay away for longer than kMaxPictureGapUs, or its parameters
-// change, a run ends, and the next begins at the next sync sample; what stands before a first sync
-// sample is left out, and counted.
+// The file is read twice: first to know that all of it can be kept, and how long it is; then to
+// keep it. Its first picture that is shown is at `start_us`; from there on its own times count,
+// without a clock map. Where its pictures stay away for longer than kMaxPictureGapUs, or its
+// parameters change, a run ends, and the next begins at the next sync sample; what stands before a
+// first sync sample is left out, and counted.
 //
-// Invariant: bytes of samples are the file's, but for parameter sets, which stand in each sync
-//            sample, as in footage of cameras. Nothing is written before Look() found the whole good.
+// Invariant: bytes of samples are the file's, but for parameter sets, which stand in each
+//            sync sample, as in footage of cameras. Nothing is written before Look()
+//            found the whole good.
 // Threads:   one; it waits for disks. `stop` and progress() on any.
 // Errors:    kInvalid, kUnsupported, kCorrupt: the file cannot be kept, and why. kUnavailable: it
 //            was stopped, or no volume keeps up; then a part of it may be in the archive.

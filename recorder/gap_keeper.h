@@ -2,16 +2,16 @@
 //
 // Time is missing from the end of the last footage until the next begins. While it is, the gap is
 // shown as going on; when footage begins, it goes on record, exactly from end to start. One that
-// lasts goes on record in pieces of kPieceUs, so that a crash forgets no more than that. That of a
-// camera that is off does not, for the next start knows that it is: it goes on record when the camera
-// is on again, or at a stop.
+// lasts goes on record in pieces of kPieceUs, so that a crash forgets no more than that. That of
+// a camera that is off does not, for the next start knows that it is: it goes on record when the
+// camera is on again, or at a stop.
 //
-// When the process starts, what is missing until then is its downtime, "recorder down" or "upgrade"; and if the camera
-// delivers without a failed try, so is the rest, as one gap. Of a stream that is not recorded then,
-// because a person wants it so, all is "camera off".
+// When the process starts, what is missing until then is its downtime, "recorder down" or
+// "upgrade"; and if the camera delivers without a failed try, so is the rest, as one gap. Of a
+// stream that is not recorded then, because a person wants it so, all is "camera off".
 //
-// A stream that never had footage misses nothing until a try to record it has failed; from the start
-// of the keeper that failed, its missing time has a cause like any other's.
+// A stream that never had footage misses nothing until a try to record it has failed; from the
+// start of the keeper that failed, its missing time has a cause like any other's.
 //
 // Invariant: the gaps of a stream that go on record never overlap, nor touch footage.
 // Threads:   one at a time; the constructor reads the catalog.

@@ -1,5 +1,5 @@
-// recorder/loss_window.h: which share of a camera's packets was lost, and of its pictures damaged, of
-// late.
+// recorder/loss_window.h: which share of a camera's packets was lost, and of its
+// pictures damaged, of late.
 //
 // Invariant: counts that are given never fall. The window is kWindowUs long, to kStepUs.
 // Threads:   values.

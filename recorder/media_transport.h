@@ -5,8 +5,8 @@
 //            order in which they were sent, as far as the transport can tell. What waits for others
 //            when the transport ends is left out: whether these were lost is not known.
 // Threads:   the camera's loop.
-// Errors:    Offer: kUnavailable, nothing to receive with. Accept: kUnsupported, the camera answered
-//            with a transport that was not asked for.
+// Errors:    Offer: kUnavailable, nothing to receive with. Accept: kUnsupported, the camera
+//            answered with a transport that was not asked for.
 #pragma once
 
 #include <cstdint>

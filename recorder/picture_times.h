@@ -1,5 +1,5 @@
-// recorder/picture_times.h: which time a picture gets: its RTP time, or, from a camera whose RTP time
-// stands still or runs back, the time of its arrival.
+// recorder/picture_times.h: which time a picture gets: its RTP time, or, from a camera whose RTP
+// time stands still or runs back, the time of its arrival.
 //
 // RTP time is given up when it has not risen for kUselessUs and kUselessPictures, or has jumped
 // kMaxJumps times within kJumpsUs; and believed again once it has kept pace with the clock for

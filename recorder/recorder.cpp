@@ -25,8 +25,8 @@ constexpr size_t kMaxLoops = 64;
 constexpr int64_t kSubStartsLaterUs = 5 * kUsPerSecond;
 constexpr Stream kStreams[] = {Stream::kMain, Stream::kSub};
 
-// What a stream's session is to know of its camera: the other stream's settings are none of its own,
-// so that a change of them is no change of this one.
+// What a stream's session is to know of its camera: the other stream's settings are none of its
+// own, so that a change of them is no change of this one.
 CameraSource OfStream(CameraSource source, Stream stream) {
   const std::string sub_url = std::exchange(source.sub_url, "");
   if (stream == Stream::kSub) source.url = sub_url;
@@ -55,8 +55,8 @@ class IngestLoop {
                 gaps = std::move(gaps), board = std::move(board)] {
       Recorded& recorded = streams_[id];
       if (recorded.gaps) {
-        // Of one that was off, what is missing until now goes on record: a start after a crash would
-        // not know why it is.
+        // Of one that was off, what is missing until now goes on record: a start after a crash
+        // would not know why it is.
         if (!recorded.session) recorded.gaps->Settle();
         recorded.session.reset();
         recorded.gaps->Interrupt(GapCause::kCameraOff, "its settings were changed");

@@ -127,12 +127,12 @@ class Recorder {
   // Starts a camera's streams; restarts one when anything about its source changed, and ends the
   // sub stream when there is no URL of it any more.
   virtual Status Put(const CameraSource& source) = 0;
-  // Records it no more, or not at all: from the end of its footage on, time is missing with the cause
-  // "camera off" and this detail ("switched off").
+  // Records it no more, or not at all: from the end of its footage on, time is missing with the
+  // cause "camera off" and this detail ("switched off").
   virtual void Remove(const CameraId& id, const std::string& detail) = 0;
   virtual Result<CameraStatus> StatusOf(const StreamId& stream) = 0;
-  // Calls `task` once from each ingest loop, when that has gone over all of its cameras; returns how
-  // many will. So a watchdog learns that they are still read.
+  // Calls `task` once from each ingest loop, when that has gone over all of its cameras; returns
+  // how many will. So a watchdog learns that they are still read.
   virtual size_t AtNextTick(const std::function<void()>& task) = 0;
   // Ends every session; what was received is in the archive's hands when it returns.
   virtual void Stop() = 0;

@@ -1,15 +1,15 @@
 // recorder/rtp_reorder.h: puts the RTP packets of one track back in the order they were sent.
 //
-// A packet ahead of its turn waits for those before it, at most kMaxWaitUs after it came and with at
-// most kMaxPackets others; then what is missing is given up, and whoever counts sequence numbers
+// A packet ahead of its turn waits for those before it, at most kMaxWaitUs after it came and with
+// at most kMaxPackets others; then what is missing is given up, and whoever counts sequence numbers
 // (RtpSequence) sees the hole. The first packets wait as long, for nobody knows which is first.
 //
-// Invariant: packets come out with rising sequence numbers, each once, until the source starts anew:
-//            with another SSRC, or with two packets in a row far from the rest (RFC 3550 §A.1). One
-//            packet far from the rest is left out.
+// Invariant: packets come out with rising sequence numbers, each once, until the source starts
+//            anew: with another SSRC, or with two packets in a row far from the rest (RFC 3550
+//            §A.1). One packet far from the rest is left out.
 // Threads:   one buffer, one thread. Packets are handed on from within the calls.
-// Errors:    none: what is no RTP, comes twice or comes too late is left out. Safe on hostile bytes;
-//            what is held stays below kMaxBytes and one packet.
+// Errors:    none: what is no RTP, comes twice or comes too late is left out. Safe on hostile
+//            bytes; what is held stays below kMaxBytes and one packet.
 #pragma once
 
 #include <cstdint>

@@ -6,8 +6,9 @@
 // next. Until PLAY, and for kEventReadUs after, packets are taken as they arrive, so that the first
 // samples are timed closely; then at each Tick().
 //
-// Invariant: the connection's end is the session's, whatever carries the media. `auto` asks for
-//            TCP, and for UDP when the camera answers 461; over TLS nothing falls back to the clear.
+// Invariant: the connection's end is the session's, whatever carries the media.
+//            `auto` asks for TCP, and for UDP when the camera answers 461; over TLS nothing
+//            falls back to the clear.
 // Threads:   the loop's.
 // Errors:    failure() turns set and stays; nothing comes after it. The owner destroys the session.
 //            A redirect is such a failure, with the place to go to.

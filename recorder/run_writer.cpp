@@ -253,7 +253,8 @@ void RunWriter::OnReport(TrackKind kind, const TrackReport& report) {
 void RunWriter::ShareClock() {
   shared_clock_ = true;
   if (!aligner_) return;
-  // What a camera with sender reports would say: 0 of the one is at the same instant as 0 of the other.
+  // What a camera with sender reports would say: 0 of the one is at the same instant
+  // as 0 of the other.
   aligner_->SetVideoReport({});
   aligner_->SetAudioReport({});
 }

@@ -2,8 +2,8 @@
 //
 // A run begins at the first whole sync sample and ends when the session does, when time jumps, when
 // parameters change, when pictures stay away, when the wall clock is set, and after 24 hours. What
-// is missing between two runs goes on record by the gap keeper. One picture alone whose time is wild
-// ends nothing: it is put between its neighbours, and its fragment flagged as damaged.
+// is missing between two runs goes on record by the gap keeper. One picture alone whose time is
+// wild ends nothing: it is put between its neighbours, and its fragment flagged as damaged.
 //
 // Invariant: a run's media time begins at 0 with its first picture; its UTC rises. Of a run that
 //            goes on with the same clock as the one before it, the start is exactly the end of that

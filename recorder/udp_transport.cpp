@@ -34,8 +34,8 @@ class Ear {
   }
 
   // Some cameras send from a port that they did not announce, and behind a translated address all
-  // do: another port is believed for as long as nothing came from the announced one. After that, what
-  // comes from elsewhere is a session of before, which the camera has not given up.
+  // do: another port is believed for as long as nothing came from the announced one. After that,
+  // what comes from elsewhere is a session of before, which the camera has not given up.
   bool Hears(const SocketAddress& from) {
     const bool from_camera = std::any_of(hosts_.begin(), hosts_.end(),
                                          [&](const auto& host) { return host.SameHost(from); });

@@ -152,9 +152,9 @@ void ArchiveImpl::Use(Volume& volume) {
   watch_wakes_.notify_all();
 }
 
-// A volume that does not answer is given up while another one takes footage, and taken up again when
-// its calls have come back and a probe succeeds. The writer of one that was removed stays as it is: runs
-// may lead through it to other volumes.
+// A volume that does not answer is given up while another one takes footage, and taken up again
+// when its calls have come back and a probe succeeds. The writer of one that was removed stays as
+// it is: runs may lead through it to other volumes.
 void ArchiveImpl::LookAt(Used& used) {
   Volume& volume = *used.volume;
   VolumeWriter* const writer = used.writer;
@@ -169,9 +169,9 @@ void ArchiveImpl::LookAt(Used& used) {
   }
 }
 
-// Of those that take footage, the one with most space for each of its runs and one more: so runs are
-// spread over equal volumes evenly, and over unequal ones as their space is. A draining one is better
-// than none.
+// Of those that take footage, the one with most space for each of its runs and one more:
+// so runs are spread over equal volumes evenly, and over unequal ones as their space is. A draining
+// one is better than none.
 VolumeWriter* ArchiveImpl::Best(const VolumeWriter* besides) const {
   VolumeWriter* best = nullptr;
   for (const Used& used : InUse()) {

@@ -2,9 +2,9 @@
 // a power cut: fragments and LKEN written, data and directories synced, SEAL on the synced ledger,
 // row in the catalog.
 //
-// Where a run goes: of the volumes that take footage, to the one with most space for each of its runs.
-// A draining one gets no new segment: its runs go on elsewhere with their next segment. Only while no
-// other volume takes footage it takes some too, for recording comes first.
+// Where a run goes: of the volumes that take footage, to the one with most space for each of its
+// runs. A draining one gets no new segment: its runs go on elsewhere with their next segment. Only
+// while no other volume takes footage it takes some too, for recording comes first.
 //
 // Invariant: the catalog never names bytes that are not synced. A fragment is written whole or not
 //            at all. What is lost on the way gets a GAP with its cause.
@@ -77,8 +77,8 @@ class Recording {
   virtual Status AppendLast(media::Fragment fragment) = 0;
   // Camera's clock minus ours; goes into the next segment's head.
   virtual void SetCameraOffset(int64_t offset_us) = 0;
-  // The end of what is in a file: whoever has more than a camera gives waits for it, so that cameras
-  // find room in the volume's queue.
+  // The end of what is in a file: whoever has more than a camera gives waits for it, so that
+  // cameras find room in the volume's queue.
   virtual TimeUs written_until_us() const { return kTimeMaxUs; }
 };
 
@@ -125,8 +125,9 @@ class Archive : public Footage {
   // Of the volumes that are written to.
   virtual std::vector<VolumeLoad> Loads() const = 0;
 
-  // One volume more: new runs may begin there at once. It must outlive the archive. One that is offline
-  // is used from when it returns, and one that is removed is left. At most kMaxVolumes in all.
+  // One volume more: new runs may begin there at once. It must outlive the archive.
+  // One that is offline is used from when it returns, and one that is removed is left.
+  // At most kMaxVolumes in all.
   virtual void Use(Volume& volume) = 0;
 
   // Of volumes that are online; empty when all take footage.

@@ -99,8 +99,8 @@ void BackupRun::NoteDamage(const std::string& path, uint64_t records) {
                                " damaged, and here as well; `lookback fsck` tells more");
 }
 
-// One that stands among the shared files already is digested, and copied only where it is not what the
-// store has.
+// One that stands among the shared files already is digested, and copied only where it is
+// not what the store has.
 Status BackupRun::TakeFinished(const Ledger& ledger, const LedgerFile& file, const Uuid& store) {
   const std::string name = LedgerFileName(file.first_number);
   const std::string shared = JoinPath(JoinPath(options_.into, "ledger"), name);
@@ -178,8 +178,8 @@ Status BackupRun::TakeLedger(const Uuid& store) {
   return Ok();
 }
 
-// The newest that is whole, and of no more records than the backup has. One may be removed for a newer
-// one meanwhile.
+// The newest that is whole, and of no more records than the backup has. One may be removed
+// for a newer one meanwhile.
 Status BackupRun::TakeSnapshot() {
   LB_TRY_ASSIGN(list, ListSnapshots(Source(kSnapshotFolder), files_));
   for (const SnapshotFile& snapshot : list) {

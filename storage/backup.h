@@ -1,27 +1,27 @@
-// storage/backup.h: a copy of what of a store cannot be made anew (ledger, secrets, store.json), and of
-// the newest good snapshot, which makes a restore quick. Footage is not in it.
+// storage/backup.h: a copy of what of a store cannot be made anew (ledger, secrets, store.json),
+// and of the newest good snapshot, which makes a restore quick. Footage is not in it.
 //
 // It is taken from the files of the data directory, whether the store runs or not, without its lock
 // and without a word to it. What makes that right:
 //   - Of the ledger it holds the first N records, all of which the store had synced: N is what the
-//     file of leaf hashes has, since a leaf is written after its record's sync, or what a later record
-//     says was synced before it, whichever is more. So a power cut of the source takes nothing that
-//     the backup has, the source goes on with the same records, and a restored ledger is a prefix of
-//     every copy on the volumes or they of it: a start brings it to their end.
-//   - Secrets are copied after N is known: they are as new as the ledger or newer. Each file of them,
-//     store.json and a snapshot are replaced by a rename, so what was opened is whole.
-//   - A start of the store in between (epoch and mark in store.json tell) may have mended, replaced or set
-//     apart files: then all of it begins again. Who runs `rebuild` or `fsck --repair` meanwhile has to
-//     take another one.
-//   - A finished file of the ledger never changes but by mending. It stands once for all backups, and
-//     is not copied again while each of its records has the leaf hash that the store keeps. What of
-//     a ledger is damaged stands in the backup itself, as it is.
+//     file of leaf hashes has, since a leaf is written after its record's sync, or what a later
+//     record says was synced before it, whichever is more. So a power cut of the source takes
+//     nothing that the backup has, the source goes on with the same records, and a restored ledger
+//     is a prefix of every copy on the volumes or they of it: a start brings it to their end.
+//   - Secrets are copied after N is known: they are as new as the ledger or newer. Each file of
+//     them, store.json and a snapshot are replaced by a rename, so what was opened is whole.
+//   - A start of the store in between (epoch and mark in store.json tell) may have mended, replaced
+//     or set apart files: then all of it begins again. Who runs `rebuild` or `fsck --repair`
+//     meanwhile has to take another one.
+//   - A finished file of the ledger never changes but by mending. It stands once for all backups,
+//     and is not copied again while each of its records has the leaf hash that the store keeps.
+//     What of a ledger is damaged stands in the backup itself, as it is.
 //
-// Invariant: a backup appears under its name only when it is whole and synced (storage/backup_files.h).
-//            The data directory is only read.
+// Invariant: a backup appears under its name only when it is whole and synced
+//            (storage/backup_files.h). The data directory is only read.
 // Threads:   the caller's; it takes long and tells `progress`.
-// Errors:    kInvalid: a place that no backup belongs in. kNotFound: no store, or no such place: it is
-//            not made, for its disk may not be mounted. kUnavailable: another backup runs there.
+// Errors:    kInvalid: a place that no backup belongs in. kNotFound: no store, or no such place: it
+//            is not made, for its disk may not be mounted. kUnavailable: another backup runs there.
 //            kDiskFull, kDiskFailed: nothing half-made is left but *.partial after a crash, which
 //            the next backup removes.
 #pragma once

@@ -1,14 +1,15 @@
-// storage/backup_files.h: what stands in the directory of backups, and how its files are made and read.
+// storage/backup_files.h: what stands in the directory of backups, and how its
+// files are made and read.
 //
-//   <into>/ledger/<first record>.lkl      finished files of the ledger that are whole, for all backups
-//   <into>/20260504T220000.000Z/              a backup, named for when it was begun (UTC)
-//     backup.json                         what it is: BackupInfo
+//   <into>/ledger/<first record>.lkl   finished files of the ledger that are whole, for all backups
+//   <into>/20260504T220000.000Z/       a backup, named for when it was begun (UTC)
+//     backup.json                      what it is: BackupInfo
 //     store.json  secrets/*  ledger/*.lkl  snapshots/*.lks
-//     MANIFEST.sha256                     of all of it and of ../ledger, as `sha256sum -c` reads it there
-//   <into>/*.partial                      one that was interrupted, or that is being removed
+//     MANIFEST.sha256                  of all of it and of ../ledger; `sha256sum -c` reads it there
+//   <into>/*.partial                   one that was interrupted, or that is being removed
 //
-// Invariant: a directory that is not named *.partial holds a whole backup. Every file is its owner's
-//            alone to read (0600, directories 0700): passwords are in them.
+// Invariant: a directory that is not named *.partial holds a whole backup. Every file is its
+//            owner's alone to read (0600, directories 0700): passwords are in them.
 // Threads:   values.
 // Errors:    those of the disk, with the path; kCorrupt and kUnsupported of what was read.
 #pragma once

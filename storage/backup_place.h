@@ -1,9 +1,10 @@
-// storage/backup_place.h: the directory that backups stand in: whether it is a place for them, and what
-// the backups there name of the ledger's files that they share.
+// storage/backup_place.h: the directory that backups stand in: whether it is a place for them, and
+// what the backups there name of the ledger's files that they share.
 //
 // Invariant: nothing is made or changed here.
 // Threads:   values.
-// Errors:    kNotFound: there is no such place. kInvalid: no backup belongs there. Those of the disk.
+// Errors:    kNotFound: there is no such place. kInvalid: no backup belongs there.
+//            Those of the disk.
 #pragma once
 
 #include <functional>
@@ -34,8 +35,8 @@ class SharedNames {
 
   // Whether a backup names the file with that digest.
   bool Has(const std::string& name, const std::string& digest) const;
-  // Tells which backups are not what they were, of a file that was found with one digest ("": it was
-  // gone) and has the other from now on.
+  // Tells which backups are not what they were, of a file that was found with one digest ("": it
+  // was gone) and has the other from now on.
   void Tell(const std::string& name, const std::string& path, const std::string& found,
             const std::string& now, const OnWarning& warn) const;
 

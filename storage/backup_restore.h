@@ -1,14 +1,15 @@
-// storage/backup_restore.h: puts a backup (storage/backup.h) in the place of a data directory that was
-// lost. The next start brings its ledger to the end that the copies on the volumes know.
+// storage/backup_restore.h: puts a backup (storage/backup.h) in the place of a data directory that
+// was lost. The next start brings its ledger to the end that the copies on the volumes know.
 //
-// Everything is held against the manifest before anything is made, and again as it is copied. Leaf
-// hashes are made from the records, and their root has to be the one that the backup was taken with.
+// Everything is held against the manifest before anything is made, and again as it is
+// copied. Leaf hashes are made from the records, and their root has to be the one that
+// the backup was taken with.
 //
-// The copies on the volumes are what went on: where one of them disagrees with the backup's ledger and
-// none agrees, the ledger is not put in place, and the start takes theirs.
+// The copies on the volumes are what went on: where one of them disagrees with the backup's ledger
+// and none agrees, the ledger is not put in place, and the start takes theirs.
 //
-// Invariant: until the last step, a rename, what stands in the data directory is no store: it has no
-//            store.json, and a start refuses it. Doing it again then begins anew.
+// Invariant: until the last step, a rename, what stands in the data directory is no store: it has
+//            no store.json, and a start refuses it. Doing it again then begins anew.
 // Threads:   the caller's; it takes long and tells `progress`.
 // Errors:    kCorrupt names the file of the backup that is damaged. kUnsupported: a later format.
 //            kConflict: the data directory holds something. kInvalid: a volume of another store.

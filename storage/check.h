@@ -63,8 +63,8 @@ enum class FsckDepth : uint8_t {
   kBytes,    // Every byte of every file, against its own digests and the SHA-256 of its seal.
 };
 
-// What was ever sealed is held in memory, a quarter of a kilobyte each, for a share of all cameras at a
-// time: a larger ledger is read once for each share.
+// What was ever sealed is held in memory, a quarter of a kilobyte each, for a share of all cameras
+// at a time: a larger ledger is read once for each share.
 inline constexpr uint64_t kFsckSegments = 4'000'000;
 
 struct FsckOptions {
@@ -77,10 +77,10 @@ struct FsckOptions {
 Result<FsckReport> Fsck(const std::string& data, FileSystem& files, const OnProgress& progress,
                         const FsckOptions& options = {});
 
-// Makes good what Fsck() finds, as far as something whole is there to make it from: the ledger and its
-// copies from one another, the catalog from the ledger, segments without a seal by what a start does.
-// Nothing is deleted but the catalog, where it was wrong, and files that a policy had deleted.
-// A sentence for each thing done. Needs the store closed.
+// Makes good what Fsck() finds, as far as something whole is there to make it from: the ledger
+// and its copies from one another, the catalog from the ledger, segments without a seal by what a
+// start does. Nothing is deleted but the catalog, where it was wrong, and files that a policy had
+// deleted. A sentence for each thing done. Needs the store closed.
 Result<std::vector<std::string>> RepairStore(const std::string& data, Clock& clock,
                                              FileSystem& files, const OnProgress& progress);
 
@@ -92,8 +92,9 @@ struct RebuildReport {
   std::string snapshot;            // this file has what they come to; empty: none was used.
   std::vector<std::string> notes;  // Why newer snapshots, or all, were not.
 };
-// From the newest good snapshot (storage/snapshot.h) and the ledger's records after it; what the
-// ledger lacks is taken from its copies before. `volumes`: those of a store whose store.json is lost.
+// From the newest good snapshot (storage/snapshot.h) and the ledger's records after it;
+// what the ledger lacks is taken from its copies before. `volumes`: those of a store
+// whose store.json is lost.
 Result<RebuildReport> Rebuild(const std::string& data, Clock& clock, FileSystem& files,
                               const OnProgress& progress,
                               const std::vector<std::string>& volumes = {});

@@ -1,12 +1,12 @@
 // storage/damage.h: what of the stored footage was read and found damaged, or found to be gone.
 //
 // What a reader finds out halfway through cannot be told in the answer under way: that one is cut
-// off. From then on the fragment is missing, with its cause, in every answer. The scrubber reads all
-// there is (storage/scrubber.h), and keeps the list over a restart. The files decide: whoever checked
-// a whole segment says what is damaged of it now, which may be nothing any more.
+// off. From then on the fragment is missing, with its cause, in every answer. The scrubber reads
+// all there is (storage/scrubber.h), and keeps the list over a restart. The files decide: whoever
+// checked a whole segment says what is damaged of it now, which may be nothing any more.
 //
-// Invariant: a fragment stands once, however often it was met; once a copy has taken the place of the
-//            file that was looked at, only what is found in that counts.
+// Invariant: a fragment stands once, however often it was met; once a copy has taken the place of
+//            the file that was looked at, only what is found in that counts.
 // Threads:   any.
 // Errors:    none. Past kMaxFragments nothing more is taken in: such a volume is beyond this list.
 #pragma once

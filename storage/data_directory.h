@@ -16,7 +16,8 @@ namespace lookback::storage {
 
 inline constexpr std::string_view kStoreFile = "store.json";
 inline constexpr std::string_view kLockFile = "lock";
-// Under this name store.json waits while a restore puts the rest in place; no store has such a file.
+// Under this name store.json waits while a restore puts the rest in place;
+// no store has such a file.
 inline constexpr std::string_view kWaitingStoreFile = "store.json.restoring";
 
 class DataDirectory {
@@ -40,8 +41,8 @@ class DataDirectory {
 // Without "." and "..", from the root.
 std::string AbsolutePath(const std::string& path);
 
-// The store.json of `data`. Where there is none (kNotFound), a damaged one (kCorrupt), or a restore that
-// was interrupted (kInvalid), the error says which command mends that.
+// The store.json of `data`. Where there is none (kNotFound), a damaged one (kCorrupt), or a restore
+// that was interrupted (kInvalid), the error says which command mends that.
 Result<StoreFile> ReadStore(const std::string& data, FileSystem& files);
 
 // Whether `root` may be a volume of the store in `data`, or of one that is yet to be made there

@@ -1,15 +1,15 @@
-// storage/held_copies.h: what a hold touches gets a copy on a second volume, so that it outlives the
-// loss of one disk.
+// storage/held_copies.h: what a hold touches gets a copy on a second volume, so that it
+// outlives the loss of one disk.
 //
-// A look counts the held segments that are in fewer than two places, and why; what can be copied is,
-// a batch at a time: those on ailing volumes first, then the oldest. While nothing is left to copy a
-// look takes a twentieth of the time at most; else one goes before each batch. Segments that are being
-// written get theirs once they are sealed. A copy stays when the hold is released, and goes with its
-// segment.
+// A look counts the held segments that are in fewer than two places, and why; what can be copied
+// is, a batch at a time: those on ailing volumes first, then the oldest. While nothing is left
+// to copy a look takes a twentieth of the time at most; else one goes before each batch. Segments
+// that are being written get theirs once they are sealed. A copy stays when the hold is released,
+// and goes with its segment.
 //
-// Invariant: a copy is on record after it was read back and synced (storage/segment_copy.h). None is
-//            begun where it would leave less than retention keeps free (VolumeLimits), nor before
-//            recovery has seen to what the last start left.
+// Invariant: a copy is on record after it was read back and synced (storage/segment_copy.h).
+//            None is begun where it would leave less than retention keeps free (VolumeLimits), nor
+//            before recovery has seen to what the last start left.
 // Threads:   one, at the lowest priority, which gives way to recording; RunOnce() on the caller's,
 //            without it. Report() on any.
 // Errors:    in Report() and the log; tried again.

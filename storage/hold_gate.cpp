@@ -48,7 +48,8 @@ Status HoldGate::PutMarker(index::Marker marker, std::optional<index::Act> act) 
   return CommitCounted(std::move(group), holds_under_way_);
 }
 
-// A commit that was given up waiting for may come on record later; `under_way` counts it until then.
+// A commit that was given up waiting for may come on record later;
+// `under_way` counts it until then.
 Status HoldGate::CommitCounted(std::vector<index::Record> records, std::atomic<int>& under_way) {
   const auto answer = std::make_shared<std::promise<Status>>();
   ++under_way;
@@ -84,8 +85,8 @@ tl::unexpected<Error> HoldGate::Unsettled(const std::string& what) const {
   return Fail(Code::kUnavailable, what + " waits for the ledger's disk; try again later");
 }
 
-// Whether something of the segment may be lost now: nothing that a hold touches, and not while some hold
-// may not be known. With the lock that holds take too.
+// Whether something of the segment may be lost now: nothing that a hold touches, and not while some
+// hold may not be known. With the lock that holds take too.
 Result<HoldGate::Loser> HoldGate::MayLose(const index::SegmentKey& key) {
   if (parts_.journal.catalog_behind()) {
     return Fail(Code::kUnavailable, "the catalog is behind the ledger: it may not know every hold");
@@ -130,8 +131,8 @@ Status HoldGate::RemoveFiles(const Loser& loser) {
   return removed;
 }
 
-// What was decoded of the segment goes too, and what was read of the row of before is not kept. Also
-// when the record may come yet.
+// What was decoded of the segment goes too, and what was read of the row of before is not kept.
+// Also when the record may come yet.
 Status HoldGate::CommitLoss(const index::Seal& row, index::Record record) {
   const Status committed = CommitCounted({std::move(record)}, deletes_under_way_);
   parts_.pictures.Forget(row.stream, row.range());

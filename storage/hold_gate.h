@@ -1,7 +1,8 @@
 // storage/hold_gate.h: where holds and what loses footage meet: deletion and thinning.
 //
-// Invariant: from the look at the holds to the record of a loss no hold is placed, and the other way
-//            round; what went to the ledger and was not answered counts as under way until it is.
+// Invariant: from the look at the holds to the record of a loss no hold is placed,
+//            and the other way round; what went to the ledger and was not answered counts
+//            as under way until it is.
 // Threads:   any. One lock over all, which recovery and removal of volumes take too.
 // Errors:    storage/store.h says them, call by call.
 #pragma once

@@ -149,7 +149,8 @@ void Journal::State::Index(const std::vector<index::NumberedRecord>& records) {
            "the catalog is behind the ledger until this is mended: " + applied.error().message);
 }
 
-// The database takes no writes after a failure until it is opened again, even when its disk is well.
+// The database takes no writes after a failure until it is opened again,
+// even when its disk is well.
 void Journal::State::TryAgain() {
   rounds_behind = 0;
   if (!catalog.Reopen() || !CatchUp(ledger, catalog)) return;

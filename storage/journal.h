@@ -1,15 +1,15 @@
 // storage/journal.h: the one writer of ledger and catalog.
 //
-// Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog before
-//            its committer hears of it, unless catalog_behind(). Groups are committed in the order
-//            in which they were posted.
+// Invariant: a record is on the synced ledger before it is in the catalog, and in the catalog
+//            before its committer hears of it, unless catalog_behind(). Groups are committed in the
+//            order in which they were posted.
 // Threads:   Commit and Post on any, but Commit never on the journal's own; the work is done on the
 //            journal's thread, many groups with one sync. Stop on any.
-// Errors:    kInvalid: a record breaks a limit; that group alone is refused. kDiskFull, kDiskFailed:
-//            the group is not on record. kUnavailable: the queue (kMaxWaiting records) is full, the
-//            journal stopped, or Commit waited long enough. When only the catalog fails, the record
-//            stands, the committer hears Ok, catalog_behind() turns true, and the journal opens the
-//            catalog again from time to time until it has caught up.
+// Errors:    kInvalid: a record breaks a limit; that group alone is refused. kDiskFull,
+//            kDiskFailed: the group is not on record. kUnavailable: the queue (kMaxWaiting records)
+//            is full, the journal stopped, or Commit waited long enough. When only the catalog
+//            fails, the record stands, the committer hears Ok, catalog_behind() turns true, and the
+//            journal opens the catalog again from time to time until it has caught up.
 #pragma once
 
 #include <functional>
@@ -37,9 +37,9 @@ class Journal {
                                                 int64_t wait_us = kCommitWaitUs);
   ~Journal();  // Stops.
 
-  // Waits until the records are on the synced ledger and in the catalog, but at most `wait_us`: then
-  // kUnavailable, and the group is neither refused nor on record; it may come there later, when the
-  // disk answers, or never. Never on a loop's thread.
+  // Waits until the records are on the synced ledger and in the catalog, but at most `wait_us`:
+  // then kUnavailable, and the group is neither refused nor on record; it may come there later,
+  // when the disk answers, or never. Never on a loop's thread.
   Status Commit(std::vector<index::Record> records);
 
   // The same without waiting; `done` may be empty.

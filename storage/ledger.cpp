@@ -182,8 +182,8 @@ void Ledger::State::ForgetUnsynced() {
   leaves->Forget();
 }
 
-// Where the directory was moved or its disk unmounted, an open file goes on taking what no start will
-// find.
+// Where the directory was moved or its disk unmounted, an open file goes on taking
+// what no start will find.
 Status Ledger::State::CheckIsThere() const {
   const std::string& path = list.back().path;
   const auto there = files.Stat(path);

@@ -3,8 +3,8 @@
 // Invariant: records are numbered from 0 without a hole. Record n's leaf hash
 //            (storage/ledger_format.h) stands in a file of its own, 32 bytes each, once the record
 //            is synced. A torn tail of the last file (after the last Sync) is cut at open; a synced
-//            record that is damaged or gone, as later records or leaves tell, is lost by itself: it is
-//            reported, nothing is cut, its number is not given again.
+//            record that is damaged or gone, as later records or leaves tell, is lost by itself: it
+//            is reported, nothing is cut, its number is not given again.
 // Threads:   Append and Sync on one thread; Read, Verify and the counters on any.
 // Errors:    kDiskFull, kDiskFailed: nothing since the last Sync counts, and the next Append begins
 //            a new file, since a file whose write or sync failed is never trusted again. kInvalid:
@@ -55,7 +55,8 @@ class Ledger {
   Result<uint64_t> Read(uint64_t first,
                         const std::function<bool(const index::NumberedRecord&)>& visit) const;
 
-  // The same with the records as they stand, later kinds too. A payload stands until `visit` returns.
+  // The same with the records as they stand, later kinds too. A payload stands
+  // until `visit` returns.
   Result<uint64_t> ReadRaw(uint64_t first,
                            const std::function<bool(const LedgerRecord&)>& visit) const;
   // The leaf hashes of [first, end), which ends at size() or before, 32 bytes each: the one that is

@@ -1,7 +1,7 @@
 // storage/ledger_copies.h: keeps a copy of the ledger on every volume, behind the journal's back.
 //
-// A copy follows within kCopyIntervalUs, or at once where a hold waits for it. After a failure it is
-// tried again, kCopyRetryUs apart and more.
+// A copy follows within kCopyIntervalUs, or at once where a hold waits for it. After a failure it
+// is tried again, kCopyRetryUs apart and more.
 //
 // Volumes may come and go meanwhile: one that was offline has a copy from when it returns.
 //
@@ -58,11 +58,11 @@ class LedgerCopies {
   static std::unique_ptr<LedgerCopies> Start(const Parts& parts);
   virtual ~LedgerCopies() = default;  // Brings each to the end once more, and stops.
 
-  // Begins to keep a copy on a volume that was added or returned. What stands there is followed on, or
-  // set apart where it disagrees.
+  // Begins to keep a copy on a volume that was added or returned. What stands there is followed on,
+  // or set apart where it disagrees.
   virtual void Follow(Volume& volume) = 0;
-  // Ends that of a volume that was removed: its files are closed once this returns, or when a call to
-  // its disk comes back, if that takes longer than kCopyLeaveWaitUs.
+  // Ends that of a volume that was removed: its files are closed once this returns, or when a call
+  // to its disk comes back, if that takes longer than kCopyLeaveWaitUs.
   virtual void Leave(Volume& volume) = 0;
 
   virtual std::vector<LedgerCopyState> States() const = 0;

@@ -103,7 +103,8 @@ Status LedgerCopy::LookAtCurrent(const std::string& path, const LedgerFile& file
   return Ok();
 }
 
-// Opens the copy of `file`, which is made when it is not there, as far as it is known to be the same.
+// Opens the copy of `file`, which is made when it is not there, as far as it
+// is known to be the same.
 Status LedgerCopy::OpenFor(const std::string& path, const LedgerFile& file, bool last) {
   FileSystem& files = parts_.files;
   const std::string directory = path.substr(0, path.rfind('/'));
@@ -151,7 +152,8 @@ Status LedgerCopy::Append(const LedgerFile& file) {
   return Ok();
 }
 
-// As in the ledger, leaves are written behind the sync of their records, and need none of their own.
+// As in the ledger, leaves are written behind the sync of their records,
+// and need none of their own.
 Status LedgerCopy::CopyLeaves(const std::string& directory, const LedgerFile& file) {
   const std::string path = JoinPath(directory, kLeavesFile);
   if (!leaves_) {

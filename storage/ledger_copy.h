@@ -1,5 +1,5 @@
-// storage/ledger_copy.h: the copy of the ledger on one volume: the same files, byte by byte, as far as
-// the ledger is synced.
+// storage/ledger_copy.h: the copy of the ledger on one volume: the same files, byte by byte, as far
+// as the ledger is synced.
 //
 // Invariant: a byte is copied only when it is synced in the ledger, and counts in held() only when
 //            it is synced in the copy, too. A file whose write or sync failed is made anew. A copy
@@ -8,8 +8,8 @@
 //            seen to be ours.
 // Threads:   Round, CheckOne, SyncLeaves and CloseFiles on one; the rest on any.
 // Errors:    of the disks: the next Round takes up what this one left. kUnavailable: the volume is
-//            offline. kCorrupt: the copy has records that the ledger has lost; it stays as it is, and
-//            the next start mends the ledger.
+//            offline. kCorrupt: the copy has records that the ledger has lost; it stays as it is,
+//            and the next start mends the ledger.
 #pragma once
 
 #include <atomic>
@@ -38,11 +38,11 @@ class LedgerCopy {
   // All in `parts` must outlive the copy.
   explicit LedgerCopy(const Parts& parts) : parts_(parts) {}
 
-  // Brings the copy to the ledger's synced end. At first a file that the ledger has finished is taken
-  // for its copy when it has its size.
+  // Brings the copy to the ledger's synced end. At first a file that the ledger has finished is
+  // taken for its copy when it has its size.
   Status Round();
-  // Compares one more finished file with its copy, byte by byte, and mends whichever is damaged; false
-  // when all were.
+  // Compares one more finished file with its copy, byte by byte, and mends whichever is
+  // damaged; false when all were.
   Result<bool> CheckOne();
   // What a stop leaves is as durable as the ledger's own.
   void SyncLeaves();

@@ -1,7 +1,7 @@
 // storage/ledger_copy_check.h: holds a copy of the ledger against the ledger, record by record.
 //
-// Invariant: changes nothing. Beside a running store the copy is read first, so that what it has the
-//            ledger has.
+// Invariant: changes nothing. Beside a running store the copy is read first, so that what
+//            it has the ledger has.
 // Threads:   the caller's; reads all of both.
 // Errors:    those of the ledger. What ails the copy is the answer.
 #pragma once

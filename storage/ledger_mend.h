@@ -1,8 +1,9 @@
-// storage/ledger_mend.h: makes a file of a ledger whole from other ledgers that hold the same records.
+// storage/ledger_mend.h: makes a file of a ledger whole from other ledgers that
+// hold the same records.
 //
-// Invariant: a file is replaced durably and whole, never written into. Bytes of a record that nobody
-//            has whole stay as they are, as evidence. A record whose own leaf hash is kept is taken
-//            from elsewhere only when it is that leaf's.
+// Invariant: a file is replaced durably and whole, never written into. Bytes of a record that
+//            nobody has whole stay as they are, as evidence. A record whose own leaf hash is kept
+//            is taken from elsewhere only when it is that leaf's.
 // Threads:   values; one writer to a file.
 // Errors:    those of the disk; then the file is what it was.
 #pragma once
@@ -37,8 +38,8 @@ class FileReplacement {
   uint64_t written_ = 0;
 };
 
-// The leaf hashes of the records [first, end) that stand whole in a ledger file; none in one that is
-// not there.
+// The leaf hashes of the records [first, end) that stand whole in a ledger file;
+// none in one that is not there.
 Result<std::map<uint64_t, Sha256Digest>> WholeRecords(const std::string& path, uint64_t first,
                                                       uint64_t end, FileSystem& files);
 
@@ -49,8 +50,8 @@ Result<uint64_t> MendLedgerFile(const std::string& directory, const Uuid& store,
                                 uint64_t end, const std::vector<const Ledger*>& others,
                                 FileSystem& files);
 
-// Moves the files of a ledger into a new folder "apart-<epoch>" of its directory, which is returned;
-// empty where there are none.
+// Moves the files of a ledger into a new folder "apart-<epoch>" of its directory, which is
+// returned; empty where there are none.
 Result<std::string> SetLedgerApart(const std::string& directory, uint32_t epoch, FileSystem& files);
 
 }  // namespace lookback::storage

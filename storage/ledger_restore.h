@@ -1,5 +1,5 @@
-// storage/ledger_restore.h: at a start, brings the ledger to the one end that it and its copies on the
-// volumes have together.
+// storage/ledger_restore.h: at a start, brings the ledger to the one end that it and its copies on
+// the volumes have together.
 //
 // Two ledgers agree when the records that both have whole, in the last file that both reach into,
 // are the same: each record is salted at random, so a ledger that was put back from elsewhere and
@@ -9,8 +9,8 @@
 // Invariant: nothing is written to a copy here, and no record that stands whole anywhere is
 //            overwritten. A ledger that the copies outvote is renamed, and made anew from them.
 // Threads:   the caller's, before the ledger is opened.
-// Errors:    those of the ledger's own disk. A copy that cannot be read is told in `notes`, and left
-//            out. kUnsupported: a later version wrote the ledger.
+// Errors:    those of the ledger's own disk. A copy that cannot be read is told in `notes`, and
+//            left out. kUnsupported: a later version wrote the ledger.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ namespace lookback::storage {
 
 struct LedgerRestored {
   uint64_t records = 0;  // That the ledger had damaged or lacked, and has now.
-  // Whether more than that may be lost, holds for one: the ledger had lost its end, and nobody knows
-  // that the copies had all of it; or a copy disagrees.
+  // Whether more than that may be lost, holds for one: the ledger had lost its end, and nobody
+  // knows that the copies had all of it; or a copy disagrees.
   bool in_doubt = false;
   bool replaced = false;  // It was outvoted: no catalog of before follows from it.
   std::vector<std::string> notes;

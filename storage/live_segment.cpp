@@ -21,9 +21,9 @@ int64_t To90k(int64_t ticks, int64_t timescale) {
   return ticks / timescale * kMediaTimescale + ticks % timescale * kMediaTimescale / timescale;
 }
 
-// What thinning would keep (storage/segment_thin.h). Nothing, where GOPs are open: decoders reckon the
-// order of pictures that are no IDR pictures from those before them. Nor where a fragment has sync
-// samples behind others, as none of ours has.
+// What thinning would keep (storage/segment_thin.h). Nothing, where GOPs are open: decoders reckon
+// the order of pictures that are no IDR pictures from those before them. Nor where a fragment has
+// sync samples behind others, as none of ours has.
 uint64_t SyncBytesOf(const SegmentIndex& segment) {
   uint64_t bytes = 0;
   for (const SegmentFragment& fragment : segment.fragments) {

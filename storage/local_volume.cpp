@@ -281,7 +281,8 @@ Status LocalVolume::Sync() {
 
 Status LocalVolume::Probe() {
   LB_TRY(CheckIdentity());
-  // A disk that was pulled and plugged in is another mount, of which the old descriptor syncs nothing.
+  // A disk that was pulled and plugged in is another mount, of which the old
+  // descriptor syncs nothing.
   if (state_ == VolumeState::kFailed) LB_TRY(Attach());
   LB_TRY(ProbeByWriting());
   const std::lock_guard lock(mutex_);
@@ -318,8 +319,8 @@ Status LocalVolume::ProbeByWriting() {
 
 Result<Space> LocalVolume::FreeSpace() {
   LB_TRY(CheckPresent());
-  // For there() too: nothing else asks an idle disk again and again. Below a mount point that is bare now
-  // lies another disk, whose space is not this volume's.
+  // For there() too: nothing else asks an idle disk again and again. Below a mount point that is
+  // bare now lies another disk, whose space is not this volume's.
   LB_TRY(CheckNamesUs());
   return files_.FreeSpace(root_);
 }
@@ -364,7 +365,8 @@ Result<std::vector<Volume::Day>> LocalVolume::ListDays(std::vector<Found>& stray
   const auto is_stream = [](const std::string& name) { return ParseStream(name).has_value(); };
   LB_TRY_ASSIGN(cameras, Folders(top, is_camera, strays));
   for (const std::string& camera : cameras) {
-    // A camera may have that name too: its streams stand beside the copy's files, which are no strays.
+    // A camera may have that name too: its streams stand beside the copy's files,
+    // which are no strays.
     std::vector<Found> of_copy;
     LB_TRY_ASSIGN(streams, Folders(JoinPath(top, camera), is_stream,
                                    camera == kLedgerCopyFolder ? of_copy : strays));

@@ -1,13 +1,14 @@
-// storage/merkle_tree.h: the hash tree over the ledger's leaf hashes, RFC 6962 §2.1, with its proofs.
+// storage/merkle_tree.h: the hash tree over the ledger's leaf hashes, RFC 6962 §2.1,
+// with its proofs.
 //
-// A root binds all records up to its size. An inclusion proof shows that a record is among those of a
-// root, a consistency proof that a later root has all of an earlier one's, unaltered and in order.
-// Both are lists of hashes in the order of RFC 9162 §2.1.3 and §2.1.4, and are checked there without
-// the ledger.
+// A root binds all records up to its size. An inclusion proof shows that a record is among those
+// of a root, a consistency proof that a later root has all of an earlier one's, unaltered and
+// in order. Both are lists of hashes in the order of RFC 9162 §2.1.3 and §2.1.4, and are checked
+// there without the ledger.
 //
-// The roots of full blocks of 1,024 leaves are kept, 32 bytes each (a ledger of 100 million records:
-// 3 MiB), and are made when they are first needed; from then on a root or proof reads at most two
-// blocks of leaves.
+// The roots of full blocks of 1,024 leaves are kept, 32 bytes each (a ledger of 100 million
+// records: 3 MiB), and are made when they are first needed; from then on a root or proof reads at
+// most two blocks of leaves.
 //
 // Invariant: a root of the first n leaves is the same whenever it is asked for, while they stand.
 // Threads:   any; one at a time reads leaves.

@@ -113,7 +113,8 @@ class PurgerThread : public Purger {
     return stopping_;
   }
 
-  // False when it ought to have gone and did not; `goes_on` becomes false when the volume is to be left alone.
+  // False when it ought to have gone and did not; `goes_on` becomes false when the
+  // volume is to be left alone.
   bool Delete(RetentionRound& round, const Victim& victim, const index::Seal& segment,
               bool& goes_on) {
     const RetentionPlan& plan = round.plan;
@@ -155,8 +156,8 @@ class PurgerThread : public Purger {
     return found->second;
   }
 
-  // What is not done is planned again. However long recording needs the disks for itself, the next round
-  // comes.
+  // What is not done is planned again. However long recording needs the disks for itself,
+  // the next round comes.
   void Thin(const RetentionPlan& plan, std::map<Uuid, bool>& takes) {
     // A start's recovery takes files without a record for what was cut off.
     if (plan.thinnings.empty() || !store_.recovery().finished) return;

@@ -1,13 +1,13 @@
 // storage/purger.h: deletes and thins what the plan says (storage/retention_plan.h), once a minute.
 //
 // Invariant: nothing is deleted but by Store::DeleteSegment, nor thinned but by Store::ThinSegment,
-//            which refuse what is held by then. What is being read waits (storage/read_pins.h), unless
-//            the disk is full or it is far past its ceiling.
-// Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time; a preview waits
-//            for none.
-// Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume that
-//            does not tell its free space is left out of a round, and logged. What cannot be thinned
-//            is left alone, until kThinLookUs later.
+//            which refuse what is held by then. What is being read waits (storage/read_pins.h),
+//            unless the disk is full or it is far past its ceiling.
+// Threads:   a thread of its own; RunOnce and Preview on any. Rounds go one at a time;
+//            a preview waits for none.
+// Errors:    a file that cannot be deleted is logged, and planned again on the next round. A volume
+//            that does not tell its free space is left out of a round, and logged. What cannot be
+//            thinned is left alone, until kThinLookUs later.
 #pragma once
 
 #include <functional>
@@ -31,19 +31,19 @@ inline constexpr int64_t kReliefIngestUs = kUsPerHour;
 inline constexpr double kPressureShare = 0.02;
 // Below this share, with nothing that may be deleted, recording is about to stop: a last alarm.
 inline constexpr double kStopShare = 0.002;
-// What expiry and quotas may take in 24 hours of one run, in days of ingest: a wrong clock or policy
-// empties no archive. A restart begins anew.
+// What expiry and quotas may take in 24 hours of one run, in days of ingest: a wrong clock or
+// policy empties no archive. A restart begins anew.
 inline constexpr int64_t kBudgetDays = 4;
 // The least of that budget, for stores that hardly record.
 inline constexpr uint64_t kBudgetMinBytes = uint64_t{64} << 30;
 
-// What a round reads to thin, in time of ingest, and at least; and how long that is to take. After twice
-// as long, since recording needs the disks, the rest is left to the next round.
+// What a round reads to thin, in time of ingest, and at least; and how long that is to take. After
+// twice as long, since recording needs the disks, the rest is left to the next round.
 inline constexpr int64_t kThinIngestUs = 3 * kUsPerMinute;
 inline constexpr uint64_t kThinMinBytes = uint64_t{1} << 30;
 inline constexpr int64_t kThinRoundUs = 30 * kUsPerSecond;
-// So often all rows are looked through for what is to be thinned; also once holds, policies, groups or
-// volumes are others. Else only those behind what has been thinned.
+// So often all rows are looked through for what is to be thinned; also once holds, policies, groups
+// or volumes are others. Else only those behind what has been thinned.
 inline constexpr int64_t kThinLookUs = kUsPerDay;
 
 // What each volume took in the last hour, by what is sealed.
@@ -75,8 +75,8 @@ class Purger {
 
   // Plans, deletes and thins once, on the caller's thread.
   virtual Result<RetentionRound> RunOnce() = 0;
-  // What rounds would delete and thin now, were there no daily budget and were `change` on record already; of a
-  // frozen plan what they would once nothing keeps them from it. Deletes nothing.
+  // What rounds would delete and thin now, were there no daily budget and were `change` on record
+  // already; of a frozen plan what they would once nothing keeps them from it. Deletes nothing.
   virtual Result<RetentionPlan> Preview(const RetentionChange& change) = 0;
   virtual ThinTotals Thinned() const = 0;
 };

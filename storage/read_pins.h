@@ -1,9 +1,10 @@
-// storage/read_pins.h: what is being read just now, so that age does not take it from under a reader.
+// storage/read_pins.h: what is being read just now, so that age does not take
+// it from under a reader.
 //
 // A pin keeps a range from rounds of retention that would delete or thin it for its age or a quota,
-// for kPinnedUs at most; who asks for the range anew pins it anew. Two do not ask, and cut the reader
-// off with an error: disk pressure, as recording comes first, and what is past its ceiling by
-// kPinnedUs, so that no reader can lift a ceiling.
+// for kPinnedUs at most; who asks for the range anew pins it anew. Two do not ask, and cut the
+// reader off with an error: disk pressure, as recording comes first, and what is past its ceiling
+// by kPinnedUs, so that no reader can lift a ceiling.
 //
 // Invariant: at most kMaxPins at once; a pin beyond them pins nothing.
 // Threads:   any.

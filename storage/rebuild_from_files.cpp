@@ -96,8 +96,8 @@ class FilesReader {
     return Ok();
   }
 
-  // Each is read twice: nothing of one is used before all of it is known to be good, and all of it is
-  // too much to keep in memory.
+  // Each is read twice: nothing of one is used before all of it is known to be good, and all of it
+  // is too much to keep in memory.
   Status TakeFromSnapshot() {
     LB_TRY_ASSIGN(list, ListSnapshots(JoinPath(store_.data, kSnapshotFolder), files_));
     for (const SnapshotFile& file : list) {
@@ -171,8 +171,8 @@ class FilesReader {
     return Ok();
   }
 
-  // A copy whose segment is lost takes its place. Where that is damaged and the copy is not, its bytes
-  // are those that were sealed once.
+  // A copy whose segment is lost takes its place. Where that is damaged and the copy is not, its
+  // bytes are those that were sealed once.
   Status TakeCopy(LocalVolume& volume, const Volume::Found& found) {
     const std::string path = JoinPath(volume.root(), found.path);
     const auto file = volume.Open(found.key);
@@ -262,9 +262,9 @@ class FilesReader {
     return catalog_->Apply(numbered);
   }
 
-  // Ledgers and the catalog make room. The one of the store goes last: until then the next start finds
-  // nothing that it could take for a whole one. Snapshots, which alone know people's settings, stay
-  // until the new ledger has them: what fails before can be tried again.
+  // Ledgers and the catalog make room. The one of the store goes last: until then the next
+  // start finds nothing that it could take for a whole one. Snapshots, which alone know people's
+  // settings, stay until the new ledger has them: what fails before can be tried again.
   Status Install() {
     const LedgerPlaces places = store_.Ledgers();
     const std::string apart = ".apart-" + std::to_string(places.epoch);

@@ -1,5 +1,5 @@
-// storage/recorded_footage.h: what ledger and catalog say of the segments and copies of some cameras,
-// for fsck.
+// storage/recorded_footage.h: what ledger and catalog say of the segments and copies of
+// some cameras, for fsck.
 //
 // Threads:   one.
 // Errors:    none.

@@ -141,7 +141,8 @@ std::vector<Volume::Day> RecoveryImpl::NewestDays(Volume& volume) const {
   return *days;
 }
 
-// A catalog that lacks records of the ledger would have files sealed twice, and deleted ones missed.
+// A catalog that lacks records of the ledger would have files sealed twice,
+// and deleted ones missed.
 bool RecoveryImpl::AwaitCatalog() {
   std::unique_lock lock(mutex_);
   while (!stop_ && parts_.journal->catalog_behind()) {

@@ -4,8 +4,8 @@
 // Invariant: a file that the ledger does not know is repaired (repair.h), synced, then sealed; it
 //            is unlinked only when its DELETE is on the ledger. Files of the present epoch are not
 //            touched. Doing it twice does no harm.
-// Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own. CheckToo
-//            on any, after StartRest.
+// Threads:   RunNewest on the caller's, before recording begins; the rest on one of its own.
+//            CheckToo on any, after StartRest.
 // Errors:    in the report and the log; what could not be done is done by a later start.
 #pragma once
 

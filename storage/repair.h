@@ -30,8 +30,8 @@ struct Repaired {
 Result<Repaired> RepairSegment(Volume& volume, const index::SegmentKey& key, const Uuid& store,
                                const std::function<bool()>& go_on = {});
 
-// Copies the good fragments numbered below `before`, under their run and numbers, to a new segment of
-// `to` with that sequence; then the old file goes to quarantine. kNothingGood: only the latter.
+// Copies the good fragments numbered below `before`, under their run and numbers, to a new segment
+// of `to` with that sequence; then the old file goes to quarantine. kNothingGood: only the latter.
 Result<Repaired> RescueSegment(Volume& from, const index::SegmentKey& key, const Uuid& store,
                                Volume& to, uint32_t sequence, uint32_t before);
 

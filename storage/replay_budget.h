@@ -1,9 +1,9 @@
-// storage/replay_budget.h: memory for fragments that were written and are not synced yet, so that they
-// can be written again, on another volume, when theirs fails.
+// storage/replay_budget.h: memory for fragments that were written and are not synced yet, so that
+// they can be written again, on another volume, when theirs fails.
 //
-// Invariant: what is kept never takes more than the limit. A fragment that finds no room is not kept:
-//            until the next sync it is on its volume alone, with those of its segment before it; it
-//            is counted.
+// Invariant: what is kept never takes more than the limit. A fragment that finds no room is
+//            not kept: until the next sync it is on its volume alone, with those of its segment
+//            before it; it is counted.
 // Threads:   any. Fragments that are kept may outlive whoever asked for it.
 // Errors:    none.
 #pragma once
@@ -23,7 +23,8 @@ class ReplayBudget : public std::enable_shared_from_this<ReplayBudget> {
  public:
   explicit ReplayBudget(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
 
-  // The same fragment, whose bytes count until its last owner lets go; nullptr when there is no room.
+  // The same fragment, whose bytes count until its last owner lets go;
+  // nullptr when there is no room.
   std::shared_ptr<const media::Fragment> Keep(std::shared_ptr<const media::Fragment> fragment);
 
   uint64_t limit_bytes() const { return limit_bytes_; }

@@ -47,10 +47,10 @@ class PolicyTable {
 index::Policy PolicyFor(const std::vector<index::Policy>& policies, const CameraId& camera,
                         const std::string& group);
 
-// Checks a policy before it goes on record: kInvalid for a scope that is neither a camera id, nor of a
-// group, nor "default", a floor without at_floor, a floor above target or ceiling, a target above the ceiling,
-// thinning before the floor or not before target and ceiling, a class beyond kMaxKeepClass, or days beyond
-// kMaxPolicyDays.
+// Checks a policy before it goes on record: kInvalid for a scope that is neither a camera id, nor
+// of a group, nor "default", a floor without at_floor, a floor above target or ceiling, a target
+// above the ceiling, thinning before the floor or not before target and ceiling, a class beyond
+// kMaxKeepClass, or days beyond kMaxPolicyDays.
 Status CheckPolicy(const index::Policy& policy);
 
 // What a policy promises outright: its target, else its floor; 0: nothing.

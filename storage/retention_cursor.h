@@ -1,5 +1,5 @@
-// storage/retention_cursor.h: what planners of retention walk with: the rows of a stream, and those of
-// them that may be deleted at all.
+// storage/retention_cursor.h: what planners of retention walk with: the rows of a stream, and those
+// of them that may be deleted at all.
 //
 // Invariant: of a Cursor no row comes that a hold touches, nor one on a volume that is not there.
 // Threads:   values, of one planner.

@@ -1,15 +1,15 @@
 // storage/retention_forecast.h: how far back each camera will reach, and when the first promise
 // breaks: the planner of the purge, run forward on a model of the archive.
 //
-// Invariant: what a forecast deletes and thins is what PlanRetention() says; nothing here decides it
-//            anew.
+// Invariant: what a forecast deletes and thins is what PlanRetention() says;
+//            nothing here decides it anew.
 // Threads:   ForecastRetention is pure; ReadForecast on any thread.
 // Errors:    of the catalog. A volume that does not tell its free space is left out, and logged.
 //
-// The model: each camera goes on as in the last 24 hours, on the volumes that it records on now; the
-// clock is right and holds stay. Footage is taken together to spans of hours, so that 500 cameras
-// over 90 days are a second's work. Of a stream at most kSampledSpans places are read, and what they
-// show is scaled to the stream's bytes.
+// The model: each camera goes on as in the last 24 hours, on the volumes that it records on now;
+// the clock is right and holds stay. Footage is taken together to spans of hours, so that 500
+// cameras over 90 days are a second's work. Of a stream at most kSampledSpans places are read, and
+// what they show is scaled to the stream's bytes.
 #pragma once
 
 #include <optional>

@@ -4,14 +4,14 @@
 // Invariant: a hold in force beats everything. Nothing younger than its policy's min_days is a
 //            victim, except under disk pressure, with at_floor = shorten, when no other is left.
 //            Thinned is only what is older than thin_days and min_days, once, and what is not to be
-//            deleted. Nothing is deleted while policies are unconfirmed, nor by age while the clock is in
-//            doubt. What is on a volume that is not in the input stays.
+//            deleted. Nothing is deleted while policies are unconfirmed, nor by age while the clock
+//            is in doubt. What is on a volume that is not in the input stays.
 // Threads:   PlanRetention is pure: the same input and rows give the same plan.
 // Errors:    none. Rows that cannot be read end their stream; who reads them drops the plan.
 //
-// A plan of n victims over s streams costs O(s + n log s), and memory for its victims and a few rows
-// of each stream; while the clock is in doubt, pressure reads all rows, to find the oldest by epoch
-// and sequence.
+// A plan of n victims over s streams costs O(s + n log s), and memory for its victims and a
+// few rows of each stream; while the clock is in doubt, pressure reads all rows, to find the
+// oldest by epoch and sequence.
 #pragma once
 
 #include <string>

@@ -15,8 +15,8 @@
 
 namespace lookback::storage {
 
-// The volumes that are online and tell their free space. Of one that does not the log says that `who`
-// leaves it out: it keeps what it has, and the others from nothing.
+// The volumes that are online and tell their free space. Of one that does not the log says that
+// `who` leaves it out: it keeps what it has, and the others from nothing.
 struct SpaceOn {
   Volume* volume = nullptr;
   Space space;

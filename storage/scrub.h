@@ -1,9 +1,9 @@
 // storage/scrub.h: whether a sealed segment still is what was sealed, byte by byte.
 //
-// XXH3 proves it: LKEN covers itself and, with XXH3-128, every byte before it. Rot does not aim, so a
-// digest that is as fast as memory is enough; SHA-256, against people, is `fsck --deep`'s and costs
-// twenty times as much. What LKEN does not tell, whether the file is the one that its name says, its
-// head does, held against the seal.
+// XXH3 proves it: LKEN covers itself and, with XXH3-128, every byte before it. Rot does not aim,
+// so a digest that is as fast as memory is enough; SHA-256, against people, is `fsck --deep`'s and
+// costs twenty times as much. What LKEN does not tell, whether the file is the one that its name
+// says, its head does, held against the seal.
 //
 // Only where that fails are the fragments looked at one by one, each against its LKFR, so that what
 // is damaged has a time. Init section, LKSG and LKEN are of the whole segment: without them readers

@@ -344,8 +344,9 @@ class ScrubberImpl : public Scrubber {
     return found;
   }
 
-  // A copy that is not what was sealed is none; another one is made while a hold asks for it. It stays
-  // where the segment's own is damaged too, or cannot be opened: it may have what is not elsewhere.
+  // A copy that is not what was sealed is none; another one is made while a hold asks for
+  // it. It stays where the segment's own is damaged too, or cannot be opened: it may have
+  // what is not elsewhere.
   void LoseCopy(Volume& volume, const index::Seal& seal, const Damage& damage) {
     const index::SegmentKey key = index::KeyOf(seal);
     const auto others = list().Find(seal.stream, seal.range());

@@ -9,8 +9,8 @@
 // restart. Segments that are sealed after its beginning are the next one's; those that retention
 // takes meanwhile, or whose place a copy takes, are no finding.
 //
-// A copy of a held segment that is found damaged is taken off the record, and its file removed, where
-// the segment's own can be opened and is not known to be damaged; it is made anew then
+// A copy of a held segment that is found damaged is taken off the record, and its file removed,
+// where the segment's own can be opened and is not known to be damaged; it is made anew then
 // (storage/held_copies.h).
 //
 // Invariant: no file of a volume is written to. A disk that is not there, or is another one, gives

@@ -136,7 +136,8 @@ void SealGroup::RepairSome(bool all) {
   std::vector<Entry> suspects;
   {
     const std::lock_guard lock(mutex_);
-    // Of a disk that was pulled nothing can be read until it is back, and a sick one is not read to pieces.
+    // Of a disk that was pulled nothing can be read until it is back, and a sick one
+    // is not read to pieces.
     const bool failed = volume_.state() == VolumeState::kFailed;
     const auto first = std::stable_partition(entries_.begin(), entries_.end(), [&](const Entry& e) {
       return e.stage != Stage::kSuspect || (failed && e.tries >= kMaxRepairTries);

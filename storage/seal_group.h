@@ -6,11 +6,12 @@
 //            After one that failed, every segment in here is in doubt: none of them is written to
 //            again. What was kept of it in memory is handed out to be written elsewhere; what is
 //            good of the rest is copied to a new file (repair.h).
-// Threads:   Begin, Keep, Forget, Close and LeaveToRepair on the volume's writer; Sync and RepairSome on any, one at a
-//            time; GiveUp and TakeUnsynced on any, while a Sync hangs too.
+// Threads:   Begin, Keep, Forget, Close and LeaveToRepair on the volume's writer;
+//            Sync and RepairSome on any, one at a time; GiveUp and TakeUnsynced on any,
+//            while a Sync hangs too.
 // Errors:    Sync returns the volume's. A repair that fails is tried again with the next group;
-//            after kMaxRepairTries (unless the disk is full) the file is left to the next start; of a
-//            volume that failed it waits until that is back.
+//            after kMaxRepairTries (unless the disk is full) the file is left to the next start; of
+//            a volume that failed it waits until that is back.
 #pragma once
 
 #include <deque>
@@ -39,9 +40,9 @@ class SealGroup {
 
   // Before the first write of a segment.
   void Begin(std::shared_ptr<RunCommon> run, std::shared_ptr<LiveSegment> segment);
-  // `fragment`, the next one, is in its file; it is kept until a sync covers it. nullptr: there was no
-  // memory to keep it. What was kept of the segment before is let go then, since what is handed out
-  // must have no hole.
+  // `fragment`, the next one, is in its file; it is kept until a sync covers it. nullptr: there
+  // was no memory to keep it. What was kept of the segment before is let go then, since what is
+  // handed out must have no hole.
   void Keep(const std::shared_ptr<LiveSegment>& segment,
             std::shared_ptr<const media::Fragment> fragment);
   // Its first write failed: there is nothing of it.

@@ -11,8 +11,8 @@ namespace {
 
 constexpr size_t kCopyReadBytes = 1 << 20;
 
-// Reads the sealed bytes front to back, and tells each part to `take`; whether their SHA-256 is that
-// of the seal.
+// Reads the sealed bytes front to back, and tells each part to `take`; whether their
+// SHA-256 is that of the seal.
 Result<bool> Agrees(const File& file, const index::Seal& seal, const OnRead& on_read,
                     const std::function<Status(uint64_t, ByteSpan)>& take) {
   LB_TRY_ASSIGN(size, file.Size());

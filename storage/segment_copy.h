@@ -4,12 +4,13 @@
 // volume that neither the segment's row nor a COPY names is one that was not finished. It needs no
 // name of its own until then: nothing is read but what is on record.
 //
-// Invariant: Ok means that every byte was read back, with the SHA-256 of the seal, and that file and
-//            directories are synced. After an error there is no file, unless it cannot be removed.
+// Invariant: Ok means that every byte was read back, with the SHA-256 of the seal,
+//            and that file and directories are synced. After an error there is no file,
+//            unless it cannot be removed.
 // Threads:   any; one for each file.
-// Errors:    kCorrupt: what is read is not what was sealed, or `from` cannot be read. kConflict: the
-//            volume has a file of that name. kUnavailable: `on_read` stopped it. kDiskFull,
-//            kDiskFailed.
+// Errors:    kCorrupt: what is read is not what was sealed, or `from` cannot be read.
+//            kConflict: the volume has a file of that name. kUnavailable: `on_read` stopped it.
+//            kDiskFull, kDiskFailed.
 #pragma once
 
 #include "storage/scrub.h"

@@ -3,8 +3,8 @@
 // Invariant: all files of a segment have the same bytes, those of its seal; what is left out of one
 //            may be taken from the next. No other place chooses between them.
 // Threads:   any.
-// Errors:    those of the segment's own file, when no file of it will do: kNotFound when it is gone,
-//            kUnavailable when its volume is not there.
+// Errors:    those of the segment's own file, when no file of it will do: kNotFound when it is
+//            gone, kUnavailable when its volume is not there.
 #pragma once
 
 #include <functional>

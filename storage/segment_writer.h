@@ -22,16 +22,16 @@ class SegmentWriter {
   SegmentWriter(Volume& volume, SegmentHeader header, const Bytes& init, uint64_t expected_bytes);
 
   Status Append(const media::Fragment& fragment);
-  // LKEN, then what was reserved and not used is given back. live() then has its row. `recovered`: what
-  // the LKEN says of itself.
+  // LKEN, then what was reserved and not used is given back. live() then has its row. `recovered`:
+  // what the LKEN says of itself.
   Status Close(bool recovered = false);
 
   const std::shared_ptr<LiveSegment>& live() const { return live_; }
   bool empty() const { return bytes_ == 0; }  // Nothing is in a file yet.
   TimeUs start_us() const { return header_.start_us; }
   uint64_t bytes() const { return bytes_; }
-  // Whether the file with `fragment` and its LKEN stays within the limits of storage/segment_format.h,
-  // which its readers insist on.
+  // Whether the file with `fragment` and its LKEN stays within the limits of
+  // storage/segment_format.h, which its readers insist on.
   bool HasRoomFor(const media::Fragment& fragment) const;
 
  private:

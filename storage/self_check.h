@@ -1,7 +1,7 @@
 // storage/self_check.h: fsck (storage/check.h) inside the running store, when it is asked for.
 //
-// Invariant: one at a time; it changes nothing, gives way to recording, and holds a smaller share of
-//            the store in memory than a check outside.
+// Invariant: one at a time; it changes nothing, gives way to recording, and holds a smaller share
+//            of the store in memory than a check outside.
 // Threads:   one of its own, at the lowest priority; what stands here on any.
 // Errors:    why a check could not be made stands in Report(), until the next one.
 #pragma once

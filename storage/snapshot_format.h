@@ -1,16 +1,17 @@
 // storage/snapshot_format.h: the bytes of a snapshot of the catalog (docs/format.md).
 //
 //   file    = header block* end
-//   header  = "LBSNAPSH" version:u32 catalog:u32 store:16 records:u64 time_us:u64 leaf:32 digest:u64
+//   header  = "LBSNAPSH" version:u32 catalog:u32 store:16 records:u64 time_us:u64 leaf:32
+//             digest:u64
 //   block   = length:u32 payload digest:u64                        `length` is the payload's, not 0
 //   end     = 0:u32 rows:u64 digest:u64
 //   payload = length:u8 family row*
 //   row     = shared:varint rest:varint bytes                      the key, then
 //             shared:varint rest:varint bytes                      the value
 //
-// A key or value has its first `shared` bytes in common with the one before in its block. A digest is
-// the XXH3-64 of the digest before it, if there is one, and of all that stands between: no block can
-// be absent, doubled or in another's place.
+// A key or value has its first `shared` bytes in common with the one before in its block. A digest
+// is the XXH3-64 of the digest before it, if there is one, and of all that stands between: no block
+// can be absent, doubled or in another's place.
 //
 // Invariant: what was read was written, in that order; of a whole file, all of it.
 // Threads:   values.

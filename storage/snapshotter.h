@@ -1,8 +1,8 @@
 // storage/snapshotter.h: writes a snapshot of the catalog (storage/snapshot.h) once a day.
 //
-// Invariant: none is begun while the catalog is behind the ledger, and one under way is given up then;
-//            who asked for it finds that in State::trouble, and has to ask again.
-//            Where the ledger has nothing new, the last one stands for it.
+// Invariant: none is begun while the catalog is behind the ledger, and one under way is given up
+//            then; who asked for it finds that in State::trouble, and has to ask again. Where the
+//            ledger has nothing new, the last one stands for it.
 // Threads:   one of its own, at the lowest priority; what stands here on any.
 // Errors:    in Report() and the log; tried again after kSnapshotRetryUs.
 #pragma once

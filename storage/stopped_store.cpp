@@ -8,8 +8,8 @@
 namespace lookback::storage {
 namespace {
 
-// The store that the volumes name. A ledger that is gone counts as lost at the next start, since the
-// mark says that it had a record.
+// The store that the volumes name. A ledger that is gone counts as lost at the next start, since
+// the mark says that it had a record.
 Result<StoreFile> FromVolumes(const std::vector<std::string>& roots, FileSystem& files) {
   StoreFile file;
   file.ledger_mark = 1;

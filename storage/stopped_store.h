@@ -1,10 +1,11 @@
-// storage/stopped_store.h: a store that does not run, taken for a rebuild: its identity, and those of
-// its volumes that are there.
+// storage/stopped_store.h: a store that does not run, taken for a rebuild: its identity, and those
+// of its volumes that are there.
 //
-// Invariant: while this exists no other process has the store. Nothing is changed by opening it, but
-//            that a store.json that was lost is written anew from the volumes that were named.
+// Invariant: while this exists no other process has the store. Nothing is changed by opening it,
+//            but that a store.json that was lost is written anew from the volumes that were named.
 // Threads:   one.
-// Errors:    kUnavailable: it runs. kInvalid: no store, or volumes of several. Of base/file_system.h.
+// Errors:    kUnavailable: it runs. kInvalid: no store, or volumes of several.
+//            Of base/file_system.h.
 #pragma once
 
 #include <memory>

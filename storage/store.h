@@ -101,18 +101,21 @@ class Store {
   virtual VolumeContents ContentsOf(const Uuid& volume) const = 0;
 
   // Volumes come and go while the store records (storage/volume_set.h says how). Refused, with a
-  // reason for people: kInvalid, kNotFound, kConflict, kUnavailable; nothing has changed then. `act`,
-  // of the person, is on record before anything changes.
+  // reason for people: kInvalid, kNotFound, kConflict, kUnavailable; nothing has changed then.
+  // `act`, of the person, is on record before anything changes.
   //
-  // A directory that exists, empty or a volume of this store. Footage may go there when this returns.
+  // A directory that exists, empty or a volume of this store. Footage may go
+  // there when this returns.
   virtual Result<VolumeAdded> AddVolume(const std::string& root,
                                         std::optional<index::Act> act = {}) = 0;
-  // No new segment goes to a draining volume, as long as another one takes footage; what it has stays
-  // until retention takes it. Refused for the last one that takes footage. Survives a restart.
+  // No new segment goes to a draining volume, as long as another one takes footage;
+  // what it has stays until retention takes it. Refused for the last one that takes
+  // footage. Survives a restart.
   virtual Status SetDraining(const Uuid& volume, bool draining,
                              std::optional<index::Act> act = {}) = 0;
-  // One that is drained and holds nothing any more. Or, with `lost`, one that is offline or failed: what it has
-  // is MISSING from then on, held or not; where another volume has a copy, that takes the place.
+  // One that is drained and holds nothing any more. Or, with `lost`, one that is offline
+  // or failed: what it has is MISSING from then on, held or not; where another volume has a
+  // copy, that takes the place.
   virtual Status RemoveVolume(const Uuid& volume, bool lost,
                               std::optional<index::Act> act = {}) = 0;
   // Takes back volumes that were offline and are there again. A thread does so all the time.
@@ -123,31 +126,32 @@ class Store {
   // one lock with deletion. kUnavailable while a deletion is not settled, and as Journal::Commit
   // says.
   virtual Status PutMarker(index::Marker marker, std::optional<index::Act> act = {}) = 0;
-  // Waits until all that is on the ledger now, and so a hold that was just placed, is synced on a
-  // second copy. kUnavailable after kHoldCopyWaitUs: it stands on the ledger alone. Ok at once where
-  // no volume is there to hold a copy.
+  // Waits until all that is on the ledger now, and so a hold that was just placed, is synced on
+  // a second copy. kUnavailable after kHoldCopyWaitUs: it stands on the ledger alone. Ok at once
+  // where no volume is there to hold a copy.
   virtual Status AwaitSecondCopy() = 0;
   // Deletes one segment unless a hold touches it, or policies await confirmation after a rebuild
   // (kDenied): DELETE record, synced, then unlink, its copies too; one on a volume that is offline
-  // goes when that returns. kUnavailable when its own volume is offline, when the
-  // volume's copy of the ledger lacks what the ledger had at the start, or a hold since; when the
-  // catalog, which knows the holds, is behind, or a hold is not settled; also when the record did not
-  // come in time: it may come yet, and the next start removes the file then.
+  // goes when that returns. kUnavailable when its own volume is offline, when the volume's copy
+  // of the ledger lacks what the ledger had at the start, or a hold since; when the catalog, which
+  // knows the holds, is behind, or a hold is not settled; also when the record did not come in
+  // time: it may come yet, and the next start removes the file then.
   virtual Status DeleteSegment(const index::Seal& segment, const std::string& policy,
                                const std::string& reason) = 0;
 
-  // Puts the file that WriteThinned() made (storage/segment_thin.h), and whose row this is, in the place
-  // of the segment's own: THIN record, synced, then what there was before goes, copies too. Refused as
-  // DeleteSegment() is, and with kConflict where the segment is another one by now; the new file is
-  // removed then. After any other error it may come on record yet, both files stay, and the next start
-  // removes the one that is not on record.
+  // Puts the file that WriteThinned() made (storage/segment_thin.h), and whose row this is, in the
+  // place of the segment's own: THIN record, synced, then what there was before goes, copies too.
+  // Refused as DeleteSegment() is, and with kConflict where the segment is another one by now; the
+  // new file is removed then. After any other error it may come on record yet, both files stay, and
+  // the next start removes the one that is not on record.
   virtual Status ThinSegment(const index::Seal& thinned, const std::string& policy,
                              const std::string& reason) = 0;
 
   // Puts on record that a copy of a held segment stands on a volume, verified and synced, or that
   // one is gone; who calls makes and removes its file. Shares the lock of holds and deletion.
-  // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more; kConflict: what
-  // is said to be gone is the segment's own file by now. After another error it may come on record yet.
+  // kNotFound: the segment was deleted meanwhile; kDenied: no hold touches it any more;
+  // kConflict: what is said to be gone is the segment's own file by now. After another error
+  // it may come on record yet.
   virtual Status RecordCopy(const index::Copy& copy) = 0;
 
   // Seals everything and closes. The parts above are gone then.

@@ -1,10 +1,10 @@
 // storage/store_catalog.h: the catalog of a store: opened, or made anew where it cannot be used.
 //
-// Invariant: a catalog takes the place of another only when it is whole. What cannot be used is renamed,
-//            never removed.
+// Invariant: a catalog takes the place of another only when it is whole. What cannot be used
+//            is renamed, never removed.
 // Threads:   the caller's, with the store locked.
-// Errors:    of index/catalog.h and base/file_system.h. A snapshot that cannot be used is no error: it
-//            is told in `notes`.
+// Errors:    of index/catalog.h and base/file_system.h. A snapshot that cannot be used is no
+//            error: it is told in `notes`.
 #pragma once
 
 #include <memory>

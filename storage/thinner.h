@@ -1,7 +1,7 @@
 // storage/thinner.h: thins one segment after another (storage/segment_thin.h), for the purger.
 //
-// Invariant: a segment is taken as thinned once its THIN is on the synced ledger. One that cannot be is
-//            not tried again before Forget().
+// Invariant: a segment is taken as thinned once its THIN is on the synced ledger. One that cannot
+//            be is not tried again before Forget().
 // Threads:   Thin() on one at a time; the others on any.
 // Errors:    of WriteThinned() and Store::ThinSegment().
 #pragma once

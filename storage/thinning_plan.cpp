@@ -65,7 +65,8 @@ class ThinningPlanner {
     bool planned = false;                  // Some row of it.
   };
 
-  // The next row that is to be thinned; nullptr when all that follow are too young, or there are none.
+  // The next row that is to be thinned; nullptr when all that follow are too young,
+  // or there are none.
   const RetentionRow* FindNext(Walk& walk) {
     const index::Policy& policy = plan_.streams[walk.stream].policy;
     const int64_t least_age_us = std::max(policy.thin_days, policy.min_days) * kUsPerDay;

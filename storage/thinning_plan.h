@@ -1,10 +1,10 @@
-// storage/thinning_plan.h: which old segments keep their sync samples alone: the last part of a plan
-// (storage/retention_plan.h), behind its deletions.
+// storage/thinning_plan.h: which old segments keep their sync samples alone: the last part of a
+// plan (storage/retention_plan.h), behind its deletions.
 //
-// Invariant: what is planned is older than the thin_days and the min_days of its policy, sealed and not
-//            thinned yet, on a volume that is there and not about to be full, touched by no hold, and
-//            not to be deleted; it loses at least half of its bytes, and what follows it needs none of
-//            its pictures, as far as is on record.
+// Invariant: what is planned is older than the thin_days and the min_days of its policy, sealed
+//            and not thinned yet, on a volume that is there and not about to be full, touched by no
+//            hold, and not to be deleted; it loses at least half of its bytes, and what follows it
+//            needs none of its pictures, as far as is on record.
 // Threads:   pure.
 // Errors:    none.
 #pragma once

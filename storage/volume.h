@@ -1,8 +1,9 @@
 // storage/volume.h: a place that holds segments: a directory on one file system today.
 //
-// Invariant: a volume is used only while its volume.json names our store and its own UUID. A
-//            directory that was a volume and is empty now is not initialised again: its disk is not
-//            mounted. One that was removed from the store stays so: who has it back has another object.
+// Invariant: a volume is used only while its volume.json names our store and its own UUID.
+//            A directory that was a volume and is empty now is not initialised again:
+//            its disk is not mounted. One that was removed from the store stays so: who has it
+//            back has another object.
 // Threads:   any.
 // Errors:    of base/file_system.h, with the volume's root in the message.
 #pragma once
@@ -37,8 +38,8 @@ class Volume {
   virtual const Uuid& id() const = 0;
   virtual const std::string& root() const = 0;
   virtual VolumeState state() const = 0;
-  // False when it is offline or removed, or was not under its root when that was last looked at. Asks
-  // no disk.
+  // False when it is offline or removed, or was not under its root when that was last
+  // looked at. Asks no disk.
   bool there() const {
     const VolumeState now = state();
     return !gone_ && now != VolumeState::kOffline && now != VolumeState::kRemoved;
@@ -70,12 +71,13 @@ class Volume {
   // Checks the identity again, then writes, syncs and removes a small file. A failed volume is
   // online again when that works.
   virtual Status Probe() = 0;
-  // Of an OFFLINE volume: looks whether its root is there again, with its identity, and takes writes.
-  // It is online then.
+  // Of an OFFLINE volume: looks whether its root is there again, with its identity, and takes
+  // writes. It is online then.
   virtual Status Return() = 0;
   virtual Result<Space> FreeSpace() = 0;
 
-  // The directory of the ledger's copy, made when it is not there, once the root was seen to be ours.
+  // The directory of the ledger's copy, made when it is not there, once the root
+  // was seen to be ours.
   virtual Result<std::string> LedgerDirectory() = 0;
 
   // A day of a stream, and the files in its directory: the unit in which a volume is listed.
@@ -104,8 +106,8 @@ class Volume {
   mutable std::atomic<bool> gone_{false};
 };
 
-// Whether it may be a volume's root by what it is: no file, and no store's data directory, by whatever
-// name it is reached.
+// Whether it may be a volume's root by what it is: no file, and no store's data directory, by
+// whatever name it is reached.
 Status CheckVolumeRoot(const std::string& root, FileSystem& files);
 
 // Whether OpenLocalVolume may take `root` for a volume of the store, or make it one; null: of a

@@ -3,8 +3,8 @@
 // Invariant: after a failed write or sync nothing is written before a probe succeeded; probes are
 //            at least kProbeWaitUs apart while failures go on. After kDiskFull a probe also wants
 //            kResumeFreeBytes free (or a share of a small disk), lest recording flaps at the brim.
-// Threads:   any. Look(), and Ready() in trouble, call the file system and may hang with it; the rest
-//            never does.
+// Threads:   any. Look(), and Ready() in trouble, call the file system and may hang with
+//            it; the rest never does.
 // Errors:    none; what is wrong is told by trouble() and in the log.
 #pragma once
 

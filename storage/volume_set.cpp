@@ -126,7 +126,8 @@ VolumeContents VolumeSet::ContentsOf(const Uuid& id) const {
   return found == contents_.end() ? VolumeContents() : found->second;
 }
 
-// A path that is mistyped, or whose disk is not mounted, must not become a volume of the system's disk.
+// A path that is mistyped, or whose disk is not mounted, must not become a volume
+// of the system's disk.
 Status VolumeSet::CheckPlace(const std::string& root) const {
   for (const Volume* volume : All()) {
     if (volume->root() == root) {
@@ -145,8 +146,8 @@ Status VolumeSet::CheckPlace(const std::string& root) const {
   return CheckVolume(root, &directory_->file().store, files_);
 }
 
-// Two volumes on one disk give no second copy and no more space; and a mount point whose disk is not
-// mounted is on the system's.
+// Two volumes on one disk give no second copy and no more space; and a mount point whose disk is
+// not mounted is on the system's.
 std::string VolumeSet::SharesDiskWith(const std::string& root) const {
   const auto own = files_.Stat(root);
   if (!own) return "";
@@ -286,8 +287,8 @@ Status VolumeSet::CheckAnotherCopy(const Volume& volume) const {
   return Fail(Code::kUnavailable, "no other volume has a whole copy of the ledger yet");
 }
 
-// What is on record now as being on the volume: a copy elsewhere takes its place, or it is MISSING, so
-// that timelines say where footage was and what became of it.
+// What is on record now as being on the volume: a copy elsewhere takes its place, or it is MISSING,
+// so that timelines say where footage was and what became of it.
 Status VolumeSet::DeclareLost(const Volume& volume) {
   std::vector<index::SegmentKey> group;
   Status committed = Ok();

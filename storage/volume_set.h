@@ -1,26 +1,26 @@
 // storage/volume_set.h: the volumes of a store, and how they are added, drained, removed and taken
 // back while it runs.
 //
-// Which volumes there are stands in store.json, which is replaced whole: so each change is one step,
-// and a crash leaves it done or not done.
+// Which volumes there are stands in store.json, which is replaced whole: so each change is one
+// step, and a crash leaves it done or not done.
 //   - Add: volume.json is written on the volume, then store.json names it, then it is used. A crash
 //     between leaves a volume of ours that no store.json names; adding it again takes it.
 //   - Drain: store.json says so, then placement does.
-//   - Remove: no file is made on the volume any more, then it is looked at: not a file of a segment is
-//     left, and no row of the catalog names it. Then store.json does not name it, and says that a start
-//     which is told to use it leaves it alone.
+//   - Remove: no file is made on the volume any more, then it is looked at: not a file of a segment
+//     is left, and no row of the catalog names it. Then store.json does not name it, and says that
+//     a start which is told to use it leaves it alone.
 //   - A volume that was offline and is there again is taken back without a change of store.json.
 //
-// Invariant: a Volume lives until the set is gone, whatever becomes of it: who has a pointer may use it
-//            until the store is closed, and is told kUnavailable by one that was removed.
-//            A volume that has footage on record is removed only when a person says that it is lost;
+// Invariant: a Volume lives until the set is gone, whatever becomes of it: who has a pointer may
+//            use it until the store is closed, and is told kUnavailable by one that was removed. A
+//            volume that has footage on record is removed only when a person says that it is lost;
 //            its segments are MISSING on the ledger before, or in the place of a copy.
-// Threads:   Open, Start and Stop on one, and nothing beside Stop; the rest on any. Changes take turns; a
-//            thread of its own looks for volumes that return, and counts what each holds.
-// Errors:    kInvalid, kNotFound, kConflict, kUnavailable, and those of the disks: store.json is as it
-//            was. The act may be on record all the same; and of a volume that was being removed as
-//            lost a part may be settled: removing it again goes on from there. A stop gives up a removal
-//            that still looks or declares (kUnavailable).
+// Threads:   Open, Start and Stop on one, and nothing beside Stop; the rest on any. Changes take
+//            turns; a thread of its own looks for volumes that return, and counts what each holds.
+// Errors:    kInvalid, kNotFound, kConflict, kUnavailable, and those of the disks: store.json is as
+//            it was. The act may be on record all the same; and of a volume that was being removed
+//            as lost a part may be settled: removing it again goes on from there. A stop gives up a
+//            removal that still looks or declares (kUnavailable).
 #pragma once
 
 #include <atomic>

@@ -1,15 +1,15 @@
 // storage/volume_writer.h: one volume's queue and its two threads: one writes, one syncs.
 //
 // When a write or sync fails, or does not come back, runs go on in another volume: what no sync
-// covered is written there again from memory, then what waits in the queue, then what comes. When the
-// volume is being drained, they do so with their next segment, and nothing is written twice.
+// covered is written there again from memory, then what waits in the queue, then what comes. When
+// the volume is being drained, they do so with their next segment, and nothing is written twice.
 //
-// Invariant: a run's fragments are written in the order in which they were pushed, each once (but for
-//            those written again), whole or not at all; a segment holds no hole.
-// Threads:   Push, End, Barrier, SyncGroup, Abandon and Stop on any; a WritingRun's last part belongs
-//            to the writer of the volume that it is on.
-// Locks:     no writer's lock is held while another writer is called, for runs lead in rings (A, B, A). One
-//            thread at a time passes on what waits; who pushes meanwhile queues behind it.
+// Invariant: a run's fragments are written in the order in which they were pushed, each once (but
+//            for those written again), whole or not at all; a segment holds no hole.
+// Threads:   Push, End, Barrier, SyncGroup, Abandon and Stop on any; a WritingRun's last part
+//            belongs to the writer of the volume that it is on.
+// Locks:     no writer's lock is held while another writer is called, for runs lead in rings (A, B,
+//            A). One thread at a time passes on what waits; who pushes meanwhile queues behind it.
 // Errors:    Push says false when the queue is full. A run whose volume fails moves to another one;
 //            with none, its fragments are dropped, with a gap, until a probe succeeds.
 #pragma once
@@ -36,8 +36,8 @@
 
 namespace lookback::storage {
 
-// A write that takes so long will not come back in time, nor will a sync, which has more to do. Well
-// below what the queue holds.
+// A write that takes so long will not come back in time, nor will a sync, which has more to do.
+// Well below what the queue holds.
 inline constexpr int64_t kHungWriteUs = 8 * kUsPerSecond;
 inline constexpr int64_t kHungSyncUs = 15 * kUsPerSecond;
 // And this long is reason to tell somebody, and to begin new runs elsewhere.

@@ -1,7 +1,7 @@
 // storage/writing_run.h: a run on its way to disk.
 //
-// When its volume fails, a run goes on in another one: as a WritingRun of that one's, the successor,
-// which shares what all parts of the run share.
+// When its volume fails, a run goes on in another one: as a WritingRun of that one's, the
+// successor, which shares what all parts of the run share.
 //
 // Threads:   as the members say.
 // Errors:    none.

@@ -1,4 +1,5 @@
-// apps/camera_sim/certificate.h: a self-signed certificate, as cameras make one when first switched on.
+// apps/camera_sim/certificate.h: a self-signed certificate, as cameras make one
+// when first switched on.
 //
 // Invariant: the key is of this process alone and is never written down.
 // Threads:   one call at the start.

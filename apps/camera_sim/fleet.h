@@ -1,8 +1,8 @@
 // apps/camera_sim/fleet.h: the cameras of one process behind one RTSP server.
 //
-// Each stream of a camera is one shared media, so that all its clients see the same frames. The server's
-// objects live on the GLib main loop of the thread that calls Start() and Stop(); it has to be run
-// between.
+// Each stream of a camera is one shared media, so that all its clients see the same frames.
+// The server's objects live on the GLib main loop of the thread that calls Start() and Stop();
+// it has to be run between.
 //
 // Invariant: cameras capture from Start() to Stop(), watched or not.
 // Threads:   Start() and Stop() on the main loop's thread; the pacer's and GStreamer's are inside.
@@ -43,8 +43,8 @@ using FootageList = std::vector<std::shared_ptr<const Footage>>;
 
 class Fleet {
  public:
-  // Camera i plays footage i modulo their number, and at its name with "/sub" behind it, where there
-  // is sub footage, one of that. `log` and `clock` outlive the fleet.
+  // Camera i plays footage i modulo their number, and at its name with "/sub" behind it, where
+  // there is sub footage, one of that. `log` and `clock` outlive the fleet.
   static Result<std::unique_ptr<Fleet>> Start(const FleetOptions& options,
                                               const FootageList& footage,
                                               const FootageList& sub_footage,

@@ -1,4 +1,5 @@
-// apps/camera_sim/footage.h: a clip of H.264, H.265 or MJPEG, loaded once, that a camera plays round and round.
+// apps/camera_sim/footage.h: a clip of H.264, H.265 or MJPEG, loaded once, that a camera
+// plays round and round.
 //
 // Invariant: the first access unit is a sync sample, decoding times strictly rise from 0 and stay
 //            below duration_90k, so that clip after clip is one continuous stream.

@@ -1,15 +1,16 @@
 // apps/camera_sim/lean_server.h: hundreds of H.264 cameras over RTSP and TCP, as cheap as a sender
 // can be: 500 of them leave a machine of two cores most of its time.
 //
-// Every camera plays one clip round and round, at 25 pictures a second by the clock, watched or not.
-// Packets are made once and stamped for each; each picture has the mark of sei.h, sender reports map
-// RTP time to the wall clock, and the log has the grammar of frame_log.h. It knows enough RTSP for
-// ffmpeg and the recorder, trusts its clients, and is no use beyond a trial on loopback.
+// Every camera plays one clip round and round, at 25 pictures a second by the clock, watched
+// or not. Packets are made once and stamped for each; each picture has the mark of sei.h,
+// sender reports map RTP time to the wall clock, and the log has the grammar of frame_log.h.
+// It knows enough RTSP for ffmpeg and the recorder, trusts its clients, and is no use
+// beyond a trial on loopback.
 //
-// Invariant: a camera is never slowed down by its client: what does not fit into the socket waits,
-//            and a client more than kMaxWaitingBytes behind is cut off and counted. A frame that was
-//            logged as sent has left for the network, unless its client was cut off or went by
-//            itself.
+// Invariant: a camera is never slowed down by its client: what does not fit into the socket
+//            waits, and a client more than kMaxWaitingBytes behind is cut off and counted.
+//            A frame that was logged as sent has left for the network, unless its client was
+//            cut off or went by itself.
 // Threads:   Listen() and Run() may be on different ones, or in different processes.
 // Errors:    kUnavailable: the port cannot be had.
 #pragma once

@@ -1,4 +1,5 @@
-// apps/camera_sim/nal.h: NAL units of H.264 and H.265 as bytes: splitting, joining, emulation prevention.
+// apps/camera_sim/nal.h: NAL units of H.264 and H.265 as bytes: splitting, joining,
+// emulation prevention.
 //
 // Invariant: spans returned point into the span given, and lie within it.
 // Threads:   free functions; no state.

@@ -4,8 +4,8 @@
 // Invariant: a picture's packets lie one behind another, each behind its four bytes of RTSP framing
 //            (RFC 2326 §10.12); the last has the marker.
 // Threads:   immutable once made.
-// Errors:    as LoadFootage; kUnsupported for what a lean sender has no place for: another codec than
-//            H.264, pictures that are shown in another order than sent.
+// Errors:    as LoadFootage; kUnsupported for what a lean sender has no place for: another codec
+//            than H.264, pictures that are shown in another order than sent.
 #pragma once
 
 #include <string>

@@ -1,6 +1,7 @@
 // apps/lookback/admin_token.h: `lookback serve --new-admin-token`, for where all tokens are lost.
 //
-// Invariant: the store is opened without recording, so that it goes on saying how its last use ended.
+// Invariant: the store is opened without recording, so that it goes on saying
+//            how its last use ended.
 // Threads:   the caller's.
 // Errors:    told, and the exit code says which. Where there is no store none is made.
 #pragma once

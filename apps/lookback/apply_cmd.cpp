@@ -60,8 +60,8 @@ std::string PlanText(const Json& plan, bool remove_others) {
   return text;
 }
 
-// Each fault with its place in the file. `answer` is the server's: what it misses for want of a setting
-// that was at fault already is told by that.
+// Each fault with its place in the file. `answer` is the server's: what it misses for want of a
+// setting that was at fault already is told by that.
 void AddFaults(const Json& answer, FleetFile& file) {
   const bool others = !file.faults.empty();
   for (const Json& fault : ListOf(answer, "faults")) {

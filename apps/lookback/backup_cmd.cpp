@@ -1,5 +1,5 @@
-// `lookback backup` and `lookback restore`: what of a store cannot be made anew, kept elsewhere and put
-// back, on its directory, without a server.
+// `lookback backup` and `lookback restore`: what of a store cannot be made anew, kept elsewhere and
+// put back, on its directory, without a server.
 
 #include <fmt/format.h>
 #include <sys/stat.h>

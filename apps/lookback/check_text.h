@@ -11,8 +11,8 @@
 
 namespace lookback::app {
 
-// Of each kind of finding that is no fault, so many are named: after a volume was let go, each of its
-// files is one.
+// Of each kind of finding that is no fault, so many are named: after a volume was let go,
+// each of its files is one.
 inline constexpr uint64_t kShownOfNoFault = 20;
 
 // Of a report as docs/api.md has it: a table of the findings, and the sum.

@@ -75,8 +75,8 @@ void AddRangeOptions(CLI::App* command, WrittenRange& range, bool required);
 // --from and --to besides, for a command that does not require those.
 void AddDayOptions(CLI::App* command, WrittenRange& range);
 
-// STATE_DIRECTORY where a service manager says it (systemd.exec(5)), else $XDG_DATA_HOME/lookback or
-// ~/.local/share/lookback.
+// STATE_DIRECTORY where a service manager says it (systemd.exec(5)), else $XDG_DATA_HOME/lookback
+// or ~/.local/share/lookback.
 Result<std::string> DefaultDataDirectory();
 std::string DefaultTokenFile(const std::string& data);
 

@@ -1,7 +1,8 @@
 // apps/lookback/coverage.h: a timeline as people read it on a terminal: a bar and a table.
 //
 // Invariant: of what has happened of a bar's cell, '#' says that footage covers all, '.' that it
-//            covers nothing, '?' that some of it cannot be read just now; ' ' says that nothing of the cell has happened yet.
+//            covers nothing, '?' that some of it cannot be read just now; ' ' says that nothing of
+//            the cell has happened yet.
 // Threads:   values.
 // Errors:    none; spans and gaps without times are left out.
 #pragma once
@@ -18,8 +19,8 @@ inline constexpr size_t kCoverageBarCells = 60;
 // `timeline` as in docs/api.md: its `end` is where the future begins. '+': covered in part.
 std::string CoverageBar(const Json& timeline, TimeRange range, size_t cells);
 
-// What is covered, missing and not to be read now, and of which part of the range, when some is yet to come; then the
-// bar and what its signs mean.
+// What is covered, missing and not to be read now, and of which part of the range, when some is yet
+// to come; then the bar and what its signs mean.
 std::string CoverageText(const Json& timeline, TimeRange range, const TimeZone& zone);
 
 // Spans, what of them cannot be read now, and gaps, in the order of time.

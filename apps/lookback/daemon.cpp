@@ -159,8 +159,8 @@ Status Daemon::Use(const Settings& asked) {
   return Ok();
 }
 
-// What is in force is the store's: commands add volumes and remove them, and a start adds those of the
-// settings.
+// What is in force is the store's: commands add volumes and remove them, and a start adds
+// those of the settings.
 void Daemon::TellVolumes(const Settings& asked) const {
   Settings now, next;
   for (const storage::Volume* volume : store_->volumes()) now.volumes.push_back(volume->root());

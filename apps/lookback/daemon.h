@@ -1,7 +1,8 @@
 // apps/lookback/daemon.h: the parts of `lookback serve` around a store, in the order in which they
 // start and stop.
 //
-// Invariant: Listen() comes before anything that changes a store, Stop() before the store is closed.
+// Invariant: Listen() comes before anything that changes a store, Stop()
+//            before the store is closed.
 // Threads:   all methods on one, main's; the loop that answers runs on the daemon's own.
 // Errors:    those of the parts. A Use() that fails has changed nothing.
 #pragma once
@@ -51,8 +52,8 @@ class Daemon {
   // Records in `store`, which must outlive the daemon, and answers.
   Status Start(storage::Store& store, const Settings& settings, const Resources& resources);
 
-  // Takes up what a running daemon can (Setting::reloads), and logs what that changes and what of the
-  // rest waits for a start.
+  // Takes up what a running daemon can (Setting::reloads), and logs what that changes and what of
+  // the rest waits for a start.
   Status Use(const Settings& settings);
 
   uint16_t port() const { return server_->port(); }

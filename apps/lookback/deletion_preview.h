@@ -1,5 +1,5 @@
-// apps/lookback/deletion_preview.h: what a change of settings would delete and thin, shown before it is
-// made.
+// apps/lookback/deletion_preview.h: what a change of settings would delete and thin,
+// shown before it is made.
 //
 // Threads:   one.
 // Errors:    of the server's answers.

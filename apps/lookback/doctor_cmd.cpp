@@ -1,5 +1,5 @@
-// `lookback doctor`: what is wrong with the machine, the disks and the settings that a store depends
-// on, by the server or, with --config or --data, without one.
+// `lookback doctor`: what is wrong with the machine, the disks and the settings that a store
+// depends on, by the server or, with --config or --data, without one.
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// apps/lookback/doctor_text.h: what is wrong with a machine, for who is in a hurry: the worst first,
-// each with its cure, in 80 columns.
+// apps/lookback/doctor_text.h: what is wrong with a machine, for who is in a hurry: the worst
+// first, each with its cure, in 80 columns.
 //
 // Invariant: of one check and severity at most kFindingsAKind are shown, the others are counted.
 // Threads:   any.

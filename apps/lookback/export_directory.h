@@ -1,11 +1,12 @@
-// apps/lookback/export_directory.h: the directory of an export while it grows, and until it is whole.
+// apps/lookback/export_directory.h: the directory of an export while it grows,
+// and until it is whole.
 //
 // Invariant: MANIFEST.sha256 is there exactly when the export is whole, and names every other file.
-//            Until then MANIFEST.partial names the finished ones, a line each, as they come. What it
-//            names is kept only if it still has that digest.
+//            Until then MANIFEST.partial names the finished ones, a line each, as they come. What
+//            it names is kept only if it still has that digest.
 // Threads:   the command's.
-// Errors:    kConflict for a directory that holds something else, or a finished export; those of the
-//            file system.
+// Errors:    kConflict for a directory that holds something else, or a finished export;
+//            those of the file system.
 #pragma once
 
 #include <map>

@@ -1,8 +1,8 @@
 // apps/lookback/export_run.h: carries an export out, and goes on with one that was interrupted.
 //
-// Invariant: the act is on record, and what is taken is held, before the first byte comes. The
-//            directory can be gone on with at every instant, whatever ends the command; its manifest
-//            is the last thing written.
+// Invariant: the act is on record, and what is taken is held, before the first byte comes.
+//            The directory can be gone on with at every instant, whatever ends the command; its
+//            manifest is the last thing written.
 // Threads:   the command's.
 // Errors:    the server's and those of the file system; what came so far stays.
 #pragma once

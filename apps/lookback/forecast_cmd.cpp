@@ -1,4 +1,5 @@
-// `lookback retention forecast`: how far back each camera will reach, and which promise breaks when.
+// `lookback retention forecast`: how far back each camera will reach,
+// and which promise breaks when.
 
 #include <fmt/format.h>
 

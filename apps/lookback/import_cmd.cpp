@@ -1,4 +1,5 @@
-// `lookback import`: footage from files, uploaded to the server in parts and followed until it is kept.
+// `lookback import`: footage from files, uploaded to the server in parts and
+// followed until it is kept.
 
 #include <fmt/format.h>
 

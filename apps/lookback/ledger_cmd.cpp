@@ -1,5 +1,5 @@
-// `lookback ledger`: what an auditor asks: the root of today, to keep; whether today's ledger is still
-// the one of a root that was kept; whether a record is on it. What the server answers is not
+// `lookback ledger`: what an auditor asks: the root of today, to keep; whether today's ledger is
+// still the one of a root that was kept; whether a record is on it. What the server answers is not
 // believed, but verified here.
 
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// `lookback man` and `lookback completion bash`: what the commands and the settings of the server say
-// of themselves, as manual pages and as completion for a shell.
+// `lookback man` and `lookback completion bash`: what the commands and the settings of the server
+// say of themselves, as manual pages and as completion for a shell.
 
 #include <fmt/format.h>
 

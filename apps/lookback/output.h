@@ -76,7 +76,8 @@ class Table {
   void Add(std::vector<std::string> row);
   bool empty() const { return rows_.size() == 1; }
   std::string Text() const;  // One line a row, columns aligned.
-  // The same; a paragraph a row where the last column's heading would not fit (0: there is no limit).
+  // The same; a paragraph a row where the last column's heading would not fit (0:
+  // there is no limit).
   std::string TextFor(size_t columns) const;
 
  private:

@@ -1,4 +1,5 @@
-// `lookback scrub`: how far the server's check of every byte is, and what of the footage is damaged.
+// `lookback scrub`: how far the server's check of every byte is, and what of
+// the footage is damaged.
 
 #include <fmt/format.h>
 

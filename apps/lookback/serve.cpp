@@ -1,6 +1,6 @@
 // `lookback serve`: the daemon. Standard output has one line, "listening on http://HOST:PORT" (or
-// https), once requests are answered. SIGTERM and SIGINT stop it cleanly, a second one at once; SIGHUP
-// reads its file anew, and without one stops it too.
+// https), once requests are answered. SIGTERM and SIGINT stop it cleanly, a second one at once;
+// SIGHUP reads its file anew, and without one stops it too.
 
 #include <fmt/format.h>
 #include <pthread.h>
@@ -34,8 +34,8 @@ struct ServeAsked {
   bool starts_nothing() const { return print_config || check || new_admin_token; }
 };
 
-// The signals that end the daemon or tell it to read its file, taken off every thread and waited for
-// on main's.
+// The signals that end the daemon or tell it to read its file, taken off every thread
+// and waited for on main's.
 class Signals {
  public:
   explicit Signals(bool has_file) {

@@ -14,8 +14,8 @@
 namespace lookback::app {
 namespace {
 
-// systemd may be busy at a machine's start, and READY=1 must not be lost then; one that does not read
-// at all must not keep the daemon from stopping.
+// systemd may be busy at a machine's start, and READY=1 must not be lost then; one that does not
+// read at all must not keep the daemon from stopping.
 constexpr timeval kSendAtMost{5, 0};
 constexpr int64_t kLooksPerWatchdog = 3;
 

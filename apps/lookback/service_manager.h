@@ -1,9 +1,11 @@
 // apps/lookback/service_manager.h: tells systemd that the daemon is ready, alive or stopping, as
 // sd_notify(3) does it: a datagram each, to the socket that NOTIFY_SOCKET names.
 //
-// Invariant: "alive" is said only when every thread that was asked has answered since it was last said.
+// Invariant: "alive" is said only when every thread that was asked has answered
+//            since it was last said.
 // Threads:   one; what Heartbeat hands out may be called on any.
-// Errors:    Open refuses what cannot be a socket or a time. A message that cannot be sent is logged.
+// Errors:    Open refuses what cannot be a socket or a time. A message that
+//            cannot be sent is logged.
 #pragma once
 
 #include <sys/un.h>

@@ -1,8 +1,9 @@
-// apps/lookback/settings.h: what can be set of `lookback serve`: the one table from which its options,
-// its file (apps/lookback/settings_file.h), the manual pages and the file that the package installs follow.
+// apps/lookback/settings.h: what can be set of `lookback serve`: the one table from which its
+// options, its file (apps/lookback/settings_file.h), the manual pages and the file that the
+// package installs follow.
 //
-// Invariant: each setting has a default with which `serve` runs. What Problems() lets through can be
-//            used, as far as that can be known without a look at files and network.
+// Invariant: each setting has a default with which `serve` runs. What Problems() lets through can
+//            be used, as far as that can be known without a look at files and network.
 // Threads:   values.
 // Errors:    a sentence that says what is allowed; whoever shows it says where the value came from.
 #pragma once

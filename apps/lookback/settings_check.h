@@ -1,5 +1,5 @@
-// apps/lookback/settings_check.h: what of settings this machine alone can tell: whether a start gets its
-// address, can make its directories, and can read its files.
+// apps/lookback/settings_check.h: what of settings this machine alone can tell: whether a start
+// gets its address, can make its directories, and can read its files.
 //
 // Invariant: nothing is changed. What a store knows as a volume is not looked at: where its disk is
 //            away, a start goes on without it.
@@ -22,7 +22,8 @@ struct MachineProblem {
   int exit = 0;       // With which a start would end.
 };
 
-// `settings` have passed Problems(), and have a data directory. `service`: whom the start is to run as.
+// `settings` have passed Problems(), and have a data directory. `service`:
+// whom the start is to run as.
 std::vector<MachineProblem> ProblemsHere(const Settings& settings, const doctor::Service& service,
                                          doctor::Machine& machine, FileSystem& files);
 

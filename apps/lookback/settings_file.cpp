@@ -52,7 +52,8 @@ class SettingsReader {
   }
 
  private:
-  // What stands behind "name =" and does not begin as a text or a list does, where there is to be one.
+  // What stands behind "name =" and does not begin as a text or a list does,
+  // where there is to be one.
   bool TellUnquoted(std::string_view text, uint32_t number) {
     for (uint32_t i = 1; i < number && !text.empty(); ++i) {
       text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);

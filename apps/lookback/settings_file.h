@@ -1,11 +1,11 @@
-// apps/lookback/settings_file.h: the file that `lookback serve --config` reads (lookback.toml(5)), and
-// how one is written.
+// apps/lookback/settings_file.h: the file that `lookback serve --config` reads (lookback.toml(5)),
+// and how one is written.
 //
-// Invariant: nothing unknown passes; every fault of the file is found, not the first alone (but what
-//            is no TOML is read no further than its first fault).
+// Invariant: nothing unknown passes; every fault of the file is found, not the first alone (but
+//            what is no TOML is read no further than its first fault).
 // Threads:   values.
-// Errors:    kNotFound and the like for the file itself; what is wrong in it is in `faults`, but for
-//            what Problems() says of its values, which may need what the command line adds.
+// Errors:    kNotFound and the like for the file itself; what is wrong in it is in `faults`, but
+//            for what Problems() says of its values, which may need what the command line adds.
 #pragma once
 
 #include <cstdint>

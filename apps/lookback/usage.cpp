@@ -37,7 +37,8 @@ std::string ListOfCommands(const CLI::App& group) {
   return list;
 }
 
-// For the first word that is no command or option where it stands: what it may have been meant to be.
+// For the first word that is no command or option where it stands: what it may
+// have been meant to be.
 std::string Suggestion(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* group = &app;
   for (const std::string& word : words) {

@@ -1,5 +1,5 @@
-// The store's check of itself over the API: a file that is gone is named by camera and time, while the
-// store records on.
+// The store's check of itself over the API: a file that is gone is named by camera and time,
+// while the store records on.
 #include <filesystem>
 
 #include "storage/layout.h"

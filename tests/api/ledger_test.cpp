@@ -1,5 +1,5 @@
-// The ledger over HTTP: proofs that are worked out again by what is not ours, and holds whose second
-// copy cannot be written.
+// The ledger over HTTP: proofs that are worked out again by what is not ours, and holds whose
+// second copy cannot be written.
 
 #include <cstdio>
 #include <filesystem>

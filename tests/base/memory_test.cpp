@@ -19,8 +19,8 @@ size_t ResidentKib() {
   return 0;
 }
 
-// Blocks too small to be mappings of their own, in a thread's arena, with one kept above them all so
-// that the arena cannot shrink from its end.
+// Blocks too small to be mappings of their own, in a thread's arena, with one kept above them all
+// so that the arena cannot shrink from its end.
 TEST(MemoryTest, APeakOfAnotherThreadIsGivenBack) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "the allocator is the sanitizer's";

@@ -1,4 +1,5 @@
-// Faults of a machine, from its tables to the finding: each is planted alone, and nothing else is told.
+// Faults of a machine, from its tables to the finding: each is planted alone,
+// and nothing else is told.
 #include <gmock/gmock.h>
 
 #include "tests/doctor/fake_machine.h"

@@ -1,5 +1,6 @@
-// Conditions and ranges of a client that resumes: the first byte is the size of what it asks for, less one, and lines are
-// the values of Range, If-Range, If-Match and If-None-Match. What is chosen lies inside.
+// Conditions and ranges of a client that resumes: the first byte is the size of what it asks
+// for, less one, and lines are the values of Range, If-Range, If-Match and If-None-Match.
+// What is chosen lies inside.
 #include <array>
 
 #include "api/byte_range.h"

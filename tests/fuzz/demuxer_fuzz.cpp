@@ -1,5 +1,5 @@
-// Whole files of the containers that are opened (corpus: a few pictures by ffmpeg 5.1, of its testsrc2
-// at 32x32, in each container). What comes out is within the limits and can be inspected.
+// Whole files of the containers that are opened (corpus: a few pictures by ffmpeg 5.1, of its
+// testsrc2 at 32x32, in each container). What comes out is within the limits and can be inspected.
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
-// What any client may send, and what its query strings may ask: the first byte says in what pieces the
-// others arrive. However they do, the request is the same.
+// What any client may send, and what its query strings may ask: the first byte says in what pieces
+// the others arrive. However they do, the request is the same.
 #include <algorithm>
 
 #include "api/search_input.h"

@@ -1,5 +1,5 @@
-// What comes to a UDP port, in any order and at any time: nothing crashes, what is held stays within
-// its bounds, and packets of one source come out with rising numbers, each once.
+// What comes to a UDP port, in any order and at any time: nothing crashes, what is held stays
+// within its bounds, and packets of one source come out with rising numbers, each once.
 #include "base/bytes.h"
 #include "recorder/rtp.h"
 #include "recorder/rtp_reorder.h"

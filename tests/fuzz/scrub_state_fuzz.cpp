@@ -1,5 +1,5 @@
-// The scrubber's state as a disk may return it, with its digest made right so that the fields behind
-// it are reached. What is taken is written again and read as the same.
+// The scrubber's state as a disk may return it, with its digest made right so that the fields
+// behind it are reached. What is taken is written again and read as the same.
 
 #include "base/checksum.h"
 #include "storage/scrub_state.h"

@@ -1,6 +1,6 @@
-// A snapshot of the catalog as a disk may return it: its head, with its digest made right so that the
-// fields behind it are reached, and the rows of a block. What is taken for a row of a catalog is
-// written again and read as the same.
+// A snapshot of the catalog as a disk may return it: its head, with its digest made right so that
+// the fields behind it are reached, and the rows of a block. What is taken for a row of a catalog
+// is written again and read as the same.
 
 #include "storage/snapshot_format.h"
 

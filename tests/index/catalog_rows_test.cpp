@@ -1,4 +1,5 @@
-// The rows of a catalog, put into an empty one, are the same catalog; and nothing else is put there.
+// The rows of a catalog, put into an empty one, are the same catalog;
+// and nothing else is put there.
 #include "index/catalog_rows.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// The catalog's hours against a calendar of single seconds: the one is kept by sums and intervals, the
-// other counts each second by itself.
+// The catalog's hours against a calendar of single seconds: the one is kept by sums and intervals,
+// the other counts each second by itself.
 #include "index/hours.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
-// The server under each version of HTTP, as curl sees it, and under clients that are slow or greedy.
+// The server under each version of HTTP, as curl sees it, and under clients
+// that are slow or greedy.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
@@ -321,8 +322,8 @@ TEST_F(HttpLimitsTest, BodiesOnTheirWayAreBoundedTogether) {
   for (const std::string version : {"--http1.1 ", "--http2-prior-knowledge "}) {
     const std::string status =
         version + "-o /dev/null -w '%{http_code}' -H Expect: --data-binary @";
-    // Over HTTP/2 the stream is reset behind the answer (RFC 9113 §8.1), and curl 7.88 may tell of that
-    // alone.
+    // Over HTTP/2 the stream is reset behind the answer (RFC 9113 §8.1), and curl 7.88
+    // may tell of that alone.
     EXPECT_THAT(Curl(status + big, "/echo"), AnyOf(HasSubstr("503"), HasSubstr("curl: (92)")));
     // What was refused takes no room afterwards, nor what was answered.
     EXPECT_EQ(Curl(status + fits, "/echo"), "200");

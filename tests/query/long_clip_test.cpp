@@ -1,5 +1,5 @@
-// Clips of more than two hours: in fragments, planned without a look into the files between the first
-// and the last.
+// Clips of more than two hours: in fragments, planned without a look into the files between
+// the first and the last.
 #include <random>
 
 #include "media/bmff.h"
@@ -92,8 +92,9 @@ TEST_F(LongClipTest, SoundStaysBesideItsPicturesOrIsLeftOut) {
   const Played played = PlayClip(*clip);
   EXPECT_THAT(played.complaints, IsEmpty());
   ASSERT_EQ(played.sound.size(), 2 * source.sound.size());
-  // FFmpeg shows pictures in fragments later by the largest negative composition offset, a frame here
-  // (its `dts_shift`), in stored files too; what is asked is that sound keeps its place over the gap.
+  // FFmpeg shows pictures in fragments later by the largest negative composition offset,
+  // a frame here (its `dts_shift`), in stored files too; what is asked is that sound keeps
+  // its place over the gap.
   const int64_t offset = played.pictures[0].pts_us - source.frame_us();
   for (size_t i = 0; i < played.sound.size(); ++i) {
     const size_t of_run = i % source.sound.size();

@@ -1,5 +1,5 @@
-// The time that a player shows beside the pictures, as ffmpeg and ffprobe read it, against the clock of
-// the C library's command `date`.
+// The time that a player shows beside the pictures, as ffmpeg and ffprobe read it, against the
+// clock of the C library's command `date`.
 #include "query/subtitles.h"
 
 #include <cmath>
@@ -103,8 +103,8 @@ class SubtitlesTest : public ClipTest {
     return texts;
   }
 
-  // That from `begin` on, at `at` of the clip, each second has its subtitle, up to `end`. What is left
-  // of `shown` is behind that.
+  // That from `begin` on, at `at` of the clip, each second has its subtitle, up to `end`. What is
+  // left of `shown` is behind that.
   void ExpectSeconds(std::vector<Line>& shown, int64_t at, TimeUs begin, TimeUs end,
                      const std::string& remark = "", const char* zone = kZone) {
     const TimeUs first = SecondOf(begin);
@@ -371,8 +371,8 @@ TEST_F(SubtitlesTest, AreRefusedInAClipInFragments) {
   EXPECT_NE(Plan(request), nullptr);
 }
 
-// Fragments of a minute each on the same second of media time, as a file that lies may have them, or a
-// clock that was set back again and again.
+// Fragments of a minute each on the same second of media time, as a file that lies may have them,
+// or a clock that was set back again and again.
 class ManyCutsTest : public ::testing::Test {
  protected:
   ManyCutsTest() {

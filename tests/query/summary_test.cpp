@@ -83,7 +83,8 @@ std::vector<TimeUs> Begins(const std::vector<TimeRange>& steps) {
 }
 
 TEST(FindStepsTest, DaysBeginWherePythonSeesALaterDate) {
-  // A change at two o'clock, at midnight, by half an hour, at a minute past midnight, of a whole day.
+  // A change at two o'clock, at midnight, by half an hour, at a minute past midnight,
+  // of a whole day.
   struct Question {
     const char* zone;
     TimeRange range;

@@ -1,5 +1,5 @@
-// Timelines and clips over footage that was thinned, through a real store: each sync sample is shown
-// until the next, and what follows whole footage begins where it can be decoded.
+// Timelines and clips over footage that was thinned, through a real store: each sync sample is
+// shown until the next, and what follows whole footage begins where it can be decoded.
 #include <algorithm>
 #include <filesystem>
 
@@ -98,7 +98,8 @@ class ThinnedClipTest : public ::testing::Test {
     }
     return kept;
   }
-  // That a player shows those of `kept` that are on screen from `from_us` to `to_us`, at their times.
+  // That a player shows those of `kept` that are on screen from `from_us` to
+  // `to_us`, at their times.
   void ExpectShows(const std::vector<Kept>& kept, int64_t from_us, int64_t to_us) {
     SCOPED_TRACE(std::to_string(from_us) + " to " + std::to_string(to_us));
     const auto clip = Plan({kStart + from_us, kStart + to_us});

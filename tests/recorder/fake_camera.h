@@ -46,8 +46,8 @@ class FakeCamera {
 
   // Sends to the present connection; false when there is none, or it broke.
   bool Send(const Bytes& bytes);
-  // The same, with a request behind it, and waits for the answer: the other side has then dealt with
-  // all of it, and a test may move its clock on. False when there is no connection.
+  // The same, with a request behind it, and waits for the answer: the other side has then dealt
+  // with all of it, and a test may move its clock on. False when there is no connection.
   bool SendAndAwait(Bytes bytes);
   void HangUp();
   int connections() const;  // So far.

@@ -1,5 +1,5 @@
-// tests/recorder/recorder_fixture.h: a recorder, a scripted camera on loopback, and a clock that the
-// test moves.
+// tests/recorder/recorder_fixture.h: a recorder, a scripted camera on loopback, and a
+// clock that the test moves.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// tests/recorder/sick_camera.h: a scripted camera that sends numbered pictures in real time, and can
-// fall ill.
+// tests/recorder/sick_camera.h: a scripted camera that sends numbered pictures in real
+// time, and can fall ill.
 //
 // Well, it sends 25 pictures a second, five to a GOP, each with its number in its last bytes, and
 // begins with a sync sample at each PLAY. Ill, a script answers its requests or sends in place of

@@ -59,7 +59,8 @@ TEST_F(ArchiveTest, ASegmentIsCutAtASyncSampleAfterAMinute) {
 
 TEST_F(ArchiveTest, HoursAreWhatTheSegmentsSayTheOpenOneToo) {
   ASSERT_OK(Open());
-  // From ten minutes before an hour's end to five after it, of which the last minutes are not sealed.
+  // From ten minutes before an hour's end to five after it, of which the last
+  // minutes are not sealed.
   const TimeUs start_us = kEvening - 10 * kUsPerMinute;
   SyntheticRun run(gate_, start_us);
   Recording& recording = Begin(run);

@@ -1,5 +1,5 @@
-// A backup holds what the store had synced and passes for whole only when it is; what is restored from it
-// is the store again. Digests are held against sha256sum(1).
+// A backup holds what the store had synced and passes for whole only when it is; what is restored
+// from it is the store again. Digests are held against sha256sum(1).
 #include "storage/backup.h"
 
 #include <gmock/gmock.h>
@@ -254,7 +254,8 @@ TEST_F(BackupTest, ASecondOneCopiesWhatIsNewAndWhatRotted) {
   EXPECT_TRUE(ManifestHolds(third->path));
 }
 
-// A file that is shared spoils, where it rots, every backup that has it: that is not mended in silence.
+// A file that is shared spoils, where it rots, every backup that has it:
+// that is not mended in silence.
 TEST_F(BackupTest, RotThatHarmedEarlierOnesIsToldWithTheirNames) {
   MakeBare();
   GiveBackupsADisk();
@@ -547,8 +548,8 @@ TEST_F(BackupTest, WarnsWhereOneDiskHasBothStoreAndBackups) {
   EXPECT_THAT(warnings_, IsEmpty());
 }
 
-// Whatever call fails, and wherever the power goes: there is a whole backup or none, the data directory is
-// what it was, and the next try works.
+// Whatever call fails, and wherever the power goes: there is a whole backup or none, the data
+// directory is what it was, and the next try works.
 TEST_F(BackupTest, NoFailureLeavesWhatPassesForABackup) {
   MakeBare(8);
   ASSERT_OK(Backup());

@@ -22,7 +22,8 @@ using test::SyntheticRun;
 
 class CheckTest : public StoreFixture {
  protected:
-  // Three segments of the gate, one of the yard's sub stream, a gap, a policy and a hold; then closed.
+  // Three segments of the gate, one of the yard's sub stream, a gap, a policy
+  // and a hold; then closed.
   void Make() {
     ASSERT_OK(Open());
     SyntheticRun gate(gate_, kEvening), yard(yard_, kEvening);

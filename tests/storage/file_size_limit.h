@@ -1,4 +1,5 @@
-// tests/storage/file_size_limit.h: a catalog that cannot be written while the ledger, far smaller, can.
+// tests/storage/file_size_limit.h: a catalog that cannot be written while the ledger,
+// far smaller, can.
 #pragma once
 
 #include <signal.h>

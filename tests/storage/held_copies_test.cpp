@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 using test::Op;
 using test::SyntheticRun;
 
-// A disk that writes another byte than it was given, below one path; that does not give back one file;
-// and that tells when a directory is listed.
+// A disk that writes another byte than it was given, below one path; that does not give back one
+// file; and that tells when a directory is listed.
 class FlippingDisk : public test::ListedDisk {
  public:
   using ListedDisk::ListedDisk;

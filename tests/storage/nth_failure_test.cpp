@@ -1,7 +1,8 @@
-// The Nth call of each kind to the file system fails, for every N, while a store starts, records,
-// purges, thins or has its catalog rebuilt. Whatever that call's caller does, it does not crash or hang and
-// leaves no descriptor open (what hangs, ctest ends); and once the disk is well again, after a power cut for every second N,
-// a new start keeps every promise that was made (tests/storage/promises.h).
+// The Nth call of each kind to the file system fails, for every N, while a store starts,
+// records, purges, thins or has its catalog rebuilt. Whatever that call's caller does, it does
+// not crash or hang and leaves no descriptor open (what hangs, ctest ends); and once the disk is
+// well again, after a power cut for every second N, a new start keeps every promise that was made
+// (tests/storage/promises.h).
 //
 // The unit tests try some N of each kind; LOOKBACK_NTH_FAILURE=all tries each one, also with a disk
 // that fails from there on.
@@ -103,8 +104,8 @@ class NthFailureTest : public ::testing::TestWithParam<Scene> {
     SetLogLevel(LogLevel::kInfo);
   }
 
-  // Footage to purge and to hold, a policy, and a segment that a power cut left open. Promised once,
-  // for all who begin with a copy of this disk.
+  // Footage to purge and to hold, a policy, and a segment that a power cut left open. Promised
+  // once, for all who begin with a copy of this disk.
   void MakeModel() {
     disk_ = root_ + "/made";
     fs::create_directories(disk_);

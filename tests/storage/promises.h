@@ -1,8 +1,8 @@
-// tests/storage/promises.h: what a store promised and when, and whether one that is opened on what is
-// left of its disk keeps it.
+// tests/storage/promises.h: what a store promised and when, and whether one that is opened on what
+// is left of its disk keeps it.
 //
-// A step is how many changes of the disk there had been. What was answered at a step binds every cut
-// from there on; what was begun at a step may show, or not, in every later cut.
+// A step is how many changes of the disk there had been. What was answered at a step binds every
+// cut from there on; what was begun at a step may show, or not, in every later cut.
 //
 // Threads:   one.
 #pragma once
@@ -41,8 +41,8 @@ class Promises {
   void Opened(storage::Store& store, Step at);  // Its epoch.
   void Ledger(storage::Store& store, Step at);  // All records so far, by their root.
 
-  // Holds against it a store that has finished its recovery. The disk is one that each of `cuts` may
-  // have left.
+  // Holds against it a store that has finished its recovery. The disk is one that each
+  // of `cuts` may have left.
   Problems Check(storage::Store& store, const std::vector<Step>& cuts) const;
   // Whether a hold that binds at `cut` touches the range.
   bool Held(const CameraId& camera, TimeRange range, Step cut) const;

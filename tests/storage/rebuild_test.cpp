@@ -1,5 +1,5 @@
-// An archive of many segments loses its catalog, and then its ledger too: what comes back is what was
-// there. 2,000 segments; in the long form as many as LOOKBACK_SEGMENTS says.
+// An archive of many segments loses its catalog, and then its ledger too: what comes back is what
+// was there. 2,000 segments; in the long form as many as LOOKBACK_SEGMENTS says.
 #include <cstdlib>
 #include <fstream>
 

@@ -1,6 +1,6 @@
-// A year of 200 cameras on three disks, by a virtual clock: the planner deletes each three hours, while
-// rates change, holds come and go, a volume fails for weeks and the clock steps. What must never
-// happen is looked for by the simulator's own books, round by round.
+// A year of 200 cameras on three disks, by a virtual clock: the planner deletes each three hours,
+// while rates change, holds come and go, a volume fails for weeks and the clock steps. What must
+// never happen is looked for by the simulator's own books, round by round.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -278,8 +278,9 @@ class Year {
     free_[victim.row.volume] += victim.row.bytes;
   }
 
-  // Of what is left on a volume nothing has used a greater share of its promise than what went, and
-  // nothing of a lower class is left where a higher one lost; where a floor gave way, nothing lawful.
+  // Of what is left on a volume nothing has used a greater share of its promise than what
+  // went, and nothing of a lower class is left where a higher one lost; where a floor
+  // gave way, nothing lawful.
   void ExpectFair(const RetentionPlan& plan, const std::vector<uint32_t>& names,
                   const std::map<std::pair<uint32_t, uint8_t>, double>& last_share) {
     for (const auto& [where, share] : last_share) {

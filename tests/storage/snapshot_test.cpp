@@ -1,5 +1,5 @@
-// A snapshot says what the ledger says, or is not used: no byte of it may change unnoticed, and none
-// of another ledger is taken.
+// A snapshot says what the ledger says, or is not used: no byte of it may change unnoticed, and
+// none of another ledger is taken.
 #include "storage/snapshot.h"
 
 #include <fstream>

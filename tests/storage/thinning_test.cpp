@@ -1,5 +1,5 @@
-// Thinning over a real store: what is left of a segment, what is never touched, and what every way of
-// being cut off leaves.
+// Thinning over a real store: what is left of a segment, what is never touched, and what every way
+// of being cut off leaves.
 #include <algorithm>
 #include <thread>
 

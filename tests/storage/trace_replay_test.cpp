@@ -1,11 +1,12 @@
 // A store works for a while, and every change that it makes to its disk is written down. Then the
-// power is cut after every one of them: with all of it on disk, with what was synced alone, and with
-// a seeded part of the rest, torn and out of order (tests/support/crash_states.h). A start on each of
-// these disks has to keep every promise that was made before the cut (tests/storage/promises.h).
+// power is cut after every one of them: with all of it on disk, with what was synced alone,
+// and with a seeded part of the rest, torn and out of order (tests/support/crash_states.h).
+// A start on each of these disks has to keep every promise that was made before the cut
+// (tests/storage/promises.h).
 //
-// What is tried of it in the unit tests is a sample; LOOKBACK_TRACE_STATES=N tries every step, and N
-// states with a part of the rest. A failure names its state, and its LOOKBACK_SEED; the trace is of
-// a run of its own each time, for the store's threads take turns as they like.
+// What is tried of it in the unit tests is a sample; LOOKBACK_TRACE_STATES=N tries every step, and
+// N states with a part of the rest. A failure names its state, and its LOOKBACK_SEED; the trace is
+// of a run of its own each time, for the store's threads take turns as they like.
 
 #include <gtest/gtest.h>
 #include <unistd.h>

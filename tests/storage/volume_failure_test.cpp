@@ -364,7 +364,8 @@ TEST_F(VolumeFailure, VolumesThatARunWentBackToAreGivenUpAtOnce) {
   EXPECT_TRUE(Gaps(gate_).empty());
 }
 
-// What is handed out has no hole; what could not be kept, and what is before it, stays the old file's.
+// What is handed out has no hole; what could not be kept, and what is before it,
+// stays the old file's.
 TEST_F(VolumeFailure, OnlyTheTailThatWasKeptWholeIsHandedOut) {
   SyntheticRun run(gate_, kEvening);
   const auto records = std::make_shared<RecordQueue>(store_->journal());

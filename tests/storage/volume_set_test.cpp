@@ -1,5 +1,5 @@
-// Volumes are added, drained, removed and taken back while the store records; and at each change of the
-// disk on the way there the power may go.
+// Volumes are added, drained, removed and taken back while the store records; and at each change of
+// the disk on the way there the power may go.
 #include "storage/volume_set.h"
 
 #include <fstream>

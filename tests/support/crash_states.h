@@ -3,11 +3,11 @@
 // A cut after `cut` changes leaves
 //   Applied:   all of them (a kill, or a lucky cut);
 //   Synced:    those that a sync has covered, and no other;
-//   Sampled:   those, and of the others a seeded part. Each write or truncation is there or not, or
-//              torn at a border of 512 or 4,096 bytes, in any order but its file's own. Of names
+//   Sampled:   those, and of the others a seeded part. Each write or truncation is there or not,
+//              or torn at a border of 512 or 4,096 bytes, in any order but its file's own. Of names
 //              (made, renamed, removed) a beginning is there: with NameOrder::kJournal of all names
-//              of the file system, as ext4 and XFS journal them; with kDirectory of each directory by
-//              itself, which POSIX allows.
+//              of the file system, as ext4 and XFS journal them; with kDirectory of each directory
+//              by itself, which POSIX allows.
 // A write that is not there leaves zeros where a later one lies behind it.
 //
 // Threads:   any number may read.

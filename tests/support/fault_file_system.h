@@ -68,10 +68,12 @@ class FaultFileSystem : public FileSystem {
   // From now on, the `n`th call (from 1) of this kind fails with `code`; with `and_all_later` the
   // ones after it too. One rule a kind; a new one replaces it.
   void FailNth(Op op, uint64_t n, Code code, bool and_all_later = false);
-  // The next call of this kind on a path below `path` fails, once. In place of FailNth's rule for it.
+  // The next call of this kind on a path below `path` fails, once. In place of
+  // FailNth's rule for it.
   void FailNextBelow(Op op, const std::string& path, Code code);
   void StopFailing();
-  // Every call on a path below `path` fails from now on with `code`, reads too: the disk was pulled.
+  // Every call on a path below `path` fails from now on with `code`, reads too:
+  // the disk was pulled.
   void FailBelow(const std::string& path, Code code);
   // Writes and syncs below `path` do not come back before LetGo(): the disk hangs.
   void HoldBelow(const std::string& path);

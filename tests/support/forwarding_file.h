@@ -1,4 +1,5 @@
-// tests/support/forwarding_file.h: a file that passes every call on; a test overrides what is to fail.
+// tests/support/forwarding_file.h: a file that passes every call on;
+// a test overrides what is to fail.
 #pragma once
 
 #include <memory>

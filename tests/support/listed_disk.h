@@ -1,5 +1,5 @@
-// tests/support/listed_disk.h: a disk that tells when a directory is listed, for a test that acts in
-// the middle of a walk.
+// tests/support/listed_disk.h: a disk that tells when a directory is listed, for a test that acts
+// in the middle of a walk.
 //
 // Threads:   any; what it tells runs on the thread that lists.
 #pragma once

@@ -1,9 +1,9 @@
-// tests/support/synthetic_archive.h: an archive of many small segments and of what people did in it,
-// in little time: files, ledger and catalog are the product's own, and no camera is needed.
+// tests/support/synthetic_archive.h: an archive of many small segments and of what people did in
+// it, in little time: files, ledger and catalog are the product's own, and no camera is needed.
 //
-// Each segment is a file of one fragment, about two kilobytes. Between them stand gaps, deletions and
-// losses, settings, markers, holds (some released), notes, alarms and acts, from the same seed the
-// same.
+// Each segment is a file of one fragment, about two kilobytes. Between them stand gaps,
+// deletions and losses, settings, markers, holds (some released), notes, alarms and acts,
+// from the same seed the same.
 //
 // Threads:   one.
 #pragma once
