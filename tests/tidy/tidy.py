@@ -47,6 +47,7 @@ HANDLES = [
 # The simulator and its eye wrap libav and GStreamer themselves, apart from the product.
 HANDLE_FREE = ["apps/camera_sim/", "tests/", "bench/"]
 
+MAX_COLUMNS = 100  # Also of comments, which clang-format leaves as they are.
 MAX_HEADER_LINES = 180
 MAX_SOURCE_LINES = 450
 # Larger ones, each for a reason.
@@ -57,6 +58,12 @@ LARGE = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.M)
+# What no line can be broken in: the text of a raw string, an address, an include.
+UNBREAKABLE = [
+    re.compile(r'\bR"([^()\\\s]{0,16})\(.*?\)\1"', re.S),
+    re.compile(r"\bhttps?://\S+"),
+    re.compile(r"^\s*#\s*include\b.*", re.M),
+]
 
 
 def sources(root):
@@ -98,9 +105,18 @@ def check_handles(root):
                 yield f"{path}: shows {found.group(0)}, which belongs behind a wrapper in {home}/"
 
 
+def long_lines(text):
+    """The numbers of the lines, from 1, that are too long without what cannot be broken."""
+    for pattern in UNBREAKABLE:
+        text = pattern.sub(lambda found: "\n" * found.group(0).count("\n"), text)
+    return [number for number, line in enumerate(text.split("\n"), 1) if len(line) > MAX_COLUMNS]
+
+
 def check_shape(root):
     for path in sources(root):
         text = read(root, path)
+        for number in long_lines(text):
+            yield f"{path}:{number}: is longer than {MAX_COLUMNS} columns"
         lines = text.count("\n")
         limit = MAX_HEADER_LINES if path.endswith(".h") else MAX_SOURCE_LINES
         if lines > limit and path not in LARGE and not path.startswith("tests/"):

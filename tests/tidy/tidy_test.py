@@ -61,6 +61,27 @@ class TidyTest(unittest.TestCase):
         self.write("base/c.cpp", "int   y ;\n")
         self.assertEqual(self.run_tidy("format")[0], 1)
 
+    def test_a_line_of_more_than_100_columns_is_found(self):
+        self.write("base/b.cpp", "//" + "é" * 98 + "\n")
+        self.assertEqual(self.run_tidy("shape"), (0, ""))
+        self.write("base/b.cpp", "int x;\n//" + "é" * 99 + "\n")
+        self.write("tests/base/c.cpp", "int y;  //" + "a" * 91 + "\n")
+        code, out = self.run_tidy("shape")
+        self.assertEqual((code, out.count("columns")), (1, 2))
+        self.assertIn("base/b.cpp:2:", out)
+        self.assertIn("tests/base/c.cpp:1:", out)
+
+    def test_what_cannot_be_broken_may_be_long(self):
+        long = "a" * 101
+        self.write("base/b.cpp", f'#include "{long}.h"\n'
+                                 f'const char* raw = R"x(\n{long}\n)" {long}\n)x";\n'
+                                 f"// https://example.org/{long}\n")
+        self.assertEqual(self.run_tidy("shape"), (0, ""))
+        self.write("base/b.cpp", f'const char* raw = R"(\n{long}\n)"; // {long}\n')
+        code, out = self.run_tidy("shape")
+        self.assertEqual((code, out.count("columns")), (1, 1))
+        self.assertIn("base/b.cpp:3:", out)
+
 
 if __name__ == "__main__":
     unittest.main()
