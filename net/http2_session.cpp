@@ -27,14 +27,6 @@ bool IsOfTheConnection(std::string_view lower_name) {
          lower_name == "keep-alive" || lower_name == "upgrade";
 }
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 // libnghttp2's view of a field; it copies what it is given.
 nghttp2_nv Field(const std::string& name, const std::string& value) {
   const auto bytes = [](const std::string& text) {

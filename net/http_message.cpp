@@ -4,19 +4,12 @@
 #include <http_parser.h>
 
 #include <algorithm>
-#include <cctype>
 #include <mutex>
 
 namespace lookback::net {
 namespace {
 
 constexpr size_t kMaxTargetBytes = 8 << 10;
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return lower;
-}
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -207,6 +200,14 @@ HttpRequest HttpParser::TakeRequest() {
   state_->keep_alive = keep_alive;
   state_->http_1_0 = http_1_0;
   return request;
+}
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
 }
 
 bool PercentDecode(std::string_view text, std::string& out) {
