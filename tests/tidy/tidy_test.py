@@ -82,6 +82,14 @@ class TidyTest(unittest.TestCase):
         self.assertEqual((code, out.count("columns")), (1, 1))
         self.assertIn("base/b.cpp:3:", out)
 
+    def test_no_file_is_longer_than_500_lines(self):
+        for lines, found in [(500, 0), (501, 1)]:
+            self.write("tests/base/b_test.cpp", "int x;\n" * lines)
+            self.write("tests/base/c.h", "// tests/base/c.h: c.\n#pragma once\n" + "int x;\n" * (lines - 2))
+            self.write("index/records.h", "// index/records.h: c.\n#pragma once\n" + "int x;\n" * (lines - 2))
+            code, out = self.run_tidy("shape")
+            self.assertEqual((code, out.count("more than 500")), (found, 3 * found), out)
+
 
 if __name__ == "__main__":
     unittest.main()
