@@ -65,13 +65,13 @@ TEST_F(ExportPackageTest, AClipInItIsTheOneThatClipMp4Gives) {
 
 TEST_F(ExportPackageTest, ClipsHaveSubtitlesWhereTheyAreAskedFor) {
   auto response = Ask("GET", PathOf("camera=gate", 60, "&subtitles=1&tz=Asia/Shanghai"));
-  EXPECT_THAT(Unpacked(response, "ffmpeg -v error -i clips/gate_20260504T220000Z.mp4 -f srt -"),
+  EXPECT_THAT(Unpacked(response, "ffmpeg -v quiet -i clips/gate_20260504T220000Z.mp4 -f srt -"),
               HasSubstr("2026-05-05 06:00:00"));
   EXPECT_THAT(test::Shell("cat " + out_.Path("x/meta/request.json")),
               HasSubstr("\"subtitles\": \"Asia/Shanghai\""));
   response = Ask("GET", PathOf("camera=gate", 60));
   EXPECT_EQ(Unpacked(response,
-                     "ffprobe -v error -select_streams s -show_entries stream=index "
+                     "ffprobe -v quiet -select_streams s -show_entries stream=index "
                      "-of csv=p=0 clips/gate_20260504T220000Z.mp4"),
             "");
   EXPECT_EQ(ProblemIn(Ask("GET", PathOf("camera=gate", 60, "&tz=UTC"))), "bad-parameter");
