@@ -28,6 +28,9 @@ struct Cut {
   int64_t position = 0;  // The same in the clip's track.
 
   int64_t end_ticks() const { return position + end.shown_ticks - origin; }
+  // Of the clip's first cut an edit hides what decoding needs before; of the others it is seen.
+  int64_t seen_ticks(bool first) const { return first ? start.shown_ticks : origin; }
+  TimeUs seen_us(bool first) const { return first ? start.shown_us : origin_us; }
 };
 
 // The cut of a stretch to `range`; nothing when no sample of it can be shown there.

@@ -41,6 +41,33 @@ bool BeginsWithSync(const SegmentFragment& fragment) {
   return video != nullptr && video->samples.front().sync != media::Sync::kNone;
 }
 
+// Whether `next` goes on where `row`, of the same run, ends.
+bool GoesOn(const index::Seal& row, const index::Seal& next) {
+  return next.media_start_90k == row.media_end_90k && next.start_us - row.end_us < kSmallestGapUs &&
+         next.thinned == row.thinned;
+}
+
+// Where the clock was set back, segments of two runs come by start in turn: what goes on where a
+// run ended is put there.
+std::vector<FootageSegment> RunByRun(const std::vector<FootageSegment>& by_start) {
+  std::vector<std::vector<const FootageSegment*>> chains;
+  std::map<Uuid, size_t> last_of_run;
+  for (const FootageSegment& segment : by_start) {
+    const auto [known, fresh] = last_of_run.try_emplace(segment.row.run, chains.size());
+    if (fresh || !GoesOn(chains[known->second].back()->row, segment.row)) {
+      known->second = chains.size();
+      chains.emplace_back();
+    }
+    chains[known->second].push_back(&segment);
+  }
+  std::vector<FootageSegment> sorted;
+  sorted.reserve(by_start.size());
+  for (const auto& chain : chains) {
+    for (const FootageSegment* segment : chain) sorted.push_back(*segment);
+  }
+  return sorted;
+}
+
 class LongClipPlanner {
  public:
   LongClipPlanner(storage::Footage& footage, const ClipRequest& request, TimeUs now_us)
@@ -58,7 +85,7 @@ class LongClipPlanner {
     }
     NoteDamage();
     parts_.stream = request_.stream;
-    for (const FootageSegment& segment : segments) LB_TRY(Add(segment));
+    for (const FootageSegment& segment : RunByRun(segments)) LB_TRY(Add(segment));
     if (parts_.parts.empty()) return NothingToShow();
     LB_TRY(CheckAlike(TrackKind::kVideo, false));
     if (request_.audio) LB_TRY(CheckAlike(TrackKind::kAudio, true));

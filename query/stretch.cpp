@@ -279,6 +279,23 @@ StretchEnd FindEnd(const Stretch& stretch, TrackKind kind, TimeUs asked_us) {
   return end;
 }
 
+StretchEnd WholeEnd(const Stretch& stretch, TrackKind kind, const StretchEnd& end) {
+  const FragmentInfo& info = stretch.info(end.last.fragment);
+  const FragmentTrack& track = *info.Track(kind);
+  const FragmentTimes times(info, track);
+  int64_t decode_time = track.base_decode_time;
+  int64_t last_shown = INT64_MIN;
+  StretchEnd whole = end;
+  for (size_t i = 0; i < track.samples.size(); ++i) {
+    last_shown = std::max(last_shown, decode_time + track.samples[i].composition_offset);
+    decode_time += track.samples[i].duration;
+    whole = {{end.last.fragment, i}, decode_time, times.UtcOf(decode_time)};
+    // Decoding times are presentation times in rising order: as many are shown as are decoded.
+    if (i >= end.last.sample && last_shown < decode_time) break;
+  }
+  return whole;
+}
+
 Result<LoadedSegment> LoadSegment(storage::Footage& footage, const FootageSegment& segment) {
   LB_TRY_ASSIGN(index, footage.Index(segment));
   LB_TRY_ASSIGN(tracks, media::ParseInitSection(index->init));

@@ -95,6 +95,9 @@ std::optional<StretchStart> FindStart(const Stretch& stretch, media::TrackKind k
 
 // `stretch` must have the track, and start before `asked_us`.
 StretchEnd FindEnd(const Stretch& stretch, media::TrackKind kind, TimeUs asked_us);
+// The first end at or behind `end` where no picture is left out that is shown before another that
+// is in: what is in front of another stretch in a file cannot be hidden there.
+StretchEnd WholeEnd(const Stretch& stretch, media::TrackKind kind, const StretchEnd& end);
 
 // One segment, its index held against the limits of its file: kCorrupt when they differ.
 Result<LoadedSegment> LoadSegment(storage::Footage& footage,

@@ -28,13 +28,14 @@ class Writer {
   Writer(int64_t start, uint32_t timescale, const TimeZone& zone)
       : start_(start), timescale_(timescale), zone_(zone) {}
 
-  // The pictures of one fragment; `may_leave_hole`: time goes on where they do not
-  // follow the last ones.
-  Status AddPictures(const Cut& cut, size_t piece, media::TrackKind lead, bool may_leave_hole) {
+  // The pictures of one fragment, from `seen` ticks on; `may_leave_hole`: time goes on where they
+  // do not follow the last ones.
+  Status AddPictures(const Cut& cut, size_t piece, media::TrackKind lead, int64_t seen,
+                     bool may_leave_hole) {
     const media::FragmentTrack* track = cut.stretch->info(piece).Track(lead);
     if (track == nullptr) return Ok();
     const FragmentTimes times(cut.stretch->info(piece), *track);
-    const int64_t from = std::max(times.start_ticks(), cut.start.shown_ticks);
+    const int64_t from = std::max(times.start_ticks(), seen);
     const int64_t to = std::min(times.end_ticks(), cut.end.shown_ticks);
     if (from >= to) return Ok();
     const int64_t shift = cut.position - cut.origin - start_;
@@ -122,10 +123,11 @@ Result<Subtitles> WriteSubtitles(const std::vector<Cut>& cuts, media::TrackKind 
                                  uint32_t timescale, GapMode gaps, const TimeZone& zone) {
   Writer writer(StartOf(cuts), timescale, zone);
   for (const Cut& cut : cuts) {
+    const bool first = &cut == &cuts.front();
     // Behind a closed gap nothing is missing from the clip's own time.
-    bool may_leave_hole = &cut != &cuts.front() && gaps == GapMode::kKeep;
+    bool may_leave_hole = !first && gaps == GapMode::kKeep;
     for (size_t piece = cut.start.sync.fragment; piece <= cut.end.last.fragment; ++piece) {
-      LB_TRY(writer.AddPictures(cut, piece, lead, may_leave_hole));
+      LB_TRY(writer.AddPictures(cut, piece, lead, cut.seen_ticks(first), may_leave_hole));
       may_leave_hole = true;
     }
   }
@@ -178,9 +180,9 @@ std::vector<Chapter> FindChapters(const std::vector<Cut>& cuts, uint32_t timesca
     const TimeRange hole{reached_us, cut.origin_us};
     reached_us = std::max(reached_us, cut.end.shown_us);
     if (hole.duration_us() < kSmallestToldGapUs) continue;
-    const int64_t at = cut.position + cut.start.shown_ticks - cut.origin - StartOf(cuts);
+    const int64_t at = cut.position - StartOf(cuts);
     chapters.push_back({Rescale(at, timescale, kUsPerSecond),
-                        LocalText(zone, cut.start.shown_us) + " after a gap of " +
+                        LocalText(zone, cut.origin_us) + " after a gap of " +
                             FormatDuration(hole.duration_us()) + CausesIn(hole, missing)});
   }
   if (chapters.size() == 1) chapters.clear();

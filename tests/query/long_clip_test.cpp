@@ -1,5 +1,6 @@
 // Clips of more than two hours: in fragments, planned without a look into the files between
 // the first and the last.
+#include <algorithm>
 #include <random>
 
 #include "media/bmff.h"
@@ -236,6 +237,23 @@ TEST_F(LongClipTest, FootageThatStandsTwiceIsShownOnce) {
   const Played played = PlayClip(*clip);
   EXPECT_THAT(played.complaints, IsEmpty());
   EXPECT_EQ(Hashes(played.pictures), HashesOf(StreetClip()));
+}
+
+TEST_F(LongClipTest, AnHourRecordedTwiceIsShownRunByRun) {
+  Record(StreetClip(), kStart);
+  Record(SmallClip(), After(5));  // The clock was set back by 15 s.
+  auto& segments = footage_.segments;
+  std::stable_sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
+    return a.footage.row.start_us < b.footage.row.start_us;
+  });
+  ASSERT_NE(segments[0].footage.row.run, segments[1].footage.row.run) << "they come in turn";
+  const auto clip = Plan(Request(kStart, After(3 * kHour)));
+  ASSERT_NE(clip, nullptr);
+  const Played played = PlayClip(*clip);
+  EXPECT_THAT(played.complaints, IsEmpty());
+  std::vector<uint64_t> expected = HashesOf(StreetClip());
+  Append(expected, HashesOf(SmallClip()));
+  EXPECT_EQ(Hashes(played.pictures), expected);
 }
 
 TEST_F(LongClipTest, WhereNothingIsItSaysWhy) {

@@ -2,6 +2,7 @@
 // clock of the C library's command `date`.
 #include "query/subtitles.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -159,6 +160,36 @@ TEST_F(SubtitlesTest, JumpOverAClosedGap) {
   ExpectSeconds(shown, 0, After(18), After(20));
   ExpectSeconds(shown, 2 * kUsPerSecond, After(70), After(74));
   EXPECT_THAT(shown, IsEmpty());
+}
+
+// The second run is seen from its sync sample on, before the asked range.
+TEST_F(SubtitlesTest, TellTheTimeOfEachPictureWhereTheClockWasSetBack) {
+  Record(StreetClip(), kStart);
+  Record(SmallClip(), After(5));  // Back by 15 s; sync samples at 11 and 13.
+  const auto clip = PlanWith(Request(After(12.3), After(13.2)));
+  ASSERT_NE(clip, nullptr);
+  const Played played = PlayClip(*clip);
+  EXPECT_THAT(played.complaints, IsEmpty());
+  const auto shown = Subtitles(Save(*clip, "clip.mp4"));
+  const int64_t half_us = StreetClip().frame_us() / 2;
+  size_t of_second_run = 0;
+  for (const Picture& picture : played.pictures) {
+    const auto recorded = std::find_if(shown_.begin(), shown_.end(), [&](const Shown& one) {
+      return one.picture.hash == picture.hash;
+    });
+    ASSERT_NE(recorded, shown_.end());
+    const TimeUs taken_us = recorded->on_screen.start_us;
+    // Two pictures behind what was asked, since B pictures are sent behind those after them.
+    EXPECT_LT(taken_us, After(13.2) + 5 * half_us);
+    of_second_run += picture.pts_us > 0 && taken_us < After(12.3) - 2 * half_us ? 1 : 0;
+    if (SecondOf(taken_us) != SecondOf(taken_us + 2 * half_us)) continue;
+    const auto line = std::find_if(shown.begin(), shown.end(), [&](const Line& one) {
+      return one.from_us <= picture.pts_us + half_us && picture.pts_us + half_us < one.to_us;
+    });
+    ASSERT_NE(line, shown.end()) << picture.pts_us;
+    EXPECT_EQ(line->text, Wall(SecondOf(taken_us), 1).front()) << picture.pts_us;
+  }
+  EXPECT_GT(of_second_run, 0U) << "some of it is before the asked range";
 }
 
 TEST_F(SubtitlesTest, TellTheOffsetOfTheNightWhenAnHourComesTwice) {
