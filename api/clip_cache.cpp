@@ -34,8 +34,9 @@ Result<std::shared_ptr<const query::Clip>> ClipCache::Put(const query::ClipReque
   const std::lock_guard lock(mutex_);
   in_use_.remove_if([](const InUse& plan) { return plan.clip.expired(); });
   const size_t memory_bytes = clip->memory_bytes();
-  if (auto equal = FindEqual(key, clip->etag())) {
+  if (auto equal = FindEqual(key, *clip)) {
     clip = std::move(equal);
+    clip->PinAnew(clock_.NowUs());
   } else {
     LB_TRY(CheckRoom(person, memory_bytes));
     in_use_.push_front({key, person, clip, memory_bytes});
@@ -47,11 +48,13 @@ Result<std::shared_ptr<const query::Clip>> ClipCache::Put(const query::ClipReque
 }
 
 std::shared_ptr<const query::Clip> ClipCache::FindEqual(const std::string& key,
-                                                        const std::string& etag) {
+                                                        const query::Clip& other) {
   for (const InUse& plan : in_use_) {
     if (plan.key != key) continue;
     auto clip = plan.clip.lock();
-    if (clip && clip->etag() == etag && !clip->broken()) return clip;
+    // The same bytes may have another story: what is missing is known better by and by.
+    const bool equal = clip && clip->etag() == other.etag() && clip->report() == other.report();
+    if (equal && !clip->broken()) return clip;
   }
   return nullptr;
 }

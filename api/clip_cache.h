@@ -33,7 +33,8 @@ class ClipCache {
   // The plan of that request that `tags` (a header such as If-Range) names; any when it is empty:
   // then the newest. nullptr when there is none. One that broke is as good as none.
   std::shared_ptr<const query::Clip> Find(const query::ClipRequest& request, std::string_view tags);
-  // Keeps a plan of `person`; the one to read instead, which is equal, where there is such a one.
+  // Keeps a plan of `person` that was just made; the one to read instead, which is equal and pinned
+  // anew, where there is such a one.
   Result<std::shared_ptr<const query::Clip>> Put(const query::ClipRequest& request,
                                                  const std::string& person,
                                                  std::shared_ptr<const query::Clip> clip);
@@ -58,7 +59,7 @@ class ClipCache {
     size_t memory_bytes = 0;
   };
 
-  std::shared_ptr<const query::Clip> FindEqual(const std::string& key, const std::string& etag);
+  std::shared_ptr<const query::Clip> FindEqual(const std::string& key, const query::Clip& other);
   Status CheckRoom(const std::string& person, size_t memory_bytes) const;
   void Trim();
 

@@ -89,6 +89,8 @@ struct Gap {
   TimeRange range;
   GapCause cause = GapCause::kUnknown;
   std::string detail;  // For people: "401 Unauthorized".
+
+  friend bool operator==(const Gap&, const Gap&) = default;
 };
 
 // What names a segment among all segments of a store.

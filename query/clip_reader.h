@@ -72,6 +72,7 @@ class StoredClip : public Clip {
   ~StoredClip() override { readers_->Drop(this); }
 
   Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const final;
+  void PinAnew(TimeUs now_us) const final { pin_.Renew(now_us); }
   bool broken() const final { return broken_; }
 
  private:

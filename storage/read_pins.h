@@ -53,6 +53,13 @@ class ReadPins {
       state_->entries.erase(entry_);
     }
 
+    // As one that is added at `now_us`.
+    void Renew(TimeUs now_us) const {
+      if (!state_) return;
+      const std::lock_guard lock(state_->mutex);
+      entry_->until_us = now_us + kPinnedUs;
+    }
+
    private:
     friend class ReadPins;
     Pin(std::shared_ptr<State> state, std::list<Entry>::iterator entry)

@@ -15,14 +15,18 @@ class TaggedClip : public query::Clip {
   const query::ClipReport& report() const override { return report_; }
   Result<size_t> Read(uint64_t, std::span<uint8_t>) const override { return size_t{0}; }
   size_t memory_bytes() const override { return memory_bytes_; }
+  void PinAnew(TimeUs now_us) const override { pinned_us_ = now_us; }
   bool broken() const override { return broken_; }
   void Break() { broken_ = true; }
+  void Miss(int64_t missing_us) { report_.missing_us = missing_us; }
+  TimeUs pinned_us() const { return pinned_us_; }
 
  private:
   std::string etag_;
   size_t memory_bytes_;
   bool broken_ = false;
   query::ClipReport report_;
+  mutable TimeUs pinned_us_ = 0;
 };
 
 query::ClipRequest Asked(int64_t minutes, TimeUs start_us = 0) {
@@ -80,6 +84,26 @@ TEST(ClipCache, ManyWhoReadOneClipHoldOnePlan) {
   EXPECT_EQ(*cache.Put(Asked(1), "wang", std::make_shared<TaggedClip>("a")), first);
   // Other bytes are another clip.
   EXPECT_NE(*cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("b")), first);
+}
+
+TEST(ClipCache, TheSameBytesWithAnotherReportAreAnotherPlan) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  (void)cache.Put(Asked(1), "li", std::make_shared<TaggedClip>("a"));
+  const auto told_later = std::make_shared<TaggedClip>("a");
+  told_later->Miss(7);
+  EXPECT_EQ(*cache.Put(Asked(1), "li", told_later), told_later);
+  EXPECT_EQ(cache.Find(Asked(1), "\"a\"")->report().missing_us, 7);
+}
+
+TEST(ClipCache, WhoAsksAnewPinsAnew) {
+  ManualClock clock(0);
+  ClipCache cache(clock);
+  const auto first = std::make_shared<TaggedClip>("a");
+  (void)cache.Put(Asked(1), "li", first);
+  clock.Advance(kUsPerMinute);
+  (void)cache.Put(Asked(1), "wang", std::make_shared<TaggedClip>("a"));
+  EXPECT_EQ(first->pinned_us(), clock.NowUs());
 }
 
 TEST(ClipCache, ABrokenPlanIsNobodyElses) {

@@ -197,6 +197,10 @@ TEST_F(IdleReadersClipTest, WhatAClipShowsIsPinnedWhileItExists) {
   EXPECT_TRUE(covers(shown, test::kNow));
   EXPECT_FALSE(covers({shown.end_us, shown.end_us + kUsPerSecond}, test::kNow));
   EXPECT_FALSE(covers(shown, test::kNow + storage::kPinnedUs));
+  // Its first picture needs what comes before it, up to a sync sample.
+  EXPECT_TRUE(covers({test::kStart, test::kStart + kUsPerSecond}, test::kNow));
+  clip->PinAnew(test::kNow + kUsPerHour);
+  EXPECT_TRUE(covers(shown, test::kNow + storage::kPinnedUs));
   clip.reset();
   EXPECT_FALSE(covers(shown, test::kNow));
   // What cannot be planned pins nothing.
