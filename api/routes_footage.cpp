@@ -116,7 +116,7 @@ std::shared_ptr<const query::Clip> PlanClip(Context& context, const Call& call,
     return std::move(*kept);
   }
   if (clip.code() == Code::kNotFound) {
-    ThrowNoFootage(context, request.stream, request.range, clip.error());
+    ThrowNoFootage(context, request.stream, request.range, clip.error(), request.audio);
   }
   throw ProblemOf(clip.error());
 }
@@ -257,6 +257,11 @@ net::HttpResponse GetClip(Context& context, const Call& call) {
                {asked.request.stream.camera}, asked.request.range, asked.reason, piece);
   const auto clip = ChooseClip(context, call, asked.request);
   net::HttpResponse response = SendFile(context, call.http, clip, "video/mp4");
+  if (piece && response.status == 200 && call.http.method == "GET") {
+    // No piece after all: such a Range means nothing, or what If-Range names is another clip.
+    RecordAccess(context, call, index::ActKind::kView, "clip.mp4" + asked.variant,
+                 {asked.request.stream.camera}, asked.request.range, asked.reason);
+  }
   if (response.status < 400) AddClipHeaders(context, asked.request, *clip, response);
   return response;
 }

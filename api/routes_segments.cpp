@@ -163,11 +163,12 @@ net::HttpResponse GetSegment(Context& context, const Call& call) {
   const std::string reason = query.Reason();
   (void)FindCamera(context, stream.camera);
   const index::Seal row = FindSegment(context, stream, call.names[1]);
-  const bool piece = !call.http.Header("range").empty() || call.http.method == "HEAD";
-  RecordAccess(context, call, index::ActKind::kExport, "segment " + NameOf(index::KeyOf(row)),
-               {stream.camera}, row.range(), reason, piece);
   const std::string etag = HexEncode(row.sha256);
   const Selection selection = SelectBytes(call.http, row.bytes, etag);
+  // A Range that means nothing brings all of it.
+  const bool whole = selection.status == 200 && call.http.method == "GET";
+  RecordAccess(context, call, index::ActKind::kExport, "segment " + NameOf(index::KeyOf(row)),
+               {stream.camera}, row.range(), reason, !whole);
   if (selection.status == 412) {
     throw Problem{412, "precondition-failed", "the segment is not what If-Match names"};
   }

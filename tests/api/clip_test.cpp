@@ -95,6 +95,12 @@ TEST_F(ClipTest, PiecesOfOneClipAreOneViewAndEachWholeIsOne) {
   EXPECT_EQ(Views(), 3u);
   (void)Ask("GET", std::string(kClip) + "&audio=0", {}, {{"range", "bytes=0-9"}});
   EXPECT_EQ(Views(), 4u);
+  // A range that brings all of it is no piece.
+  for (const char* range : {"x", "bytes=0-1,3-4", "bytes=0-0"}) {
+    const size_t before = Views();
+    auto response = Ask("GET", kClip, {}, {{"range", range}});
+    EXPECT_EQ(Views() - before, response.status == 200 ? 1U : 0U) << range;
+  }
 }
 
 TEST_F(ClipTest, AnOpenSegmentGrowsButAClipStaysOneFile) {
