@@ -38,11 +38,14 @@ std::string Number(const Json& json, const char* name) {
                                                            : std::string();
 }
 
-std::string Seconds(const Json& range) {
+int64_t DurationUs(const Json& range) {
   const auto start = TimeOf(range, "start");
   const auto end = TimeOf(range, "end");
-  if (!start || !end) return {};
-  return fmt::format("{:.6f}", static_cast<double>(*end - *start) / kUsPerSecond);
+  return start && end ? *end - *start : 0;
+}
+
+std::string Seconds(const Json& range) {
+  return fmt::format("{:.6f}", static_cast<double>(DurationUs(range)) / kUsPerSecond);
 }
 
 // What a spreadsheet would work out, and not show; a number below zero is none.
@@ -85,6 +88,25 @@ std::string CsvLine(const std::vector<std::string>& values) {
   return line + "\r\n";
 }
 
+void AppendMissing(const Json& missing, Json& to) {
+  for (const Json& gap : missing) {
+    const bool goes_on = !to.empty() && TextOf(to.back(), "end") == TextOf(gap, "start") &&
+                         TextOf(to.back(), "cause") == TextOf(gap, "cause") &&
+                         TextOf(to.back(), "detail") == TextOf(gap, "detail");
+    if (goes_on) {
+      to.back()["end"] = TextOf(gap, "end");
+    } else {
+      to.push_back(gap);
+    }
+  }
+}
+
+int64_t MissingUs(const Json& missing) {
+  int64_t total_us = 0;
+  for (const Json& gap : missing) total_us += DurationUs(gap);
+  return total_us;
+}
+
 ExportTables::ExportTables()
     : gaps_(CsvLine({"camera", "stream", "start", "end", "seconds", "cause", "detail"})),
       clock_(CsvLine({"camera", "source", "start", "end", "camera_offset_min_us",
@@ -94,14 +116,11 @@ ExportTables::ExportTables()
       markers_(CsvLine({"id", "kind", "cameras", "start", "end", "label", "note", "case", "person",
                         "created", "expires"})) {}
 
-void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
+void ExportTables::AddCamera(const Json& timeline, const Json& missing, const Json& clock_checks) {
   const std::string camera = TextOf(timeline, "camera");
-  for (const char* list : {"gaps", "away"}) {
-    for (const Json& gap : ListOf(timeline, list)) {
-      gaps_ +=
-          CsvLine({camera, TextOf(timeline, "stream"), TextOf(gap, "start"), TextOf(gap, "end"),
-                   Seconds(gap), TextOf(gap, "cause"), TextOf(gap, "detail")});
-    }
+  for (const Json& gap : missing) {
+    gaps_ += CsvLine({camera, TextOf(timeline, "stream"), TextOf(gap, "start"), TextOf(gap, "end"),
+                      Seconds(gap), TextOf(gap, "cause"), TextOf(gap, "detail")});
   }
   bool imported = false;
   // What sender reports said while it was recorded, and what officers saw: above 0 the camera is
@@ -125,9 +144,9 @@ void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
                          TextOf(import, "end"), TextOf(import, "file"), TextOf(import, "sha256"),
                          FlagOf(import, "complete") ? "yes" : "no", TextOf(import, "import")});
   }
-  const int64_t missing_us = NumberOf(timeline, "missing_us");
+  const int64_t missing_us = MissingUs(missing);
   summary_ += fmt::format("{}: {} of footage, {} missing{}\n", camera,
-                          FormatDuration(NumberOf(timeline, "covered_us")),
+                          FormatDuration(DurationUs(timeline) - missing_us),
                           missing_us == 0 ? "nothing" : FormatDuration(missing_us),
                           imported ? "; imported from files, see meta/imports.csv" : "");
 }

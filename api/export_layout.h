@@ -33,6 +33,11 @@ std::string ExportReason(const std::string& case_name, const std::string& reason
 // One line of CSV. A text that a spreadsheet would take for a formula begins with an apostrophe.
 std::string CsvLine(const std::vector<std::string>& values);
 
+// Appends what another clip lacks, as clip.json has it, to the list of those before it in time; a
+// gap over the border is one.
+void AppendMissing(const Json& missing, Json& to);
+int64_t MissingUs(const Json& missing);
+
 struct ExportFile {
   std::string file;  // "meta/gaps.csv"
   std::string text;
@@ -44,8 +49,8 @@ class ExportTables {
  public:
   ExportTables();
 
-  // Of one camera: its timeline over the exported range, and its clock checks.
-  void AddCamera(const Json& timeline, const Json& clock_checks);
+  // Of one camera: its timeline over the exported range, what its clips lack, and its clock checks.
+  void AddCamera(const Json& timeline, const Json& missing, const Json& clock_checks);
   // A list of markers, or of holds. One that was added before, as of another camera, is left out.
   void AddMarkers(const Json& markers, bool holds);
   // README.txt, clock.csv, gaps.csv, imports.csv and markers.csv; `request` is what request.json

@@ -83,12 +83,19 @@ void RecordPlaybackPart(Context& context, const Call& call, const CameraId& came
   if (!status) throw NotOnRecord(status.error(), "this access");
 }
 
-void ThrowNoFootage(Context& context, const StreamId& stream, TimeRange range, const Error& error) {
+void ThrowNoFootage(Context& context, const StreamId& stream, TimeRange range, const Error& error,
+                    bool audio) {
   Problem problem{404, "no-footage", error.message};
-  const auto timeline =
-      query::BuildTimeline(context.store.archive(), stream, range, context.clock.NowUs());
+  query::ClipRequest request{stream, range};
+  request.audio = audio;
+  const TimeUs now_us = context.clock.NowUs();
   std::vector<index::Gap> missing;
-  if (timeline) {
+  if (auto why = query::WhyNothing(context.store.archive(), request, now_us)) {
+    missing = std::move(*why);
+  }
+  // Of an instant, which is shorter than any gap, the timeline alone tells.
+  const auto timeline = query::BuildTimeline(context.store.archive(), stream, range, now_us);
+  if (missing.empty() && timeline) {
     std::merge(timeline->gaps.begin(), timeline->gaps.end(), timeline->away.begin(),
                timeline->away.end(), std::back_inserter(missing),
                [](const auto& a, const auto& b) { return a.range.start_us < b.range.start_us; });

@@ -30,9 +30,9 @@ inline constexpr std::string_view kPlayback = "playback";
 void RecordPlaybackPart(Context& context, const Call& call, const CameraId& camera, TimeRange part,
                         TimeRange whole, const std::string& reason = {});
 
-// A range that has no footage, with the causes that the timeline has for it.
+// A range of which nothing can be shown, and why; `audio`: sound alone would do.
 [[noreturn]] void ThrowNoFootage(Context& context, const StreamId& stream, TimeRange range,
-                                 const Error& error);
+                                 const Error& error, bool audio = true);
 // One that has not happened yet.
 void RefuseFuture(Context& context, TimeRange range);
 

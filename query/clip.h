@@ -19,9 +19,10 @@
 // before it; the end is exact. One in fragments begins with the sync sample before that, and ends
 // with the fragment that holds the end, at most 2 s later. Missing footage at either end makes
 // the clip shorter, in both modes; a gap in the middle is kept or closed as asked. Where the clock
-// was set back, the hour that was recorded twice is shown twice. Sound that starts later than the
-// pictures is heard from its second sample on at the right time (its first one stands at the start,
-// for want of an empty edit).
+// was set back, the hour that was recorded twice is shown twice, run by run: the first up to the
+// end of a picture behind the asked one, each other from its last sync sample before the range on.
+// Sound that starts later than the pictures is heard from its second sample on at the right time
+// (its first one stands at the start, for want of an empty edit).
 #pragma once
 
 #include <cstdint>
@@ -62,7 +63,15 @@ struct ClipReport {
   std::vector<TimeRange> thinned;
   // The camera's clock less ours where it begins, by sender reports; nothing when there were none.
   std::optional<int64_t> camera_offset_us;
+
+  friend bool operator==(const ClipReport&, const ClipReport&) = default;
 };
+
+// Why nothing of the range can be shown, when Plan() says kNotFound: all of it, with causes. What
+// is on record and does not help (a sync sample is missing, there is only sound) is kUnknown, and
+// says so.
+Result<std::vector<index::Gap>> WhyNothing(storage::Footage& footage, const ClipRequest& request,
+                                           TimeUs now_us);
 
 class IdleReaders;  // query/clip_reader.h
 
@@ -80,6 +89,8 @@ class Clip {
   // Fills `into` from `offset`; short only at the end.
   virtual Result<size_t> Read(uint64_t offset, std::span<uint8_t> into) const = 0;
   virtual size_t memory_bytes() const = 0;  // About what is held while it exists.
+  // Pins anew what it shows, as if it had been planned at `now_us`.
+  virtual void PinAnew(TimeUs now_us) const = 0;
   // A read failed. Some bytes of this clip cannot be had any more.
   virtual bool broken() const = 0;
 };

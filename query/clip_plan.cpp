@@ -85,12 +85,9 @@ class ClipPlanner {
       if (!Touches(stretch)) continue;
       if (const auto cut = CutStretch(stretch, lead_, request_.range)) cuts_.push_back(*cut);
     }
-    // Only the end of the last one is trimmed by the edit; before another, pictures past the end
-    // would be seen out of order.
+    // Only the end of the last one is trimmed by the edit.
     for (size_t i = 0; i + 1 < cuts_.size(); ++i) {
-      Cut& cut = cuts_[i];
-      const media::FragmentInfo& info = cut.stretch->info(cut.end.last.fragment);
-      cut.end = FindEnd(*cut.stretch, lead_, info.end_us);
+      cuts_[i].end = WholeEnd(*cuts_[i].stretch, lead_, cuts_[i].end);
     }
   }
 
@@ -139,8 +136,7 @@ class ClipPlanner {
     ClipReport& report = parts_.report;
     std::vector<TimeRange> shown;
     for (const Cut& cut : cuts_) {
-      const bool first = &cut == &cuts_.front();
-      shown.push_back({first ? cut.start.shown_us : cut.origin_us, cut.end.shown_us});
+      shown.push_back({cut.seen_us(&cut == &cuts_.front()), cut.end.shown_us});
     }
     report.shown = shown.front();
     const Cut& first = cuts_.front();
@@ -238,6 +234,26 @@ SourceFragment SourceFragment::Of(uint32_t file, const storage::SegmentFragment&
 
 Result<ClipParts> PlanClip(storage::Footage& footage, const ClipRequest& request, TimeUs now_us) {
   return ClipPlanner(footage, request, now_us).Plan();
+}
+
+Result<std::vector<index::Gap>> WhyNothing(storage::Footage& footage, const ClipRequest& request,
+                                           TimeUs now_us) {
+  LB_TRY_ASSIGN(timeline, BuildTimeline(footage, request.stream, request.range, now_us));
+  Stretches loaded;
+  const bool flat = request.range.duration_us() <= kMaxFlatClipUs;
+  if (flat) {
+    LB_TRY_ASSIGN(stretches, LoadStretches(footage, request.stream, request.range));
+    loaded = std::move(stretches);
+  }
+  for (const index::Gap& away : timeline.away) loaded.unreadable.push_back(away);
+  const bool pictures =
+      std::any_of(loaded.all.begin(), loaded.all.end(),
+                  [](const Stretch& stretch) { return stretch.Has(TrackKind::kVideo); });
+  const bool sound_alone = !loaded.all.empty() && !pictures && !request.audio;
+  return ExplainMissing(request, timeline, loaded.unreadable, {},
+                        sound_alone ? kSoundAlone
+                        : flat      ? kUndecodable
+                                    : kOfNoUse);
 }
 
 }  // namespace lookback::query

@@ -10,7 +10,6 @@ using index::Gap;
 using index::GapCause;
 
 constexpr std::string_view kNotYet = "not recorded yet";
-constexpr std::string_view kUndecodable = "recorded, but the sync sample it needs is missing";
 
 // Lays the part of `gap` that lies in [at, end) into `missing`; gives where it ends.
 TimeUs Take(const Gap& gap, TimeUs at, TimeUs end, std::vector<Gap>& missing) {
@@ -32,7 +31,7 @@ TimeUs Take(const Gap& gap, TimeUs at, TimeUs end, std::vector<Gap>& missing) {
 
 std::vector<Gap> ExplainMissing(const ClipRequest& request, const Timeline& timeline,
                                 const std::vector<Gap>& unreadable,
-                                const std::vector<TimeRange>& shown) {
+                                const std::vector<TimeRange>& shown, std::string_view useless) {
   std::vector<Gap> causes = timeline.gaps;
   causes.insert(causes.end(), unreadable.begin(), unreadable.end());
   std::sort(causes.begin(), causes.end(),
@@ -44,7 +43,7 @@ std::vector<Gap> ExplainMissing(const ClipRequest& request, const Timeline& time
     const auto leave_unknown = [&](TimeUs end) {
       const TimeUs known_to = std::max(at, std::min(end, timeline.range.end_us));
       const Gap undecodable{
-          request.stream, {at, known_to}, GapCause::kUnknown, std::string(kUndecodable)};
+          request.stream, {at, known_to}, GapCause::kUnknown, std::string(useless)};
       const Gap later{request.stream, {known_to, end}, GapCause::kUnknown, std::string(kNotYet)};
       at = Take(undecodable, at, end, missing);
       at = Take(later, at, end, missing);

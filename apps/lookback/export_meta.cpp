@@ -43,7 +43,7 @@ Result<std::vector<api::ExportFile>> MakeMeta(ApiClient& api, const ExportOrder&
   api::ExportTables tables;
   for (const Json& timeline : plan.timelines) {
     LB_TRY_ASSIGN(checks, ClockChecksOf(api, TextOf(timeline, "camera")));
-    tables.AddCamera(timeline, checks);
+    tables.AddCamera(timeline, plan.MissingOf(TextOf(timeline, "camera")), checks);
   }
   LB_TRY(AddMarkers(api, order, "markers", /*holds=*/false, tables));
   LB_TRY(AddMarkers(api, order, "holds", /*holds=*/true, tables));

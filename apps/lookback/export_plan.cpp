@@ -158,6 +158,14 @@ class Planner {
 
 std::string ExportOrder::why() const { return api::ExportReason(case_name, reason); }
 
+Json ExportPlan::MissingOf(const std::string& camera) const {
+  Json missing = Json::array();
+  for (const ExportPart& part : parts) {
+    if (part.camera == camera) api::AppendMissing(part.missing, missing);
+  }
+  return missing;
+}
+
 uint64_t ExportPlan::bytes() const {
   uint64_t sum = 0;
   for (const ExportPart& part : parts) sum += part.bytes;

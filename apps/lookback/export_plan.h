@@ -61,6 +61,7 @@ struct ExportPlan {
   std::vector<ExportSegment> segments;
 
   uint64_t bytes() const;
+  Json MissingOf(const std::string& camera) const;  // From its clips, by time.
   size_t files() const;
 };
 

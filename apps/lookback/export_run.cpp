@@ -51,13 +51,16 @@ Json CamerasJson(const ExportPlan& plan) {
   Json cameras = Json::array();
   for (size_t i = 0; i < plan.timelines.size(); ++i) {
     const Json& timeline = plan.timelines[i];
+    const Json missing = plan.MissingOf(TextOf(timeline, "camera"));
+    const int64_t missing_us = api::MissingUs(missing);
+    const int64_t all_us = NumberOf(timeline, "covered_us") + NumberOf(timeline, "missing_us");
     Json camera = {{"camera", TextOf(timeline, "camera")},
                    {"stream", TextOf(timeline, "stream")},
                    {"start", TextOf(timeline, "start")},
                    {"end", TextOf(timeline, "end")},
-                   {"covered_us", NumberOf(timeline, "covered_us")},
-                   {"missing_us", NumberOf(timeline, "missing_us")},
-                   {"gaps", ListOf(timeline, "gaps")},
+                   {"covered_us", all_us - missing_us},
+                   {"missing_us", missing_us},
+                   {"gaps", missing},
                    {"imports", ListOf(timeline, "imports")},
                    {"away", ListOf(timeline, "away")}};
     camera["retention"] = plan.kept[i];

@@ -426,5 +426,22 @@ TEST_F(ClipTest, BadRangesAreRefused) {
   EXPECT_THAT(too_long.message, HasSubstr("744 h"));
 }
 
+TEST_F(ClipTest, WhatCannotBeDecodedIsToldAsMissing) {
+  const CameraClip endless = MakeCameraClip(
+      "-f lavfi -i testsrc2=size=128x96:rate=25:duration=8 -pix_fmt yuv420p -c:v libx264 "
+      "-preset ultrafast -g 500 -bf 0");
+  auto fragments = Fragments(endless, kStart);
+  ASSERT_GT(fragments.size(), 2U);
+  fragments.erase(fragments.begin());  // The only one with a sync sample.
+  footage_.Record(stream_, endless.tracks, fragments, 6 * kUsPerSecond, false, Uuid::Random());
+  const query::ClipRequest request = Request(After(3), After(7));
+  EXPECT_EQ(PlanError(request).code, Code::kNotFound);
+  const auto why = query::WhyNothing(footage_, request, kNow);
+  ASSERT_TRUE(why) << why.message();
+  ASSERT_EQ(why->size(), 1U);
+  EXPECT_EQ(why->front().range, request.range);
+  EXPECT_THAT(why->front().detail, HasSubstr("sync sample it needs is missing"));
+}
+
 }  // namespace
 }  // namespace lookback::test

@@ -1,0 +1,52 @@
+// What stands beside the clips of an export, whoever puts it together.
+#include "api/export_layout.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lookback::api {
+namespace {
+
+using ::testing::HasSubstr;
+
+Json Gap(const std::string& start, const std::string& end, const std::string& cause,
+         const std::string& detail = "") {
+  return {{"start", "2026-05-04T" + start + "Z"},
+          {"end", "2026-05-04T" + end + "Z"},
+          {"cause", cause},
+          {"detail", detail}};
+}
+
+TEST(ExportLayout, AGapOverTheBorderOfTwoClipsIsOne) {
+  Json all = Json::array();
+  AppendMissing({Gap("22:10:00", "23:00:00", "network")}, all);
+  AppendMissing({Gap("23:00:00", "23:05:00", "network"), Gap("23:05:00", "23:06:00", "corrupt")},
+                all);
+  EXPECT_EQ(all,
+            Json({Gap("22:10:00", "23:05:00", "network"), Gap("23:05:00", "23:06:00", "corrupt")}));
+  EXPECT_EQ(MissingUs(all), 56 * kUsPerMinute);
+}
+
+// The timeline knows what is on record; only a clip knows what of it can be shown.
+TEST(ExportLayout, WhatClipsLackIsMissingThoughTheTimelineHasIt) {
+  ExportTables tables;
+  const Json timeline = {{"camera", "gate"},
+                         {"stream", "main"},
+                         {"start", "2026-05-04T22:00:00Z"},
+                         {"end", "2026-05-04T22:01:00Z"},
+                         {"covered_us", kUsPerMinute},
+                         {"missing_us", 0}};
+  tables.AddCamera(timeline, Json({Gap("22:00:00", "22:00:20", "unknown", "no sync sample")}),
+                   Json::array());
+  std::string gaps, readme;
+  for (const ExportFile& file : std::move(tables).Finish({{"cameras", {"gate"}}})) {
+    if (file.file == "meta/gaps.csv") gaps = file.text;
+    if (file.file == "README.txt") readme = file.text;
+  }
+  EXPECT_THAT(gaps, HasSubstr("gate,main,2026-05-04T22:00:00Z,2026-05-04T22:00:20Z,20.000000,"
+                              "unknown,no sync sample\r\n"));
+  EXPECT_THAT(readme, HasSubstr("gate: 40.000 s of footage, 20.000 s missing"));
+}
+
+}  // namespace
+}  // namespace lookback::api
