@@ -19,9 +19,10 @@ Json Gap(const std::string& start, const std::string& end, const std::string& ca
 
 TEST(ExportLayout, AGapOverTheBorderOfTwoClipsIsOne) {
   Json all = Json::array();
-  AppendMissing({Gap("22:10:00", "23:00:00", "network")}, all);
-  AppendMissing({Gap("23:00:00", "23:05:00", "network"), Gap("23:05:00", "23:06:00", "corrupt")},
-                all);
+  AppendMissing(Json::array({Gap("22:10:00", "23:00:00", "network")}), all);
+  AppendMissing(
+      Json::array({Gap("23:00:00", "23:05:00", "network"), Gap("23:05:00", "23:06:00", "corrupt")}),
+      all);
   EXPECT_EQ(all,
             Json({Gap("22:10:00", "23:05:00", "network"), Gap("23:05:00", "23:06:00", "corrupt")}));
   EXPECT_EQ(MissingUs(all), 56 * kUsPerMinute);
@@ -36,16 +37,17 @@ TEST(ExportLayout, WhatClipsLackIsMissingThoughTheTimelineHasIt) {
                          {"end", "2026-05-04T22:01:00Z"},
                          {"covered_us", kUsPerMinute},
                          {"missing_us", 0}};
-  tables.AddCamera(timeline, Json({Gap("22:00:00", "22:00:20", "unknown", "no sync sample")}),
+  tables.AddCamera(timeline,
+                   Json::array({Gap("22:00:00", "22:00:20", "unknown", "no sync sample")}),
                    Json::array());
   std::string gaps, readme;
-  for (const ExportFile& file : std::move(tables).Finish({{"cameras", {"gate"}}})) {
+  for (const ExportFile& file : std::move(tables).Finish({{"cameras", Json::array({"gate"})}})) {
     if (file.file == "meta/gaps.csv") gaps = file.text;
     if (file.file == "README.txt") readme = file.text;
   }
   EXPECT_THAT(gaps, HasSubstr("gate,main,2026-05-04T22:00:00Z,2026-05-04T22:00:20Z,20.000000,"
                               "unknown,no sync sample\r\n"));
-  EXPECT_THAT(readme, HasSubstr("gate: 40.000 s of footage, 20.000 s missing"));
+  EXPECT_THAT(readme, HasSubstr("gate: 40 s of footage, 20 s missing"));
 }
 
 }  // namespace
