@@ -11,13 +11,15 @@ constexpr std::string_view kReadme =
     R"(This is an export of footage that Lookback keeps.
 
 clips/     one MP4 file per camera and hour, of the camera's own pictures: nothing is
-           encoded anew. Names have the camera and the start, in UTC. Before the first
-           picture that is shown a file may hold, out of sight, what that one depends on.
+           encoded anew. Names have the camera and from when on it was asked for, in UTC;
+           meta/clips.csv says when the first picture that a file shows was taken. Before
+           that one it may hold, out of sight, what the picture depends on.
 native/    if there: the stored segments, byte for byte, with the SHA-256 that the
            recorder's ledger has of them (meta/segments.csv). They play as they are.
 view/      if there: copies in H.264 and AAC that any player opens. They are encoded
            anew, only to be looked at, and no evidence: clips/ is what was recorded.
 meta/      request.json   what was asked for, by whom, and why
+           clips.csv      from when to when each clip shows something
            gaps.csv       what is missing, and why
            clock.csv      what is known of the camera's clock against the recorder's
            imports.csv    which of the footage was not recorded here, but came from files
@@ -28,7 +30,8 @@ To check that no file was changed since:
 
     sha256sum -c MANIFEST.sha256
 
-Times are UTC.
+On Windows `Get-FileHash FILE` in PowerShell gives the SHA-256 of a file, to be compared with its
+line in the manifest.
 
 )";
 
@@ -54,6 +57,37 @@ bool BeginsAFormula(const std::string& value) {
     return false;
   }
   return value.find_first_not_of("-.0123456789") != std::string::npos;
+}
+
+// " (network; before the first recording)"; nothing where nothing is missing.
+std::string CausesIn(const Json& missing) {
+  std::set<std::string> causes;
+  for (const Json& gap : missing) {
+    const std::string cause = TextOf(gap, "cause");
+    const std::string detail = TextOf(gap, "detail");
+    causes.insert(cause == "unknown" && !detail.empty() ? detail : cause);
+  }
+  std::string text;
+  for (const std::string& cause : causes) text += (text.empty() ? " (" : "; ") + cause;
+  return text.empty() ? text : text + ")";
+}
+
+// What was asked for, by whom and why.
+std::string Heading(const Json& request) {
+  std::string text;
+  const auto add = [&](std::string_view what, const char* name) {
+    const std::string value = TextOf(request, name);
+    if (!value.empty()) text += fmt::format("{}: {}\n", what, value);
+  };
+  add("Case", "case");
+  add("Reason", "reason");
+  add("Exported by", "person");
+  add("Exported at", "exported");
+  add("Lookback's version", "version");
+  add("Subtitles are in the local time of", "subtitles");
+  return text + fmt::format("Cameras {}, {} to {}. Times that end with Z are UTC.\n",
+                            WordsOf(request, "cameras"), TextOf(request, "start"),
+                            TextOf(request, "end"));
 }
 
 }  // namespace
@@ -108,7 +142,9 @@ int64_t MissingUs(const Json& missing) {
 }
 
 ExportTables::ExportTables()
-    : gaps_(CsvLine({"camera", "stream", "start", "end", "seconds", "cause", "detail"})),
+    : clips_(CsvLine(
+          {"file", "camera", "stream", "asked_start", "asked_end", "shown_start", "shown_end"})),
+      gaps_(CsvLine({"camera", "stream", "start", "end", "seconds", "cause", "detail"})),
       clock_(CsvLine({"camera", "source", "start", "end", "camera_offset_min_us",
                       "camera_offset_max_us", "recorder_clock_synchronised", "person", "note"})),
       imports_(
@@ -116,8 +152,19 @@ ExportTables::ExportTables()
       markers_(CsvLine({"id", "kind", "cameras", "start", "end", "label", "note", "case", "person",
                         "created", "expires"})) {}
 
-void ExportTables::AddCamera(const Json& timeline, const Json& missing, const Json& clock_checks) {
+void ExportTables::AddClip(const Json& clip) {
+  const std::string camera = TextOf(clip, "camera");
+  AppendMissing(ListOf(clip, "missing"), missing_.try_emplace(camera, Json::array()).first->second);
+  if (TextOf(clip, "file").empty()) return;
+  const Json shown = clip.value("shown", Json::object());
+  clips_ += CsvLine({TextOf(clip, "file"), camera, TextOf(clip, "stream"), TextOf(clip, "start"),
+                     TextOf(clip, "end"), TextOf(shown, "start"), TextOf(shown, "end")});
+}
+
+void ExportTables::AddCamera(const Json& timeline, const Json& clock_checks) {
   const std::string camera = TextOf(timeline, "camera");
+  const std::string name = TextOf(timeline, "name");
+  const Json& missing = missing_.try_emplace(camera, Json::array()).first->second;
   for (const Json& gap : missing) {
     gaps_ += CsvLine({camera, TextOf(timeline, "stream"), TextOf(gap, "start"), TextOf(gap, "end"),
                       Seconds(gap), TextOf(gap, "cause"), TextOf(gap, "detail")});
@@ -126,6 +173,7 @@ void ExportTables::AddCamera(const Json& timeline, const Json& missing, const Js
   // What sender reports said while it was recorded, and what officers saw: above 0 the camera is
   // ahead.
   for (const Json& span : ListOf(timeline, "spans")) {
+    clock_unsynchronised_ |= FlagOf(span, "clock_unsynchronised");
     if (FlagOf(span, "imported")) {
       imported = true;
       continue;
@@ -145,10 +193,11 @@ void ExportTables::AddCamera(const Json& timeline, const Json& missing, const Js
                          FlagOf(import, "complete") ? "yes" : "no", TextOf(import, "import")});
   }
   const int64_t missing_us = MissingUs(missing);
-  summary_ += fmt::format("{}: {} of footage, {} missing{}\n", camera,
-                          FormatDuration(DurationUs(timeline) - missing_us),
-                          missing_us == 0 ? "nothing" : FormatDuration(missing_us),
-                          imported ? "; imported from files, see meta/imports.csv" : "");
+  summary_ += fmt::format(
+      "{}{}: {} of footage, {} missing{}{}\n", camera, name.empty() ? "" : " (" + name + ")",
+      FormatDuration(DurationUs(timeline) - missing_us),
+      missing_us == 0 ? "nothing" : FormatDuration(missing_us), CausesIn(missing),
+      imported ? "; imported from files, see meta/imports.csv" : "");
 }
 
 void ExportTables::AddMarkers(const Json& markers, bool holds) {
@@ -163,15 +212,14 @@ void ExportTables::AddMarkers(const Json& markers, bool holds) {
 }
 
 std::vector<ExportFile> ExportTables::Finish(const Json& request) && {
-  std::string readme(kReadme);
-  readme += fmt::format("Cameras {}, {} to {}\n", WordsOf(request, "cameras"),
-                        TextOf(request, "start"), TextOf(request, "end"));
-  readme += summary_;
-  return {{"README.txt", std::move(readme)},
-          {"meta/clock.csv", std::move(clock_)},
-          {"meta/gaps.csv", std::move(gaps_)},
-          {"meta/imports.csv", std::move(imports_)},
-          {"meta/markers.csv", std::move(markers_)}};
+  std::string readme = std::string(kReadme) + Heading(request) + summary_;
+  if (clock_unsynchronised_) {
+    readme +=
+        "Some times are by the recorder's own clock, which no time server set: see clock.csv\n";
+  }
+  return {{"README.txt", std::move(readme)},         {"meta/clips.csv", std::move(clips_)},
+          {"meta/clock.csv", std::move(clock_)},     {"meta/gaps.csv", std::move(gaps_)},
+          {"meta/imports.csv", std::move(imports_)}, {"meta/markers.csv", std::move(markers_)}};
 }
 
 }  // namespace lookback::api

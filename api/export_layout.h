@@ -7,6 +7,7 @@
 // Errors:    none: what an answer of the server lacks is empty.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -49,16 +50,21 @@ class ExportTables {
  public:
   ExportTables();
 
-  // Of one camera: its timeline over the exported range, what its clips lack, and its clock checks.
-  void AddCamera(const Json& timeline, const Json& missing, const Json& clock_checks);
+  // A clip of the export: `file`, `camera`, `stream`, `start` and `end` as asked, and of its
+  // clip.json `shown` and `missing`. Without a file nothing of that range could be shown.
+  void AddClip(const Json& clip);
+  // Of one camera, behind its clips: its timeline over the exported range with the camera's `name`,
+  // and its clock checks.
+  void AddCamera(const Json& timeline, const Json& clock_checks);
   // A list of markers, or of holds. One that was added before, as of another camera, is left out.
   void AddMarkers(const Json& markers, bool holds);
-  // README.txt, clock.csv, gaps.csv, imports.csv and markers.csv; `request` is what request.json
-  // says.
+  // README.txt and the tables in meta/; `request` is what request.json says.
   std::vector<ExportFile> Finish(const Json& request) &&;
 
  private:
-  std::string gaps_, clock_, imports_, markers_, summary_;
+  std::string clips_, gaps_, clock_, imports_, markers_, summary_;
+  std::map<std::string, Json> missing_;  // From the clips of each camera.
+  bool clock_unsynchronised_ = false;
   std::set<std::string> marked_;
 };
 

@@ -18,10 +18,7 @@ namespace {
 class ExportPackage final : public net::HttpBody {
  public:
   ExportPackage(Context& context, ExportOrder order)
-      : context_(context),
-        order_(std::move(order)),
-        at_us_(order_.range.start_us),
-        missing_(order_.cameras.size(), Json::array()) {}
+      : context_(context), order_(std::move(order)), at_us_(order_.range.start_us) {}
 
   Result<size_t> Read(std::span<uint8_t> into) override {
     while (sent_ == pending_.size() && !over_) {
@@ -41,7 +38,7 @@ class ExportPackage final : public net::HttpBody {
   // Goes on with the next clip, or with what stands beside the clips.
   Status Advance() {
     if (camera_ < order_.cameras.size()) return BeginPart();
-    if (listed_ < order_.cameras.size()) return ListCamera(listed_++);
+    if (listed_ < order_.cameras.size()) return ListCamera(order_.cameras[listed_++]);
     if (!tables_added_) {
       tables_added_ = true;
       return AddTables();
@@ -53,7 +50,6 @@ class ExportPackage final : public net::HttpBody {
 
   Status BeginPart() {
     const CameraId& camera = order_.cameras[camera_];
-    Json& missing = missing_[camera_];
     const TimeRange part{at_us_, std::min(at_us_ + kExportPartUs, order_.range.end_us)};
     at_us_ = part.end_us;
     if (at_us_ == order_.range.end_us) {
@@ -71,7 +67,7 @@ class ExportPackage final : public net::HttpBody {
     if (!clip && clip.code() == Code::kNotFound) {
       LB_TRY_ASSIGN(why,
                     query::WhyNothing(context_.store.archive(), request, context_.clock.NowUs()));
-      AppendMissing(GapsToJson(why), missing);
+      tables_.AddClip({{"camera", camera.text()}, {"missing", GapsToJson(why)}});
       return Ok();
     }
     // Another codec from some instant on: what can be had instead is said where it would stand.
@@ -80,7 +76,7 @@ class ExportPackage final : public net::HttpBody {
     }
     if (!clip) return Pass(clip.error());
     clip_ = std::move(*clip);
-    AppendMissing(GapsToJson(clip_->report().missing), missing);
+    AddClip(camera, part);
     clip_at_ = 0;
     hasher_ = Sha256Hasher();
     return zip_.Begin(file_, clip_->size(), part.start_us);
@@ -106,20 +102,34 @@ class ExportPackage final : public net::HttpBody {
     return Ok();
   }
 
-  Status ListCamera(size_t number) {
+  void AddClip(const CameraId& camera, TimeRange part) {
+    const query::ClipReport& report = clip_->report();
+    tables_.AddClip(
+        {{"file", file_},
+         {"camera", camera.text()},
+         {"stream", StreamName(order_.stream)},
+         {"start", FormatTime(part.start_us)},
+         {"end", FormatTime(part.end_us)},
+         {"shown",
+          {{"start", FormatTime(report.shown.start_us)}, {"end", FormatTime(report.shown.end_us)}}},
+         {"missing", GapsToJson(report.missing)}});
+  }
+
+  Status ListCamera(const CameraId& camera) {
     try {
-      AddCamera(order_.cameras[number], missing_[number]);
+      AddCamera(camera);
     } catch (const Problem& problem) {
       return Fail(Code::kUnavailable, problem.detail);
     }
     return Ok();
   }
 
-  void AddCamera(const CameraId& camera, const Json& missing) {
+  void AddCamera(const CameraId& camera) {
     const auto timeline = OrThrow(query::BuildTimeline(
         context_.store.archive(), {camera, order_.stream}, order_.range, context_.clock.NowUs()));
-    tables_.AddCamera(TimelineToJson(context_, timeline), missing,
-                      ListClockChecks(context_, camera));
+    Json json = TimelineToJson(context_, timeline);
+    json["name"] = FindCamera(context_, camera).name;
+    tables_.AddCamera(json, ListClockChecks(context_, camera));
     Json markers = Json::array(), holds = Json::array();
     for (const index::Marker& marker :
          OrThrow(context_.store.catalog().Markers(camera, order_.range))) {
@@ -142,7 +152,6 @@ class ExportPackage final : public net::HttpBody {
   size_t sent_ = 0;      // Of that.
   size_t camera_ = 0;    // Whose parts are under way, and where the next begins.
   TimeUs at_us_;
-  std::vector<Json> missing_;                // From the clips of each camera.
   std::shared_ptr<const query::Clip> clip_;  // Under way.
   uint64_t clip_at_ = 0;
   std::string file_;

@@ -13,6 +13,7 @@ using index::GapCause;
 using storage::FootageSegment;
 
 constexpr std::string_view kBeforeFirst = "before the first recording";
+constexpr std::string_view kBesideImports = "nothing was recorded or imported";
 constexpr std::string_view kAfterNow = "later than now";
 
 void Widen(std::optional<Span::CameraOffset>& offset, int64_t offset_us) {
@@ -167,11 +168,14 @@ bool WasFootage(const Gap& gap) {
          gap.cause == GapCause::kCorrupt;
 }
 
-// Answers, at most once and only when somebody asks, whether the stream had anything before `at`.
+// Answers, at most once and only when somebody asks, whether anything of the stream was recorded
+// before `at`, and if not whether files were imported.
 class Past {
  public:
   Past(storage::Footage& footage, const StreamId& stream, TimeUs at)
       : footage_(footage), stream_(stream), at_(at) {}
+
+  bool has_imports() const { return has_imports_; }
 
   Result<bool> HasFootage() {
     if (known_) return had_;
@@ -190,7 +194,10 @@ class Past {
   Status Look(TimeRange range) {
     if (range.empty()) return Ok();
     LB_TRY_ASSIGN(segments, footage_.Segments(stream_, range));
-    had_ = !segments.empty();
+    for (const FootageSegment& segment : segments) {
+      had_ |= !segment.row.imported;
+      has_imports_ |= segment.row.imported;
+    }
     if (had_) return Ok();
     LB_TRY_ASSIGN(gaps, footage_.Gaps(stream_, range));
     had_ = std::any_of(gaps.begin(), gaps.end(), WasFootage);
@@ -200,6 +207,7 @@ class Past {
   storage::Footage& footage_;
   const StreamId& stream_;
   const TimeUs at_;
+  bool has_imports_ = false;
   bool known_ = false;
   bool had_ = false;
 };
@@ -207,8 +215,15 @@ class Past {
 // Lays recorded gaps into the holes and names what is left over.
 class GapFiller {
  public:
-  GapFiller(const StreamId& stream, TimeUs first_us, TimeUs now_us, Past& past)
-      : stream_(stream), first_us_(first_us), now_us_(now_us), past_(past) {}
+  GapFiller(const StreamId& stream, const std::vector<Span>& spans, TimeRange range, TimeUs now_us,
+            Past& past)
+      : stream_(stream), first_us_(range.end_us), now_us_(now_us), past_(past) {
+    for (const Span& span : spans) {
+      imports_ |= span.imported;
+      if (!span.imported) first_us_ = std::min(first_us_, span.range.start_us);
+    }
+    recorded_ = first_us_ < range.end_us;
+  }
 
   Result<std::vector<Gap>> Fill(const std::vector<TimeRange>& holes,
                                 const std::vector<Gap>& recorded) {
@@ -242,14 +257,17 @@ class GapFiller {
       gap.detail = kAfterNow;
     } else if (hole.start_us < first_us_ && !lost_footage_) {
       LB_TRY_ASSIGN(had_footage, past_.HasFootage());
-      if (!had_footage) gap.detail = kBeforeFirst;
+      const bool imports = imports_ || past_.has_imports();
+      if (!had_footage) gap.detail = imports && !recorded_ ? kBesideImports : kBeforeFirst;
     }
     AppendGap(gaps_, std::move(gap));
     return Ok();
   }
 
   const StreamId& stream_;
-  const TimeUs first_us_;  // Where the first footage in sight starts.
+  TimeUs first_us_;        // Where the first recorded footage in sight starts,
+  bool recorded_ = false;  // if there is any.
+  bool imports_ = false;
   const TimeUs now_us_;
   Past& past_;
   std::vector<Gap> gaps_;
@@ -339,7 +357,6 @@ Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream
   std::vector<Span> spans = ChainSegments(segments);
   CloseSmallHoles(spans);
   CutDamage(stream, footage.Lost(stream, sight), spans, recorded);
-  const TimeUs first_us = spans.empty() ? range.end_us : spans.front().range.start_us;
   timeline.range = {range.start_us, FindEnd(spans, recorded, range, now_us)};
   if (timeline.range.empty()) return timeline;
 
@@ -350,7 +367,7 @@ Result<Timeline> BuildTimeline(storage::Footage& footage, const StreamId& stream
   timeline.readable_us = timeline.covered_us;
   for (const Gap& away : timeline.away) timeline.readable_us -= away.range.duration_us();
   Past past(footage, stream, range.start_us);
-  LB_TRY_ASSIGN(gaps, GapFiller(stream, first_us, now_us, past).Fill(holes, Flatten(recorded)));
+  LB_TRY_ASSIGN(gaps, GapFiller(stream, spans, range, now_us, past).Fill(holes, Flatten(recorded)));
   timeline.gaps = std::move(gaps);
 
   for (Span& span : spans) {

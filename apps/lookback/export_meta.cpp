@@ -41,9 +41,18 @@ std::string SegmentsCsv(const ExportPlan& plan) {
 Result<std::vector<api::ExportFile>> MakeMeta(ApiClient& api, const ExportOrder& order,
                                               const ExportPlan& plan, const Json& request) {
   api::ExportTables tables;
+  for (const ExportPart& part : plan.parts) {
+    tables.AddClip({{"file", part.bytes == 0 ? "" : part.file},
+                    {"camera", part.camera},
+                    {"stream", order.stream},
+                    {"start", FormatTime(part.range.start_us)},
+                    {"end", FormatTime(part.range.end_us)},
+                    {"shown", part.shown},
+                    {"missing", part.missing}});
+  }
   for (const Json& timeline : plan.timelines) {
     LB_TRY_ASSIGN(checks, ClockChecksOf(api, TextOf(timeline, "camera")));
-    tables.AddCamera(timeline, plan.MissingOf(TextOf(timeline, "camera")), checks);
+    tables.AddCamera(timeline, checks);
   }
   LB_TRY(AddMarkers(api, order, "markers", /*holds=*/false, tables));
   LB_TRY(AddMarkers(api, order, "holds", /*holds=*/true, tables));

@@ -13,7 +13,8 @@
 
 namespace lookback::app {
 
-// gaps.csv, clock.csv, imports.csv, markers.csv, with native segments segments.csv, and README.txt.
+// clips.csv, gaps.csv, clock.csv, imports.csv, markers.csv, with native segments segments.csv, and
+// README.txt.
 Result<std::vector<api::ExportFile>> MakeMeta(ApiClient& api, const ExportOrder& order,
                                               const ExportPlan& plan, const Json& request);
 

@@ -59,6 +59,7 @@ class Planner {
                                                  RangeQuery(order_.range))));
       plan_.kept.push_back(KeptOf(settings, policies, order_.range.start_us));
       const TimeUs end_us = TimeOf(timeline, "end").value_or(order_.range.end_us);
+      timeline["name"] = TextOf(settings, "name");
       plan_.timelines.push_back(std::move(timeline));
       // What has not happened yet is no part of it.
       for (TimeUs at = order_.range.start_us; at < end_us; at += api::kExportPartUs) {
@@ -101,6 +102,7 @@ class Planner {
     LB_TRY_ASSIGN(description, ParseJson(answer.body));
     part.missing = ListOf(description, "missing");
     if (!nothing) {
+      part.shown = description.value("shown", Json());
       part.bytes = static_cast<uint64_t>(std::max<int64_t>(0, NumberOf(description, "size_bytes")));
       if (part.bytes == 0) return Fail(Code::kUnsupported, "the server describes an empty clip");
     }

@@ -41,6 +41,7 @@ struct ExportPart {
   std::string file;    // "clips/gate_20260504T220000Z.mp4"
   uint64_t bytes = 0;  // 0: there is no footage, and so no file.
   Json missing;        // As clip.json has it; of what has no footage all of it.
+  Json shown;          // The same; null where there is no file.
   std::vector<std::pair<std::string, std::string>> query;  // Of the clip.
 };
 
@@ -55,7 +56,7 @@ struct ExportSegment {
 };
 
 struct ExportPlan {
-  std::vector<Json> timelines;  // One a camera, in order.
+  std::vector<Json> timelines;  // One a camera, in order; with its `name`.
   std::vector<Json> kept;       // Of each what becomes of its footage: see docs/api.md of policies.
   std::vector<ExportPart> parts;
   std::vector<ExportSegment> segments;

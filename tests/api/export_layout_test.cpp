@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 namespace lookback::api {
 namespace {
 
@@ -31,23 +33,36 @@ TEST(ExportLayout, AGapOverTheBorderOfTwoClipsIsOne) {
 // The timeline knows what is on record; only a clip knows what of it can be shown.
 TEST(ExportLayout, WhatClipsLackIsMissingThoughTheTimelineHasIt) {
   ExportTables tables;
-  const Json timeline = {{"camera", "gate"},
-                         {"stream", "main"},
-                         {"start", "2026-05-04T22:00:00Z"},
-                         {"end", "2026-05-04T22:01:00Z"},
-                         {"covered_us", kUsPerMinute},
-                         {"missing_us", 0}};
-  tables.AddCamera(timeline,
-                   Json::array({Gap("22:00:00", "22:00:20", "unknown", "no sync sample")}),
+  tables.AddClip(
+      {{"file", "clips/gate_20260504T220000Z.mp4"},
+       {"camera", "gate"},
+       {"stream", "main"},
+       {"start", "2026-05-04T22:00:00Z"},
+       {"end", "2026-05-04T22:01:00Z"},
+       {"shown", {{"start", "2026-05-04T22:00:20Z"}, {"end", "2026-05-04T22:01:00Z"}}},
+       {"missing", Json::array({Gap("22:00:00", "22:00:20", "unknown", "no sync sample")})}});
+  tables.AddCamera({{"camera", "gate"},
+                    {"name", "Market gate"},
+                    {"stream", "main"},
+                    {"start", "2026-05-04T22:00:00Z"},
+                    {"end", "2026-05-04T22:01:00Z"},
+                    {"covered_us", kUsPerMinute},
+                    {"missing_us", 0}},
                    Json::array());
-  std::string gaps, readme;
-  for (const ExportFile& file : std::move(tables).Finish({{"cameras", Json::array({"gate"})}})) {
-    if (file.file == "meta/gaps.csv") gaps = file.text;
-    if (file.file == "README.txt") readme = file.text;
+  std::map<std::string, std::string> files;
+  for (ExportFile& file : std::move(tables).Finish(
+           {{"cameras", Json::array({"gate"})}, {"case", "2026-114"}, {"person", "li"}})) {
+    files[file.file] = std::move(file.text);
   }
-  EXPECT_THAT(gaps, HasSubstr("gate,main,2026-05-04T22:00:00Z,2026-05-04T22:00:20Z,20.000000,"
-                              "unknown,no sync sample\r\n"));
-  EXPECT_THAT(readme, HasSubstr("gate: 40 s of footage, 20 s missing"));
+  EXPECT_THAT(files["meta/gaps.csv"],
+              HasSubstr("gate,main,2026-05-04T22:00:00Z,2026-05-04T22:00:20Z,20.000000,"
+                        "unknown,no sync sample\r\n"));
+  EXPECT_THAT(files["meta/clips.csv"],
+              HasSubstr("clips/gate_20260504T220000Z.mp4,gate,main,2026-05-04T22:00:00Z,"
+                        "2026-05-04T22:01:00Z,2026-05-04T22:00:20Z,2026-05-04T22:01:00Z\r\n"));
+  EXPECT_THAT(files["README.txt"], HasSubstr("Case: 2026-114\nExported by: li\n"));
+  EXPECT_THAT(files["README.txt"],
+              HasSubstr("gate (Market gate): 40 s of footage, 20 s missing (no sync sample)\n"));
 }
 
 }  // namespace

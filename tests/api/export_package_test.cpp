@@ -46,13 +46,15 @@ TEST_F(ExportPackageTest, Sha256sumAcceptsItsManifestWhichNamesEveryOtherFile) {
             "attachment; filename=\"export_20260504T220000Z.zip\"");
   EXPECT_EQ(Unpacked(response, "sha256sum -c --quiet --strict MANIFEST.sha256 && echo good"),
             "good\n");
-  EXPECT_EQ(test::Shell("cd " + out_.Path("x") +
-                        " && find . -type f ! -name MANIFEST.sha256 | cut -c3- | sort"),
-            "README.txt\nclips/gate_20260504T220000Z.mp4\nmeta/clock.csv\nmeta/gaps.csv\n"
-            "meta/imports.csv\nmeta/markers.csv\nmeta/request.json\n");
-  EXPECT_EQ(test::Shell("cd " + out_.Path("x") + " && cut -c67- MANIFEST.sha256 | sort"),
-            "README.txt\nclips/gate_20260504T220000Z.mp4\nmeta/clock.csv\nmeta/gaps.csv\n"
-            "meta/imports.csv\nmeta/markers.csv\nmeta/request.json\n");
+  EXPECT_EQ(
+      test::Shell("cd " + out_.Path("x") +
+                  " && find . -type f ! -name MANIFEST.sha256 | cut -c3- | sort"),
+      "README.txt\nclips/gate_20260504T220000Z.mp4\nmeta/clips.csv\nmeta/clock.csv\nmeta/gaps.csv\n"
+      "meta/imports.csv\nmeta/markers.csv\nmeta/request.json\n");
+  EXPECT_EQ(
+      test::Shell("cd " + out_.Path("x") + " && cut -c67- MANIFEST.sha256 | sort"),
+      "README.txt\nclips/gate_20260504T220000Z.mp4\nmeta/clips.csv\nmeta/clock.csv\nmeta/gaps.csv\n"
+      "meta/imports.csv\nmeta/markers.csv\nmeta/request.json\n");
 }
 
 TEST_F(ExportPackageTest, AClipInItIsTheOneThatClipMp4Gives) {

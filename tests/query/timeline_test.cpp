@@ -234,6 +234,15 @@ TEST(Timeline, NeighboursOfOneCauseAndDetailAreOneGap) {
                           IsGap(At(70), At(100), GapCause::kNetwork)));
 }
 
+TEST(Timeline, ImportsMakeNoCauseLessKnown) {
+  RowFootage footage;
+  footage.Add(1, At(0), At(60)).row.imported = true;
+  EXPECT_EQ(footage.Ask(At(0), At(100)).gaps.at(0).detail, "nothing was recorded or imported");
+  EXPECT_EQ(footage.Ask(At(200), At(300)).gaps.at(0).detail, "nothing was recorded or imported");
+  footage.Add(2, At(100), At(160));
+  EXPECT_EQ(footage.Ask(At(0), At(160)).gaps.at(0).detail, "before the first recording");
+}
+
 TEST(Timeline, TheTimeBeforeTheFirstRecordingSaysSo) {
   RowFootage footage;
   footage.Add(1, At(100), At(160));
