@@ -97,7 +97,7 @@ std::string CheckText(const Json& report) {
                fmt::format("and {} more: --json names each", count - kShownOfNoFault)});
   }
   if (report.contains("faults")) faults = static_cast<uint64_t>(NumberOf(report, "faults"));
-  return (table.empty() ? "" : table.Text()) +
+  return (table.empty() ? "" : table.TextFor(ScreenColumns())) +
          fmt::format("{} and {} checked: {}\n", CountOf(report, "segments", "segment"),
                      CountOf(report, "ledger_records", "ledger record"),
                      faults == 0 ? "disk, ledger and catalog agree" : Count(faults, "fault"));

@@ -62,7 +62,7 @@ int RunCommandLine(int argc, const char* const* argv, Clock& clock, FileSystem& 
   // `lookback help clip`, as other programs have it.
   if (!words.empty() && words.front() == "help") {
     words.erase(words.begin());
-    words.emplace_back("--help");
+    if (NamesCommand(app, words)) words.emplace_back("--help");
   }
   try {
     app.parse(std::vector<std::string>(words.rbegin(), words.rend()));

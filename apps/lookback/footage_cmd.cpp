@@ -137,7 +137,7 @@ class TransferLine {
 std::string MissingText(const Json& description, const TimeZone& zone) {
   Table table({"  MISSING FROM", "TO", "DURATION", "CAUSE"});
   for (const Json& gap : ListOf(description, "missing")) table.Add(GapRow(gap, zone, "  "));
-  return table.Text();
+  return table.TextFor(ScreenColumns());
 }
 
 // Missing it is not, but it is not all that was recorded.

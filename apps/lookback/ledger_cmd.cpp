@@ -55,7 +55,7 @@ Result<int> ShowLedger(Client& client) {
                         FormatBytes(SizeOf(ledger, "bytes")),
                         trouble.empty() ? Printable(TextOf(ledger, "root_hash"))
                                         : "cannot be told: " + Printable(trouble)) +
-            (copies.empty() ? "" : "\n" + copies.Text()));
+            (copies.empty() ? "" : "\n" + copies.TextFor(ScreenColumns())));
   return kExitOk;
 }
 

@@ -70,7 +70,7 @@ Result<int> ShowPolicies(Client& client) {
   Table table = PolicyTable();
   for (const Json& policy : ListOf(answer, "policies")) AddRow(table, policy);
   PrintText(table.empty() ? "No policy is set: footage is kept until the disk is nearly full.\n"
-                          : table.Text());
+                          : table.TextFor(ScreenColumns()));
   if (!FlagOf(answer, "confirmed")) {
     PrintText(
         "Nothing is deleted: the catalog was rebuilt, or much footage is missing, and the policies "
@@ -104,7 +104,7 @@ Result<int> Set(Client& client, const PolicyOptions& options) {
   } else {
     Table table = PolicyTable();
     AddRow(table, policy);
-    PrintText(table.Text());
+    PrintText(table.TextFor(ScreenColumns()));
   }
   return kExitOk;
 }

@@ -54,7 +54,7 @@ Result<Json> RouteBody(FileSystem& files, const SearchOptions& options, TimeRang
   std::string speed = options.speed;
   std::replace(speed.begin(), speed.end(), '-', ',');
   const auto kmh = ReadNumbers(speed);
-  if (!kmh || kmh->size() != 2) {
+  if (!kmh || kmh->size() != 2 || kmh->front() > kmh->back()) {
     return Fail(Code::kInvalid, fmt::format("--speed {} is not SLOWEST-FASTEST in km/h, as 20-60",
                                             Printable(options.speed)));
   }

@@ -178,6 +178,19 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error,
                      NameOf(&command));
 }
 
+bool NamesCommand(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* group = &app;
+  for (const std::string& word : words) {
+    const std::vector<const CLI::App*> below = CommandsOf(*group);
+    const auto chosen = std::find_if(below.begin(), below.end(), [&](const CLI::App* command) {
+      return command->get_name() == word;
+    });
+    if (chosen == below.end()) return false;
+    group = *chosen;
+  }
+  return true;
+}
+
 std::string WhichCommand(const CLI::App& app) {
   const CLI::App& group = *Chosen(app);
   if (&group == &app) return "`lookback` needs a command; `lookback --help` lists them";

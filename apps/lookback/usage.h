@@ -17,4 +17,7 @@ std::string UsageSentence(const CLI::App& app, const CLI::ParseError& error,
 // Where a group was named and none of its commands.
 std::string WhichCommand(const CLI::App& app);
 
+// Whether these words, one behind the other, name a command or a group of them.
+bool NamesCommand(const CLI::App& app, const std::vector<std::string>& words);
+
 }  // namespace lookback::app

@@ -77,6 +77,7 @@ TEST(CommandLineUsageTest, HelpNamesTheExitCodes) {
 TEST(CommandLineUsageTest, HelpIsACommandToo) {
   EXPECT_EQ(RunLine({"help"}).out, RunLine({"--help"}).out);
   EXPECT_EQ(RunLine({"help", "camera", "add"}).out, RunLine({"camera", "add", "--help"}).out);
+  EXPECT_THAT(RunLine({"help", "elephant"}).err, HasSubstr("has no command \"elephant\""));
 }
 
 TEST(CommandLineUsageTest, TheVersionIsAnOptionToo) {
