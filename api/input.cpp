@@ -8,7 +8,7 @@
 #include <functional>
 #include <set>
 
-#include "net/http_message.h"
+#include "net/http_text.h"
 
 namespace lookback::api {
 namespace {

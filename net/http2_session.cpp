@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "net/http_target.h"
+#include "net/http_text.h"
 
 namespace lookback::net {
 namespace {

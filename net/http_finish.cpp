@@ -8,7 +8,7 @@
 #include <array>
 #include <cctype>
 
-#include "net/http_message.h"
+#include "net/http_text.h"
 
 namespace lookback::net {
 namespace {
@@ -39,12 +39,6 @@ std::string* Find(HttpResponse& response, std::string_view name) {
 
 void Add(HttpResponse& response, std::string_view name, std::string_view value) {
   if (Find(response, name) == nullptr) response.headers.emplace_back(name, value);
-}
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 // Up to `mark`, which is taken off `rest` too.

@@ -6,30 +6,13 @@
 #include <algorithm>
 #include <mutex>
 
+#include "net/http_target.h"
+#include "net/http_text.h"
+
 namespace lookback::net {
 namespace {
 
 constexpr size_t kMaxTargetBytes = 8 << 10;
-
-int HexValue(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-bool HasDotSegment(std::string_view path) {
-  while (!path.empty()) {
-    const size_t slash = path.find('/');
-    const std::string_view segment = path.substr(0, slash);
-    if (segment == "." || segment == "..") return true;
-    if (slash == std::string_view::npos) return false;
-    path.remove_prefix(slash + 1);
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -200,68 +183,6 @@ HttpRequest HttpParser::TakeRequest() {
   state_->keep_alive = keep_alive;
   state_->http_1_0 = http_1_0;
   return request;
-}
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-bool PercentDecode(std::string_view text, std::string& out) {
-  out.clear();
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out.push_back(text[i]);
-      continue;
-    }
-    if (i + 2 >= text.size()) return false;
-    const int high = HexValue(text[i + 1]);
-    const int low = HexValue(text[i + 2]);
-    if (high < 0 || low < 0) return false;
-    out.push_back(static_cast<char>(high << 4 | low));
-    i += 2;
-  }
-  return true;
-}
-
-std::optional<Refusal> ParseTarget(std::string_view target, HttpRequest& request) {
-  const auto bad = [](std::string detail) {
-    return Refusal{400, "bad-request", std::move(detail)};
-  };
-  if (target.empty() || target.front() != '/') {
-    return bad("a request target is an absolute path here, such as /api/v1/cameras");
-  }
-  target = target.substr(0, target.find('#'));
-  const size_t mark = target.find('?');
-  if (!PercentDecode(target.substr(0, mark), request.path)) {
-    return bad("the path has a bad percent-encoding");
-  }
-  const std::string& path = request.path;
-  if (std::any_of(path.begin(), path.end(), IsControl) || path.find('\\') != std::string::npos) {
-    return bad("a path has no control characters and no backslash");
-  }
-  if (HasDotSegment(path)) return bad("a path has no \".\" and no \"..\" in it");
-  if (mark == std::string_view::npos) return std::nullopt;
-  std::string_view rest = target.substr(mark + 1);
-  while (!rest.empty()) {
-    const size_t end = rest.find('&');
-    const std::string_view pair = rest.substr(0, end);
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-    if (pair.empty()) continue;
-    const size_t equals = pair.find('=');
-    std::string name;
-    std::string value;
-    if (!PercentDecode(pair.substr(0, equals), name) ||
-        (equals != std::string_view::npos && !PercentDecode(pair.substr(equals + 1), value))) {
-      return bad("the query has a bad percent-encoding");
-    }
-    request.query.emplace_back(std::move(name), std::move(value));
-  }
-  return std::nullopt;
 }
 
 std::string HeaderValue(std::string_view value) {

@@ -50,16 +50,6 @@ class HttpParser {
   std::unique_ptr<State> state_;
 };
 
-// Splits a request target, decodes its parts and refuses what is not an absolute path without
-// dot segments, backslashes and control characters.
-std::optional<Refusal> ParseTarget(std::string_view target, HttpRequest& request);
-
-// Undoes percent-encoding; false on a bad escape. A "+" stays one.
-bool PercentDecode(std::string_view text, std::string& out);
-
-// In lower case, of ASCII alone: as names of header fields are compared.
-std::string Lower(std::string_view text);
-
 enum class Framing : uint8_t { kLength, kChunked, kUntilClose };
 
 // Without control characters: nothing that a client or a camera said can add a header.

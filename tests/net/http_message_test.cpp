@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "net/http_target.h"
+
 namespace lookback::net {
 namespace {
 
