@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "net/chunked_body.h"
 #include "net/http_target.h"
 #include "net/http_text.h"
 
@@ -16,13 +17,18 @@ constexpr size_t kMaxTargetBytes = 8 << 10;
 
 }  // namespace
 
+// The library reads the head alone: built as distributions build it, it lets line ends of chunks be
+// anything, and takes fields behind a body for fields of the head.
 struct HttpParser::State {
   http_parser parser;
   http_parser_settings settings;
   std::string target;
   std::string header_name;
   bool in_value = false;
+  char last_of_head = '\0';
   HttpRequest request;
+  std::optional<ChunkedBody> chunks;
+  size_t left_bytes = 0;  // Of a body that does not come in chunks.
   bool started = false;
   bool head_complete = false;
   bool complete = false;
@@ -41,7 +47,6 @@ struct HttpParser::State {
     settings.on_header_field = OnHeaderField;
     settings.on_header_value = OnHeaderValue;
     settings.on_headers_complete = OnHeadersComplete;
-    settings.on_body = OnBody;
     settings.on_message_complete = OnMessageComplete;
   }
 
@@ -82,63 +87,109 @@ struct HttpParser::State {
     return 0;
   }
 
-  static int OnHeadersComplete(http_parser* parser) { return Of(parser).CheckHead(); }
+  // 1: the library is to read no body.
+  static int OnHeadersComplete(http_parser* parser) {
+    State& s = Of(parser);
+    s.refused = s.CheckHead();
+    s.head_complete = !s.refused;
+    return s.refused ? -1 : 1;
+  }
 
-  int CheckHead() {
+  std::optional<Refusal> CheckHead() {
+    if (parser.http_major != 1) {
+      return Refusal{505, "bad-request", "this server speaks HTTP/1.1 and HTTP/1.0"};
+    }
+    http_1_0 = parser.http_minor == 0;
+    for (auto& [name, value] : request.headers) {
+      // The parser takes a space before the colon, which others read as another header.
+      if (name.empty() || name.find(' ') != std::string::npos) {
+        return Refusal{400, "bad-request", "a header's name has no space in it"};
+      }
+      value = std::string(Trim(value));
+    }
+    if (auto refusal = CheckFraming()) return refusal;
+    if (auto refusal = ParseTarget(target, request)) return refusal;
+    wants_continue = Lower(request.Header("expect")) == "100-continue";
+    request.method = http_method_str(static_cast<http_method>(parser.method));
+    // HTTP/1.0 has no chunks: who passed these on may see their end elsewhere (RFC 9112 §6.1).
+    keep_alive = http_should_keep_alive(&parser) != 0 && !(http_1_0 && chunks);
+    // At once: growing it would hold up to twice as much, and pages that stay empty cost nothing.
+    request.body.reserve(left_bytes);
+    return std::nullopt;
+  }
+
+  std::optional<Refusal> CheckFraming() {
     const auto count = [this](std::string_view name) {
       return std::count_if(request.headers.begin(), request.headers.end(),
                            [&](const auto& header) { return header.first == name; });
     };
-    if (parser.http_major != 1) {
-      return Refuse(505, "bad-request", "this server speaks HTTP/1.1 and HTTP/1.0");
-    }
-    // The parser takes a space before the colon, which others read as another header.
-    for (const auto& [name, value] : request.headers) {
-      if (name.empty() || name.find(' ') != std::string::npos) {
-        return Refuse(400, "bad-request", "a header's name has no space in it");
-      }
-    }
     const auto lengths = count("content-length");
     const auto encodings = count("transfer-encoding");
     if (lengths + encodings > 1 || count("host") > 1) {
-      return Refuse(400, "bad-request",
-                    "Content-Length, Transfer-Encoding and Host may stand once, and not the first "
-                    "two together");
+      return Refusal{400, "bad-request",
+                     "Content-Length, Transfer-Encoding and Host may stand once, and not the first "
+                     "two together"};
     }
-    if (encodings == 1 && Lower(request.Header("transfer-encoding")) != "chunked") {
-      return Refuse(501, "bad-request", "the only Transfer-Encoding known here is \"chunked\"");
+    if (encodings == 1) {
+      if (Lower(request.Header("transfer-encoding")) != "chunked") {
+        return Refusal{501, "bad-request", "the only Transfer-Encoding known here is \"chunked\""};
+      }
+      chunks.emplace();
     }
-    if (lengths == 1 && parser.content_length > kMaxRequestBody) return RefuseBody();
-    wants_continue = Lower(request.Header("expect")) == "100-continue";
-    if (auto refusal = ParseTarget(target, request)) {
-      refused = std::move(refusal);
-      return -1;
+    if (lengths == 1) {
+      if (parser.content_length > kMaxRequestBody) return BodyTooLarge();
+      left_bytes = static_cast<size_t>(parser.content_length);
     }
-    request.method = http_method_str(static_cast<http_method>(parser.method));
-    keep_alive = http_should_keep_alive(&parser) != 0;
-    http_1_0 = parser.http_minor == 0;
-    // At once: growing it would hold up to twice as much, and pages that stay empty cost nothing.
-    if (lengths == 1) request.body.reserve(static_cast<size_t>(parser.content_length));
-    head_complete = true;
-    return 0;
-  }
-
-  int RefuseBody() {
-    refused = BodyTooLarge();
-    return -1;
-  }
-
-  static int OnBody(http_parser* parser, const char* at, size_t length) {
-    State& s = Of(parser);
-    if (s.request.body.size() + length > kMaxRequestBody) return s.RefuseBody();
-    s.request.body.append(at, length);
-    return 0;
+    return std::nullopt;
   }
 
   static int OnMessageComplete(http_parser* parser) {
-    Of(parser).complete = true;
     http_parser_pause(parser, 1);
     return 0;
+  }
+
+  // How many bytes stand before the first fault that the library lets pass in a head: a CR that is
+  // not half of a line's end, or a line that goes on in the next one (RFC 9112 §2.2 and §5.2).
+  size_t WellFormed(std::string_view bytes) const {
+    char last = last_of_head;
+    for (size_t at = 0; at < bytes.size(); last = bytes[at++]) {
+      const char c = bytes[at];
+      if (last == '\r' && c != '\n') return at;
+      if (last == '\n' && (c == ' ' || c == '\t')) return at;
+    }
+    return bytes.size();
+  }
+
+  size_t FeedHead(std::string_view bytes) {
+    const size_t good = WellFormed(bytes);
+    // None at all would be the end of the input to the library.
+    const size_t used = good == 0 ? 0 : http_parser_execute(&parser, &settings, bytes.data(), good);
+    if (used > 0) last_of_head = bytes[used - 1];
+    if (head_complete || refused) return used;
+    const http_errno error = HTTP_PARSER_ERRNO(&parser);
+    if (error == HPE_HEADER_OVERFLOW) {
+      refused = HeadersTooLarge();
+    } else if (error != HPE_OK) {
+      Refuse(400, "bad-request",
+             fmt::format("not a request of HTTP/1.1: {}", http_errno_description(error)));
+    } else if (good < bytes.size()) {
+      Refuse(400, "bad-request", "a line of a head ends in CRLF, and its field with it");
+    }
+    return used;
+  }
+
+  size_t FeedBody(ByteSpan bytes) {
+    if (chunks) {
+      const size_t used = chunks->Feed(bytes, request.body);
+      refused = chunks->refused();
+      complete = chunks->complete();
+      return used;
+    }
+    const size_t used = std::min(left_bytes, bytes.size());
+    request.body.append(AsText(bytes.first(used)));
+    left_bytes -= used;
+    complete = left_bytes == 0;
+    return used;
   }
 };
 
@@ -149,18 +200,8 @@ size_t HttpParser::Feed(ByteSpan bytes) {
   State& s = *state_;
   if (s.complete || s.refused || bytes.empty()) return 0;
   s.started = true;
-  const size_t used = http_parser_execute(
-      &s.parser, &s.settings, reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (s.complete) return used;
-  const http_errno error = HTTP_PARSER_ERRNO(&s.parser);
-  if (error != HPE_OK && !s.refused) {
-    if (error == HPE_HEADER_OVERFLOW) {
-      s.refused = HeadersTooLarge();
-    } else {
-      s.Refuse(400, "bad-request",
-               fmt::format("not a request of HTTP/1.1: {}", http_errno_description(error)));
-    }
-  }
+  size_t used = s.head_complete ? 0 : s.FeedHead(AsText(bytes));
+  if (s.head_complete) used += s.FeedBody(bytes.subspan(used));
   return used;
 }
 

@@ -2,15 +2,41 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "net/http_target.h"
 
 namespace lookback::net {
 namespace {
 
-std::optional<Refusal> RefusalOf(const std::string& text) {
-  HttpParser parser;
-  parser.Feed(AsBytes(text));
-  return parser.refused();
+struct Outcome {
+  int status = 0;  // Of the refusal; 200 when the request is whole, 0 when more is awaited.
+  HttpRequest request;
+};
+
+// What becomes of the text, whole and byte by byte.
+Outcome Read(const std::string& text) {
+  Outcome whole;
+  for (const size_t piece : {text.size(), size_t{1}}) {
+    HttpParser parser;
+    for (size_t at = 0; at < text.size() && !parser.complete() && !parser.refused();) {
+      at += parser.Feed(AsBytes(text).subspan(at, std::min(piece, text.size() - at)));
+    }
+    Outcome outcome;
+    if (const auto refusal = parser.refused()) outcome.status = refusal->status;
+    if (parser.complete()) outcome = {200, parser.TakeRequest()};
+    if (piece == text.size()) whole = outcome;
+    EXPECT_EQ(outcome.status, whole.status) << text;
+    EXPECT_EQ(outcome.request.body, whole.request.body) << text;
+    EXPECT_EQ(outcome.request.headers, whole.request.headers) << text;
+  }
+  return whole;
+}
+
+int StatusOf(const std::string& text) { return Read(text).status; }
+
+Outcome ReadChunks(const std::string& body) {
+  return Read("POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + body);
 }
 
 TEST(HttpMessage, OneRequestIsTakenAndTheNextIsLeft) {
@@ -49,23 +75,72 @@ TEST(HttpMessage, AmbiguousFramingIsRefused) {
         "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "Content-Length: -1\r\n",
         "Content-Length: 99999999999999999999999\r\n", "Transfer-Encoding: gzip, chunked\r\n",
-        "Host: a\r\nHost: b\r\n", "Bad Name: x\r\n"}) {
-    const auto refusal =
-        RefusalOf(std::string("POST /a HTTP/1.1\r\n") + headers + "\r\nGET /b HTTP/1.1\r\n\r\n");
-    ASSERT_TRUE(refusal) << headers;
-    EXPECT_GE(refusal->status, 400) << headers;
+        "Host: b\r\n", "Bad Name: x\r\n"}) {
+    EXPECT_GE(StatusOf(std::string("POST /a HTTP/1.1\r\nHost: h\r\n") + headers +
+                       "\r\nGET /b HTTP/1.1\r\n\r\n"),
+              400)
+        << headers;
   }
 }
 
 TEST(HttpMessage, LimitsAreToldApart) {
-  EXPECT_EQ(RefusalOf("GET / HTTP/1.1\r\nX: " + std::string(kMaxRequestHeaders, 'a'))->status, 431);
-  EXPECT_EQ(RefusalOf("GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n")->status, 414);
-  EXPECT_EQ(RefusalOf("POST / HTTP/1.1\r\nContent-Length: 1048577\r\n\r\n")->status, 413);
-  EXPECT_EQ(RefusalOf("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n" +
-                      std::string(kMaxRequestBody + 1, 'a'))
-                ->status,
+  const std::string post = "POST / HTTP/1.1\r\nHost: h\r\n";
+  EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\nX: " + std::string(kMaxRequestHeaders, 'a')), 431);
+  EXPECT_EQ(StatusOf("GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n"), 414);
+  EXPECT_EQ(StatusOf(post + "Content-Length: 1048577\r\n\r\n"), 413);
+  EXPECT_EQ(StatusOf(post + "Transfer-Encoding: chunked\r\n\r\n200000\r\n" +
+                     std::string(kMaxRequestBody + 1, 'a')),
             413);
-  EXPECT_EQ(RefusalOf("hello\r\n\r\n")->status, 400);
+  EXPECT_EQ(StatusOf("hello\r\n\r\n"), 400);
+}
+
+TEST(HttpMessage, AChunkedBodyIsWholeOnlyWithEachOfItsLineEnds) {
+  const Outcome whole = ReadChunks("2;a=\"b\"\r\n{\"\r\n00B ;x\r\na\":\r\n 12345\r\n000\r\n\r\n");
+  EXPECT_EQ(whole.status, 200);
+  EXPECT_EQ(whole.request.body, "{\"a\":\r\n 12345");
+  for (const char* body :
+       {"2\r\n{}XX0\r\n\r\n", "2\r\n{}\rX0\r\n\r\n", "2\r\n{}\n0\r\n\r\n", "2\r\n{}0\r\n\r\n",
+        "2\r\n{}\r\n0\rX\r\n", "2\rX{}\r\n0\r\n\r\n", "2\n{}\r\n0\r\n\r\n",
+        "2;a\nb\r\n{}\r\n0\r\n\r\n", "2 3\r\n{}\r\n0\r\n\r\n", "\r\n", ";a\r\n", "-2\r\n",
+        "0x2\r\n", "2\r\n{}\r\n0\r\n\rX", "2\r\n{}\r\n0\r\nX: y\rZ\r\n\r\n",
+        "00000000000000000000000002\r\n"}) {
+    EXPECT_EQ(ReadChunks(body).status, 400) << body;
+  }
+}
+
+TEST(HttpMessage, WhatStandsBesideTheDataOfChunksIsBounded) {
+  const std::string much(kMaxRequestHeaders / 2, 'a');
+  EXPECT_EQ(ReadChunks("1;" + much + "\r\na\r\n0\r\nX: y\r\n\r\n").status, 200);
+  EXPECT_EQ(ReadChunks("1;" + much + "\r\na\r\n0;" + much + "\r\n\r\n").status, 431);
+  EXPECT_EQ(ReadChunks("1\r\na\r\n0\r\nX: " + much + "\r\nY: " + much + "\r\n\r\n").status, 431);
+}
+
+TEST(HttpMessage, FieldsBehindABodyHaveNoEffect) {
+  const Outcome outcome = ReadChunks(
+      "2\r\n{}\r\n0\r\nAuthorization: Bearer x\r\nHost: other\r\nContent-Length: 7\r\n"
+      "X-Lookback-Request: 1\r\n\r\n");
+  EXPECT_EQ(outcome.status, 200);
+  const std::vector<std::pair<std::string, std::string>> head = {{"host", "h"},
+                                                                 {"transfer-encoding", "chunked"}};
+  EXPECT_EQ(outcome.request.headers, head);
+}
+
+TEST(HttpMessage, ChunksOfHttp10EndTheConnection) {
+  for (const auto& [framing, kept] :
+       {std::pair("Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false),
+        {"Content-Length: 0\r\n\r\n", true}}) {
+    HttpParser parser;
+    parser.Feed(AsBytes(std::string("POST / HTTP/1.0\r\nConnection: keep-alive\r\n") + framing));
+    ASSERT_TRUE(parser.complete()) << framing;
+    EXPECT_EQ(parser.keep_alive(), kept) << framing;
+  }
+}
+
+TEST(HttpMessage, AHeadHasNoBareReturnAndNoFoldedLine) {
+  for (const char* rest :
+       {"X:\rY\r\n\r\n", "X: a\rY\r\n\r\n", "\rX", "X: a\r\n b\r\n\r\n", "X:\r\n\tb\r\n"}) {
+    EXPECT_EQ(StatusOf(std::string("GET / HTTP/1.1\r\nHost: h\r\n") + rest), 400) << rest;
+  }
 }
 
 TEST(HttpMessage, PathTricksAreRefused) {

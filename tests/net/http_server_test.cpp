@@ -222,18 +222,29 @@ TEST_F(HttpServerTest, HugeHeadersAndBodiesAreRefusedInWords) {
       << too_large;
   EXPECT_NE(too_large.find("/problems/headers-too-large"), std::string::npos);
   RawClient body(server_->port());
-  body.Send("POST / HTTP/1.1\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n");
+  body.Send(
+      "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_TRUE(body.ReadAll().starts_with("HTTP/1.1 413 "));
 }
 
 TEST_F(HttpServerTest, ContinueIsSaidToAClientThatWaitsForIt) {
   RawClient client(server_->port());
   client.Send(
-      "POST /echo HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
+      "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
       "Connection: close\r\n\r\n");
   EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   client.Send("hi");
   EXPECT_TRUE(client.ReadAll().ends_with("POST hi"));
+}
+
+TEST_F(HttpServerTest, AChunkWithoutItsEndIsRefusedAndWhatFollowsIsNoRequest) {
+  RawClient client(server_->port());
+  client.Send(
+      "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n"
+      "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n");
+  const std::string all = client.ReadAll();
+  EXPECT_TRUE(all.starts_with("HTTP/1.1 400 ")) << all;
+  EXPECT_EQ(all.find("HTTP/1.1 ", 1), std::string::npos) << all;
 }
 
 TEST_F(HttpServerTest, AHalfClosedClientStillGetsItsAnswer) {
