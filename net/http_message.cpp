@@ -108,6 +108,8 @@ struct HttpParser::State {
       value = std::string(Trim(value));
     }
     if (auto refusal = CheckFraming()) return refusal;
+    if (auto refusal = CheckHost(request, /*needed=*/!http_1_0)) return refusal;
+    if (auto refusal = TakeAuthority(target, request)) return refusal;
     if (auto refusal = ParseTarget(target, request)) return refusal;
     wants_continue = Lower(request.Header("expect")) == "100-continue";
     request.method = http_method_str(static_cast<http_method>(parser.method));
@@ -125,10 +127,9 @@ struct HttpParser::State {
     };
     const auto lengths = count("content-length");
     const auto encodings = count("transfer-encoding");
-    if (lengths + encodings > 1 || count("host") > 1) {
+    if (lengths + encodings > 1) {
       return Refusal{400, "bad-request",
-                     "Content-Length, Transfer-Encoding and Host may stand once, and not the first "
-                     "two together"};
+                     "Content-Length and Transfer-Encoding may stand once, and not both"};
     }
     if (encodings == 1) {
       if (Lower(request.Header("transfer-encoding")) != "chunked") {

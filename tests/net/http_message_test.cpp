@@ -143,6 +143,44 @@ TEST(HttpMessage, AHeadHasNoBareReturnAndNoFoldedLine) {
   }
 }
 
+TEST(HttpMessage, TheHostIsNamedOnceAndIsOne) {
+  EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\n\r\n"), 400);
+  EXPECT_EQ(StatusOf("GET / HTTP/1.0\r\n\r\n"), 200);
+  for (const char* host : {"", "h", "h:", "nvr_1.example:8686", "192.0.2.7", "[2001:db8::7]:443",
+                           "a%20b", "h \t", "\t h"}) {
+    EXPECT_EQ(StatusOf(std::string("GET / HTTP/1.1\r\nHost:") + host + "\r\n\r\n"), 200) << host;
+  }
+  for (const char* host : {"a b/c@d", "u@h", "h/", "h:80:80", "h:x", "[::1", "[]", "::1", "a%2",
+                           "[::1]x", "h?", "\xc3\xa4"}) {
+    for (const char* version : {"1.0", "1.1"}) {
+      EXPECT_EQ(StatusOf(std::string("GET / HTTP/") + version + "\r\nHost: " + host + "\r\n\r\n"),
+                400)
+          << host;
+    }
+  }
+}
+
+TEST(HttpMessage, AnAbsoluteTargetNamesTheHostItself) {
+  const auto get = [](const std::string& target) {
+    return Read("GET " + target + " HTTP/1.1\r\nHost: other\r\n\r\n");
+  };
+  const Outcome plain = get("http://x:8686/a%20b?c=http://d");
+  ASSERT_EQ(plain.status, 200);
+  EXPECT_EQ(plain.request.path, "/a b");
+  EXPECT_EQ(*plain.request.Query("c"), "http://d");
+  EXPECT_EQ(plain.request.Header("host"), "x:8686");
+  EXPECT_EQ(get("HTTPS://[::1]?c").request.path, "/");
+  EXPECT_NE(get("HTTPS://[::1]?c").request.Query("c"), nullptr);
+  EXPECT_EQ(get("https://x").request.path, "/");
+  const Outcome old = Read("GET http://x/a HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(old.request.path, "/a");
+  EXPECT_EQ(old.request.Header("host"), "x");
+  for (const char* target : {"ftp://x/a", "http:///a", "http://:80/a", "http://u@x/a",
+                             "http://x/../a", "http:/a", "http://", "x:80", "*"}) {
+    EXPECT_EQ(get(target).status, 400) << target;
+  }
+}
+
 TEST(HttpMessage, PathTricksAreRefused) {
   for (const char* target : {"/a/../b", "/..", "/a/%2e%2e/b", "/a/.%2E/b", "/./a", "/a\\b",
                              "/a%00b", "/a%0d%0aX", "/a%zz", "/a%4", "*", "http://h/a"}) {
