@@ -111,7 +111,7 @@ struct HttpParser::State {
     if (auto refusal = CheckHost(request, /*needed=*/!http_1_0)) return refusal;
     if (auto refusal = TakeAuthority(target, request)) return refusal;
     if (auto refusal = ParseTarget(target, request)) return refusal;
-    wants_continue = Lower(request.Header("expect")) == "100-continue";
+    wants_continue = !http_1_0 && Lower(request.Header("expect")) == "100-continue";
     request.method = http_method_str(static_cast<http_method>(parser.method));
     // HTTP/1.0 has no chunks: who passed these on may see their end elsewhere (RFC 9112 §6.1).
     keep_alive = http_should_keep_alive(&parser) != 0 && !(http_1_0 && chunks);

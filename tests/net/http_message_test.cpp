@@ -181,6 +181,16 @@ TEST(HttpMessage, AnAbsoluteTargetNamesTheHostItself) {
   }
 }
 
+TEST(HttpMessage, NobodyOfHttp10AwaitsAContinue) {
+  for (const auto& [version, awaits] : {std::pair("1.0", false), {"1.1", true}}) {
+    HttpParser parser;
+    parser.Feed(AsBytes(std::string("POST / HTTP/") + version +
+                        "\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"));
+    EXPECT_TRUE(parser.head_complete());
+    EXPECT_EQ(parser.wants_continue(), awaits) << version;
+  }
+}
+
 TEST(HttpMessage, PathTricksAreRefused) {
   for (const char* target : {"/a/../b", "/..", "/a/%2e%2e/b", "/a/.%2E/b", "/./a", "/a\\b",
                              "/a%00b", "/a%0d%0aX", "/a%zz", "/a%4", "*", "http://h/a"}) {
