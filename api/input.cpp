@@ -212,8 +212,7 @@ std::string Query::Reason() const {
 Body::Body(const net::HttpRequest& request, std::initializer_list<std::string_view> known)
     : json_(Json::object()) {
   if (request.body.empty()) return;
-  const std::string_view type = request.Header("content-type");
-  if (type != "application/json" && !type.starts_with("application/json;")) {
+  if (net::MediaType(request.Header("content-type")) != "application/json") {
     throw Problem{415, "bad-media-type", "a body is taken as Content-Type: application/json"};
   }
   json_ = ParseBody(request.body);

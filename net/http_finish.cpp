@@ -68,13 +68,12 @@ int Weight(std::string_view parameters) {
 }
 
 bool IsText(std::string_view content_type) {
-  const std::string_view type = Trim(content_type.substr(0, content_type.find(';')));
-  if (type.size() > 5 && SameWord(type.substr(0, 5), "text/")) return true;
+  const std::string type = MediaType(content_type);
+  if (type.starts_with("text/")) return true;
   constexpr std::array<std::string_view, 6> kTexts = {
       "application/json",     "application/problem+json",      "application/javascript",
       "application/x-ndjson", "application/vnd.apple.mpegurl", "image/svg+xml"};
-  return std::any_of(kTexts.begin(), kTexts.end(),
-                     [&](std::string_view text) { return SameWord(type, text); });
+  return std::find(kTexts.begin(), kTexts.end(), type) != kTexts.end();
 }
 
 bool Gzip(const std::string& plain, std::string& packed) {

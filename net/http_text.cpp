@@ -25,6 +25,10 @@ std::string_view Trim(std::string_view text) {
   return text;
 }
 
+std::string MediaType(std::string_view content_type) {
+  return Lower(Trim(content_type.substr(0, content_type.find(';'))));
+}
+
 bool PercentDecode(std::string_view text, std::string& out) {
   out.clear();
   out.reserve(text.size());

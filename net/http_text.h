@@ -21,6 +21,9 @@ std::string Lower(std::string_view text);
 // Without the spaces and tabs around it (RFC 9110 §5.6.3).
 std::string_view Trim(std::string_view text);
 
+// Type and subtype of a Content-Type in lower case, without its parameters (RFC 9110 §8.3.1).
+std::string MediaType(std::string_view content_type);
+
 // Undoes percent-encoding; false on a bad escape. A "+" stays one.
 bool PercentDecode(std::string_view text, std::string& out);
 

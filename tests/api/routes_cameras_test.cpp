@@ -95,6 +95,19 @@ TEST_F(RoutesTest, BadCamerasAreRefusedInWords) {
   EXPECT_EQ(Get("/api/v1/cameras")["cameras"].size(), 0u);
 }
 
+TEST_F(RoutesTest, AMediaTypeIsReadWithoutCaseAndSpaces) {
+  const auto put = [this](const std::string& type, const std::string& id) {
+    return Ask("POST", "/api/v1/cameras", {{"id", id}, {"url", "rtsp://192.0.2.7/s"}},
+               {{"content-type", type}});
+  };
+  EXPECT_EQ(put("APPLICATION/JSON", "a").status, 201);
+  EXPECT_EQ(put("application/json ; charset=utf-8", "b").status, 201);
+  EXPECT_EQ(put("Application/Json;charset=utf-8", "c").status, 201);
+  for (const char* other : {"application/jsonp", "text/json", "application/ json", ";"}) {
+    EXPECT_EQ(ProblemIn(put(other, "d")), "bad-media-type") << other;
+  }
+}
+
 TEST_F(RoutesTest, APasswordStandsInOneFileAndInNoAnswer) {
   const std::string answers =
       Ask("POST", "/api/v1/cameras",
