@@ -66,6 +66,8 @@ Json ParseBody(const std::string& body) {
     return Json::parse(body, std::ref(rules));
   } catch (const Json::parse_error& error) {
     throw Problem{400, "bad-json", fmt::format("the body is not JSON at byte {}", error.byte)};
+  } catch (const Json::out_of_range&) {
+    throw Problem{400, "bad-json", "the body holds a number that is too large"};
   }
 }
 

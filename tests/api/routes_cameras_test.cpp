@@ -87,6 +87,8 @@ TEST_F(RoutesTest, BadCamerasAreRefusedInWords) {
   EXPECT_EQ(problem(std::string(100'000, '[')), "bad-json");
   EXPECT_EQ(problem("{\"id\": \"\xff\"}"), "bad-json");
   EXPECT_EQ(problem(R"({"id": "a", "url": "rtsp://h/", "id": "b"})"), "bad-json");
+  EXPECT_EQ(problem(R"({"id": 1e999})"), "bad-json");
+  EXPECT_EQ(problem(R"({"id": [-1e999]})"), "bad-json");
   const auto response =
       Ask("POST", "/api/v1/cameras",
           {{"id", "gate"}, {"url", std::string("rtsp://u:") + kPassword + "@192.0.2.7/s"}});
