@@ -58,17 +58,6 @@ Selection ApplyRange(std::string_view range, uint64_t size) {
   return {206, *first, end - *first + 1};
 }
 
-// Lines of the same name are one list (RFC 9110 §5.3).
-std::string Joined(const net::HttpRequest& request, std::string_view lower_name) {
-  std::string joined;
-  for (const auto& [name, value] : request.headers) {
-    if (name != lower_name) continue;
-    if (!joined.empty()) joined += ", ";
-    joined += value;
-  }
-  return joined;
-}
-
 }  // namespace
 
 bool ListsTag(std::string_view header, std::string_view etag, bool strong) {
@@ -91,11 +80,11 @@ bool ListsTag(std::string_view header, std::string_view etag, bool strong) {
 }
 
 Selection SelectBytes(const net::HttpRequest& request, uint64_t size, std::string_view etag) {
-  const std::string if_match = Joined(request, "if-match");
+  const std::string if_match = request.List("if-match");
   if (!if_match.empty() && !ListsTag(if_match, etag, /*strong=*/true)) return {412, 0, 0};
-  const std::string if_none_match = Joined(request, "if-none-match");
+  const std::string if_none_match = request.List("if-none-match");
   if (!if_none_match.empty() && ListsTag(if_none_match, etag, /*strong=*/false)) return {304, 0, 0};
-  const std::string range = Joined(request, "range");
+  const std::string range = request.List("range");
   const std::string_view if_range = request.Header("if-range");
   // A date in If-Range never matches: a clip has no date of change.
   const bool current = if_range.empty() || (if_range != "*" && ListsTag(if_range, etag, true));

@@ -23,7 +23,7 @@ net::HttpResponse ServeFile(const net::HttpRequest& request, const EmbeddedFile&
   response.headers = {{"Content-Type", std::string(TypeOf(file.name))},
                       {"Cache-Control", "no-cache"},
                       {"ETag", "\"" + etag + "\""}};
-  if (ListsTag(request.Header("if-none-match"), etag, /*strong=*/false)) {
+  if (ListsTag(request.List("if-none-match"), etag, /*strong=*/false)) {
     response.status = 304;
   } else {
     response.body = file.text;

@@ -126,7 +126,7 @@ std::shared_ptr<const query::Clip> PlanClip(Context& context, const Call& call,
 std::shared_ptr<const query::Clip> ChooseClip(Context& context, const Call& call,
                                               const query::ClipRequest& request) {
   const net::HttpRequest& http = call.http;
-  std::string_view tags = http.Header("if-match");
+  std::string tags = http.List("if-match");
   if (tags.empty()) tags = http.Header("if-range");
   if (!tags.empty() || !http.Header("range").empty()) {
     if (auto held = context.clips.Find(request, tags)) return held;

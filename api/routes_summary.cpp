@@ -188,7 +188,7 @@ net::HttpResponse GetSummary(Context& context, const Call& call) {
   response.headers.emplace_back("Content-Type", "application/json");
   response.headers.emplace_back("Cache-Control", "private, no-cache");
   // A stream is never compressed, and of this little is left then.
-  if (net::AcceptsGzip(call.http.Header("accept-encoding"))) {
+  if (net::AcceptsGzip(call.http.List("accept-encoding"))) {
     response.body = ReadAll(*body);
   } else {
     response.stream = std::move(body);

@@ -98,28 +98,33 @@ void Weaken(std::string* etag) {
   if (etag != nullptr && !etag->starts_with("W/")) etag->insert(0, "W/");
 }
 
-void Compress(const HttpRequest& request, HttpResponse& response) {
-  const bool takes = AcceptsGzip(request.Header("accept-encoding"));
-  std::string* etag = Find(response, "etag");
-  if (response.status == 304) {
-    // The client says which of the two it has.
-    const bool has_weak = etag != nullptr && request.Header("if-none-match").find("W/" + *etag) !=
-                                                 std::string_view::npos;
-    if (has_weak) Weaken(etag);
-    return;
-  }
-  const std::string* type = Find(response, "content-type");
-  const bool fit = !response.stream && response.body.size() >= kMinCompressedBytes &&
-                   response.status != 206 && type != nullptr && IsText(*type) &&
-                   Find(response, "content-encoding") == nullptr;
-  if (!fit) return;
+void AddVary(HttpResponse& response) {
   if (std::string* vary = Find(response, "vary")) {
     *vary += ", Accept-Encoding";
   } else {
     response.headers.emplace_back("Vary", "Accept-Encoding");
   }
+}
+
+void Compress(const HttpRequest& request, HttpResponse& response) {
+  const std::string* type = Find(response, "content-type");
+  const bool text = type != nullptr && IsText(*type);
+  if (response.status == 304) {
+    // The client says which of the two it has.
+    std::string* etag = Find(response, "etag");
+    const bool has_weak =
+        etag != nullptr && request.List("if-none-match").find("W/" + *etag) != std::string::npos;
+    if (has_weak) Weaken(etag);
+    // As its 200 would (RFC 9110 §15.4.5).
+    if (text) AddVary(response);
+    return;
+  }
+  const bool fit = text && !response.stream && response.body.size() >= kMinCompressedBytes &&
+                   response.status != 206 && Find(response, "content-encoding") == nullptr;
+  if (!fit) return;
+  AddVary(response);
   std::string packed;
-  if (!takes || !Gzip(response.body, packed)) return;
+  if (!AcceptsGzip(request.List("accept-encoding")) || !Gzip(response.body, packed)) return;
   Weaken(Find(response, "etag"));
   response.headers.emplace_back("Content-Encoding", "gzip");
   response.body = std::move(packed);

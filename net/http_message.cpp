@@ -310,6 +310,16 @@ std::string_view HttpRequest::Header(std::string_view lower_name) const {
   return {};
 }
 
+std::string HttpRequest::List(std::string_view lower_name) const {
+  std::string list;
+  for (const auto& [name, value] : headers) {
+    if (name != lower_name || value.empty()) continue;
+    if (!list.empty()) list += ", ";
+    list += value;
+  }
+  return list;
+}
+
 const std::string* HttpRequest::Query(std::string_view name) const {
   for (const auto& [key, value] : query) {
     if (key == name) return &value;

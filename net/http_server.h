@@ -53,6 +53,8 @@ struct HttpRequest {
   bool secure = false;  // It came over TLS.
 
   std::string_view Header(std::string_view lower_name) const;  // Empty when absent.
+  // The values of all fields of that name as the one list that they are (RFC 9110 §5.3).
+  std::string List(std::string_view lower_name) const;
   const std::string* Query(std::string_view name) const;  // The first of that name, or nullptr.
 };
 

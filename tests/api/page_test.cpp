@@ -99,6 +99,9 @@ TEST_F(PageTest, WhatDidNotChangeIsNotSentAgain) {
   EXPECT_EQ(again.status, 304);
   EXPECT_EQ(again.body, "");
   EXPECT_EQ(AskAsStranger("/page/page.js", {{"if-none-match", "\"x\""}}).status, 200);
+  const auto listed = AskAsStranger(
+      "/page/page.js", {{"if-none-match", "\"x\""}, {"if-none-match", HeaderOf(first, "ETag")}});
+  EXPECT_EQ(listed.status, 304);
 }
 
 }  // namespace

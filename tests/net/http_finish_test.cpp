@@ -84,6 +84,35 @@ TEST(HttpFinish, A304NamesTheTagThatTheClientHas) {
   EXPECT_EQ(HeaderOf(Finished(unchanged(), "gzip", "\"v1\""), "ETag"), "\"v1\"");
 }
 
+TEST(HttpFinish, TheTagMayStandInAnyLineOfTheList) {
+  HttpRequest request;
+  request.headers = {{"if-none-match", "\"v0\""}, {"if-none-match", "W/\"v1\""}};
+  HttpResponse unchanged;
+  unchanged.status = 304;
+  unchanged.headers = {{"ETag", "\"v1\""}};
+  FinishResponse(request, unchanged, nullptr);
+  EXPECT_EQ(HeaderOf(unchanged, "ETag"), "W/\"v1\"");
+}
+
+TEST(HttpFinish, A304OfATextSaysVaryAsItsTextDoes) {
+  HttpResponse text;
+  text.status = 304;
+  text.headers = {{"Content-Type", "text/css; charset=utf-8"}, {"ETag", "\"v1\""}};
+  EXPECT_EQ(HeaderOf(Finished(std::move(text), "gzip", "\"v1\""), "Vary"), "Accept-Encoding");
+  HttpResponse media;
+  media.status = 304;
+  media.headers = {{"Content-Type", "video/mp4"}, {"ETag", "\"v1\""}};
+  EXPECT_EQ(HeaderOf(Finished(std::move(media), "gzip", "\"v1\""), "Vary"), "");
+}
+
+TEST(HttpFinish, LinesOfAcceptEncodingAreOneList) {
+  HttpRequest request;
+  request.headers = {{"accept-encoding", "br"}, {"accept-encoding", "gzip"}};
+  HttpResponse answer = Json(100'000);
+  FinishResponse(request, answer, nullptr);
+  EXPECT_EQ(HeaderOf(answer, "Content-Encoding"), "gzip");
+}
+
 TEST(HttpFinish, EveryAnswerHasItsGuards) {
   ManualClock clock(1'777'939'200 * kUsPerSecond);  // 2026-05-05 00:00:00 UTC
   HttpResponse answer;

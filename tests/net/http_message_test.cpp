@@ -191,6 +191,12 @@ TEST(HttpMessage, NobodyOfHttp10AwaitsAContinue) {
   }
 }
 
+TEST(HttpMessage, LinesOfOneNameAreOneList) {
+  const Outcome outcome = Read("GET / HTTP/1.1\r\nHost: h\r\nA: 1 \r\nB: x\r\nA:\r\nA: 2\r\n\r\n");
+  EXPECT_EQ(outcome.request.List("a"), "1, 2");
+  EXPECT_EQ(outcome.request.List("c"), "");
+}
+
 TEST(HttpMessage, PathTricksAreRefused) {
   for (const char* target : {"/a/../b", "/..", "/a/%2e%2e/b", "/a/.%2E/b", "/./a", "/a\\b",
                              "/a%00b", "/a%0d%0aX", "/a%zz", "/a%4", "*", "http://h/a"}) {
