@@ -14,8 +14,14 @@ namespace {
 using media::TrackConfig;
 using media::TrackKind;
 
-// Seconds of a live playlist's target: fragments are at most 2 s, unless a camera is slow.
-constexpr int64_t kLiveTargetS = 2;
+// EXT-X-TARGETDURATION of a live playlist must not change while it is played (RFC 8216 §6.2.1), and
+// no segment may round to more (§4.3.3.1). A fragment ends with the first picture 2 s after its own
+// first that lets it (media::kMaxFragmentUs), so one picture is what it can have beyond: 3 is true
+// of every camera with a picture a second, whatever jitter. A run has no two pictures more than 5 s
+// apart (recorder/run_writer.h), so 7 is true of all others, but for one that also reorders such
+// pictures. Not 7 for all: players begin three targets before the end, and that would be 21 s.
+constexpr int64_t kLiveTargetS = 3;
+constexpr int64_t kSlowLiveTargetS = 7;
 // How a run's beginning becomes the number of its first media segment: no camera makes more
 // fragments a second.
 constexpr int64_t kNumbersASecond = 100;
@@ -108,6 +114,11 @@ std::string Head(int64_t target_s, bool independent) {
   text += "#EXT-X-TARGETDURATION:" + std::to_string(target_s) + "\n";
   if (independent) text += "#EXT-X-INDEPENDENT-SEGMENTS\n";
   return text;
+}
+
+int64_t LiveTargetS(const std::vector<Part>& parts) {
+  const int64_t longest_s = RoundedSeconds(LongestPartUs(parts));
+  return longest_s <= kLiveTargetS ? kLiveTargetS : std::max(kSlowLiveTargetS, longest_s);
 }
 
 bool IsSync(const Part& part) { return part.sync; }
@@ -261,8 +272,7 @@ Result<std::string> BuildLivePlaylist(storage::Footage& footage, const StreamId&
   audio = audio && HasPlayableSound(loaded, parts.back().range);
   const int64_t start_ms = RunStartMs(parts.front().segment->index->header.run);
   const int64_t first = start_ms * kNumbersASecond / 1'000 + parts.front().first;
-  std::string text = Head(std::max(kLiveTargetS, RoundedSeconds(LongestPartUs(parts))),
-                          std::all_of(parts.begin(), parts.end(), IsSync));
+  std::string text = Head(LiveTargetS(parts), std::all_of(parts.begin(), parts.end(), IsSync));
   text += "#EXT-X-MEDIA-SEQUENCE:" + std::to_string(first) + "\n";
   text += "#EXT-X-DISCONTINUITY-SEQUENCE:" +
           std::to_string(start_ms / kDiscontinuityMs % kDiscontinuities) + "\n";

@@ -343,6 +343,40 @@ TEST_F(PlaylistTest, OnlyNamesOfPlaylistsAreNames) {
   const std::string good = ReadPlaylist(Text(After(0), After(5))).entries.at(0).url;
   ASSERT_TRUE(Fetch(good).has_value());
   const index::Seal key = footage_.segments.at(0).footage.row;
+TEST_F(PlaylistTest, TheTargetOfLiveStaysWhileItIsPlayed) {
+  struct Case {
+    const char* source;
+    double lost_from;  // Pictures in between are lost.
+    double lost_to;
+    std::string target;
+  };
+  for (const Case& one :
+       {Case{"rate=25:duration=12", 0, 0, "3"}, Case{"rate=25:duration=12", 3.5, 5, "3"},
+        Case{"rate=1:duration=40", 0, 0, "3"}, Case{"rate=2/7:duration=40", 0, 0, "7"},
+        Case{"rate=1/5:duration=40", 0, 0, "7"}}) {
+    SCOPED_TRACE(std::string(one.source) + " " + std::to_string(one.lost_from));
+    CameraClip clip = MakeCameraClip(
+        "-f lavfi -i testsrc2=size=128x96:" + std::string(one.source) +
+        " -pix_fmt yuv420p -c:v libx264 -preset veryfast -g 1000 -sc_threshold 0 -bf 0 -threads 1");
+    std::erase_if(clip.samples, [&one](const media::Sample& sample) {
+      const double at = static_cast<double>(sample.pts) / media::kVideoTimescale;
+      return at > one.lost_from && at < one.lost_to;
+    });
+    const auto fragments = Fragments(clip, kStart);
+    // The last fragment ends where the run does.
+    for (size_t count = 1; count < fragments.size(); ++count) {
+      footage_.segments.clear();
+      footage_.Record(stream_, clip.tracks, {fragments.begin(), fragments.begin() + count},
+                      kUsPerMinute, /*leave_open=*/true);
+      const Read read = ReadPlaylist(Live(fragments[count - 1].info.end_us));
+      EXPECT_EQ(read.tags.at("#EXT-X-TARGETDURATION"), one.target);
+      for (const Entry& entry : read.entries) {
+        EXPECT_LE(std::lround(entry.seconds), std::stol(one.target));
+      }
+    }
+  }
+}
+
   const std::string segment = std::to_string(key.start_us / 1'000) + "_0_0";
   for (const char* file : {"init.mp4", "1-2.m4s", "sync-1.m4s"}) {
     EXPECT_TRUE(query::ParseMediaName(stream_, segment, file).has_value()) << file;
