@@ -43,7 +43,8 @@ bool ParseFile(std::string_view file, MediaName& name) {
 
 auto NotThere(const MediaName& name) {
   return Fail(Code::kNotFound, name.segment.stream.text() + ": " + FormatMediaName(name) +
-                                   " is not on record (any more): ask for the playlist anew");
+                                   " is not on record (yet, or any more): ask for the playlist "
+                                   "anew");
 }
 
 Result<LoadedSegment> FindSegment(storage::Footage& footage, const MediaName& name) {
@@ -124,7 +125,8 @@ class PartPlanner {
   Status AddSyncSample(size_t at) {
     const storage::SegmentFragment& fragment = segment_.index->fragments[at];
     const FragmentTrack* track = fragment.info.Track(TrackKind::kVideo);
-    if (track == nullptr || track->samples.front().sync == media::Sync::kNone) {
+    if (track == nullptr || track->samples.front().sync == media::Sync::kNone ||
+        name_.first == GopUnderWay(segment_)) {
       return NotThere(name_);
     }
     FragmentTrack alone = *track;
@@ -173,6 +175,17 @@ Result<MediaName> ParseMediaName(const StreamId& stream, std::string_view segmen
 
 bool IsPlayableSound(media::Codec codec) {
   return codec == media::Codec::kAac || codec == media::Codec::kOpus;
+}
+
+std::optional<uint32_t> GopUnderWay(const LoadedSegment& segment) {
+  if (segment.footage.open == nullptr) return std::nullopt;
+  const auto& fragments = segment.index->fragments;
+  const auto begins = [](const storage::SegmentFragment& fragment) {
+    return (fragment.info.flags & media::kContinuation) == 0;
+  };
+  const auto found = std::find_if(fragments.rbegin(), fragments.rend(), begins);
+  if (found == fragments.rend()) return std::nullopt;
+  return found->info.number;
 }
 
 uint32_t PartBytes(const media::FragmentInfo& info, bool audio) {

@@ -4,7 +4,8 @@
 //            file and fragments of it, and a file that was thinned has another name. Stored
 //            fragments leave as they are, sound and its boxes taken out or not, but for the type
 //            of a CRA picture where decoding starts anew (Splice in query/clip_plan.h); media
-//            time stays that of the run.
+//            time stays that of the run. A sync sample means nothing before its GOP is over, for
+//            until then nobody knows how long it stands.
 // Threads:   any.
 // Errors:    kInvalid for a name that no playlist has; kNotFound when the segment or one of the
 //            fragments is not on record (any more); kCorrupt when a fragment is damaged: it is
@@ -12,10 +13,11 @@
 //
 //   <segment name>/init.mp4        what a decoder needs first
 //   <segment name>/5-8.m4s         fragments 5 to 8, or those of them that thinning left
-//   <segment name>/sync-5.m4s      the first sample of fragment 5, alone
+//   <segment name>/sync-5.m4s      the first sample of fragment 5, alone, until the next GOP begins
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -44,6 +46,8 @@ Result<MediaName> ParseMediaName(const StreamId& stream, std::string_view segmen
 
 // Whether a player in a browser can be given the sound.
 bool IsPlayableSound(media::Codec codec);
+// The fragment with which the GOP began that is still recorded into the segment, if one is.
+std::optional<uint32_t> GopUnderWay(const LoadedSegment& segment);
 // The bytes of a fragment with its sound, or without.
 uint32_t PartBytes(const media::FragmentInfo& info, bool audio);
 // The init section of such fragments. The segment has video.

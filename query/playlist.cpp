@@ -149,6 +149,12 @@ tl::unexpected<Error> NothingToShow(storage::Footage& footage, const StreamId& s
                   DescribeMissing(ExplainMissing(request, *timeline, unreadable, {})));
 }
 
+auto StillRecorded(const StreamId& stream) {
+  return Fail(Code::kNotFound, stream.text() +
+                                   ": the GOP of this range is still recorded, and its "
+                                   "sync sample is there when it is over");
+}
+
 // What the multivariant playlist says of a stream.
 struct Figures {
   uint64_t bits = 0;
@@ -212,7 +218,10 @@ Result<std::string> BuildPlaylist(storage::Footage& footage, const PlaylistReque
   const bool audio = all && request.audio && HasPlayableSound(loaded, request.range);
   const auto cut =
       all ? CutParts(loaded, request.range, audio) : CutSyncSamples(loaded, request.range);
-  if (cut.empty()) return NothingToShow(footage, id, request.range, loaded.unreadable, now_us);
+  if (cut.empty()) {
+    if (!all && !CutParts(loaded, request.range, audio).empty()) return StillRecorded(id);
+    return NothingToShow(footage, id, request.range, loaded.unreadable, now_us);
+  }
 
   int64_t longest_us = 0;
   bool independent = true;

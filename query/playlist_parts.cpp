@@ -159,7 +159,9 @@ std::vector<PartStretch> CutSyncSamples(const Stretches& loaded, TimeRange range
     }
     PartStretch one{JoinPieces(std::move(fragments),
                                [](const Part&, const Part& piece) { return !piece.sync; })};
-    std::erase_if(one.parts, [&range](const Part& part) { return !part.range.Overlaps(range); });
+    std::erase_if(one.parts, [&range](const Part& part) {
+      return !part.range.Overlaps(range) || part.first == GopUnderWay(*part.segment);
+    });
     if (!one.parts.empty()) cut.push_back(std::move(one));
   }
   return cut;

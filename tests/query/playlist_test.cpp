@@ -222,6 +222,46 @@ TEST_F(PlaylistTest, FastPlayHasEachSyncSampleAndNothingElse) {
   }
 }
 
+// 12 s of GOPs of 6 s, in fragments of 2 s.
+const CameraClip& LongGops() {
+  static const CameraClip clip = MakeCameraClip(
+      "-f lavfi -i testsrc2=size=128x96:rate=25:duration=12 -pix_fmt yuv420p -c:v libx264 "
+      "-preset veryfast -g 150 -sc_threshold 0 -bf 0 -threads 1");
+  return clip;
+}
+
+TEST_F(PlaylistTest, AGopIsInFastPlayOnceItIsOverAndItsBytesStayTheSame) {
+  const auto fragments = Fragments(LongGops(), kStart);
+  ASSERT_EQ(fragments.size(), 6U);
+  std::map<std::string, Bytes> known;
+  for (size_t count = 1; count <= fragments.size() + 1; ++count) {
+    SCOPED_TRACE(count);
+    footage_.segments.clear();
+    const bool open = count <= fragments.size();
+    const auto end = fragments.begin() + static_cast<ptrdiff_t>(std::min<size_t>(count, 6));
+    footage_.Record(stream_, LongGops().tracks, {fragments.begin(), end}, kUsPerMinute, open);
+    const size_t over = count <= 3 ? 0 : open ? 1 : 2;
+    const std::string segment =
+        std::to_string(kStart / 1'000) + "_0_" + std::to_string(count - 1) + "/";
+    for (const char* file : {"sync-1.m4s", "sync-4.m4s"}) {
+      const auto bytes = Fetch("media/main/" + segment + file);
+      EXPECT_EQ(bytes.has_value(), std::string_view(file) == "sync-1.m4s" ? over > 0 : over > 1);
+      if (!bytes) {
+        EXPECT_EQ(bytes.code(), Code::kNotFound);
+      } else {
+        EXPECT_EQ(known.try_emplace(file, *bytes).first->second, *bytes);
+      }
+    }
+    const auto text = query::BuildPlaylist(footage_, {stream_.camera, {After(0), After(12)}, true},
+                                           Stream::kMain, PlaylistKind::kSyncSamples, kNow);
+    EXPECT_EQ(text.has_value() ? ReadPlaylist(*text).entries.size() : 0, over);
+    if (!text) {
+      EXPECT_EQ(text.code(), Code::kNotFound);
+      EXPECT_THAT(text.message(), HasSubstr("still recorded"));
+    }
+  }
+}
+
 TEST_F(PlaylistTest, SoundThatBrowsersRefuseIsLeftOut) {
   const char* const arguments =
       "-f lavfi -i testsrc2=size=128x96:rate=25:duration=6 -f lavfi -i sine=duration=6 "
@@ -303,6 +343,40 @@ TEST_F(PlaylistTest, LiveNumbersStayWithTheirFragmentsAndOnlyRise) {
   EXPECT_EQ(second.entries.at(0).wall_clock, "2026-05-04T14:00:30.123Z");
 }
 
+TEST_F(PlaylistTest, TheTargetOfLiveStaysWhileItIsPlayed) {
+  struct Case {
+    const char* source;
+    double lost_from;  // Pictures in between are lost.
+    double lost_to;
+    std::string target;
+  };
+  for (const Case& one :
+       {Case{"rate=25:duration=12", 0, 0, "3"}, Case{"rate=25:duration=12", 3.5, 5, "3"},
+        Case{"rate=1:duration=40", 0, 0, "3"}, Case{"rate=2/7:duration=40", 0, 0, "7"},
+        Case{"rate=1/5:duration=40", 0, 0, "7"}}) {
+    SCOPED_TRACE(std::string(one.source) + " " + std::to_string(one.lost_from));
+    CameraClip clip = MakeCameraClip(
+        "-f lavfi -i testsrc2=size=128x96:" + std::string(one.source) +
+        " -pix_fmt yuv420p -c:v libx264 -preset veryfast -g 1000 -sc_threshold 0 -bf 0 -threads 1");
+    std::erase_if(clip.samples, [&one](const media::Sample& sample) {
+      const double at = static_cast<double>(sample.pts) / media::kVideoTimescale;
+      return at > one.lost_from && at < one.lost_to;
+    });
+    const auto fragments = Fragments(clip, kStart);
+    // The last fragment ends where the run does.
+    for (size_t count = 1; count < fragments.size(); ++count) {
+      footage_.segments.clear();
+      footage_.Record(stream_, clip.tracks, {fragments.begin(), fragments.begin() + count},
+                      kUsPerMinute, /*leave_open=*/true);
+      const Read read = ReadPlaylist(Live(fragments[count - 1].info.end_us));
+      EXPECT_EQ(read.tags.at("#EXT-X-TARGETDURATION"), one.target);
+      for (const Entry& entry : read.entries) {
+        EXPECT_LE(std::lround(entry.seconds), std::stol(one.target));
+      }
+    }
+  }
+}
+
 TEST_F(PlaylistTest, LiveEndsAMinuteAfterTheLastPicture) {
   Record(StreetClip(), kStart);
   EXPECT_THAT(Live(After(75)), HasSubstr("/10-10.m4s"));
@@ -343,40 +417,6 @@ TEST_F(PlaylistTest, OnlyNamesOfPlaylistsAreNames) {
   const std::string good = ReadPlaylist(Text(After(0), After(5))).entries.at(0).url;
   ASSERT_TRUE(Fetch(good).has_value());
   const index::Seal key = footage_.segments.at(0).footage.row;
-TEST_F(PlaylistTest, TheTargetOfLiveStaysWhileItIsPlayed) {
-  struct Case {
-    const char* source;
-    double lost_from;  // Pictures in between are lost.
-    double lost_to;
-    std::string target;
-  };
-  for (const Case& one :
-       {Case{"rate=25:duration=12", 0, 0, "3"}, Case{"rate=25:duration=12", 3.5, 5, "3"},
-        Case{"rate=1:duration=40", 0, 0, "3"}, Case{"rate=2/7:duration=40", 0, 0, "7"},
-        Case{"rate=1/5:duration=40", 0, 0, "7"}}) {
-    SCOPED_TRACE(std::string(one.source) + " " + std::to_string(one.lost_from));
-    CameraClip clip = MakeCameraClip(
-        "-f lavfi -i testsrc2=size=128x96:" + std::string(one.source) +
-        " -pix_fmt yuv420p -c:v libx264 -preset veryfast -g 1000 -sc_threshold 0 -bf 0 -threads 1");
-    std::erase_if(clip.samples, [&one](const media::Sample& sample) {
-      const double at = static_cast<double>(sample.pts) / media::kVideoTimescale;
-      return at > one.lost_from && at < one.lost_to;
-    });
-    const auto fragments = Fragments(clip, kStart);
-    // The last fragment ends where the run does.
-    for (size_t count = 1; count < fragments.size(); ++count) {
-      footage_.segments.clear();
-      footage_.Record(stream_, clip.tracks, {fragments.begin(), fragments.begin() + count},
-                      kUsPerMinute, /*leave_open=*/true);
-      const Read read = ReadPlaylist(Live(fragments[count - 1].info.end_us));
-      EXPECT_EQ(read.tags.at("#EXT-X-TARGETDURATION"), one.target);
-      for (const Entry& entry : read.entries) {
-        EXPECT_LE(std::lround(entry.seconds), std::stol(one.target));
-      }
-    }
-  }
-}
-
   const std::string segment = std::to_string(key.start_us / 1'000) + "_0_0";
   for (const char* file : {"init.mp4", "1-2.m4s", "sync-1.m4s"}) {
     EXPECT_TRUE(query::ParseMediaName(stream_, segment, file).has_value()) << file;
