@@ -10,6 +10,8 @@
 namespace lookback::query {
 namespace {
 
+constexpr double kDateLine = 180;  // And -180: one meridian.
+
 double Radians(double degrees) { return degrees * std::numbers::pi / 180; }
 
 // The short way round.
@@ -57,8 +59,12 @@ double DistanceM(Point a, Point b) {
 
 bool Box::Contains(Point point) const {
   if (point.latitude < south || point.latitude > north) return false;
-  if (west <= east) return west <= point.longitude && point.longitude <= east;
-  return point.longitude >= west || point.longitude <= east;
+  const auto is_between = [this](double longitude) {
+    if (west <= east) return west <= longitude && longitude <= east;
+    return longitude >= west || longitude <= east;
+  };
+  return is_between(point.longitude) ||
+         (std::abs(point.longitude) == kDateLine && is_between(-point.longitude));
 }
 
 double LengthM(const std::vector<Point>& route) {

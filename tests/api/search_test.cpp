@@ -71,6 +71,14 @@ TEST_F(SearchTest, EachKindOfChoiceNarrowsAndOfOneKindAnyWillDo) {
   EXPECT_THAT(Found("&box=52.52,13.4,52.53,13.5"), ElementsAre("market"));
 }
 
+TEST_F(SearchTest, ACameraOnTheDateLineIsFoundFromEitherSide) {
+  Patch("yard", {{"place", {{"latitude", 0}, {"longitude", 180}}}});
+  Patch("lane", {{"place", {{"latitude", 0}, {"longitude", -180}}}});
+  EXPECT_THAT(Found("&box=0,-180,0,-180"), ElementsAre("lane", "yard"));
+  EXPECT_THAT(Found("&box=-1,-180,1,-170"), ElementsAre("lane", "yard"));
+  EXPECT_THAT(Found("&box=-1,170,1,180"), ElementsAre("lane", "yard"));
+}
+
 TEST_F(SearchTest, CamerasThatCannotBeFoundByPlaceAreCounted) {
   const Json answer = Search("&near=52.5,13.4,100000");
   EXPECT_EQ(answer["cameras"], 2);

@@ -30,6 +30,21 @@ TEST(Places, ABoxAcrossTheDateLineHasBothItsSides) {
   EXPECT_FALSE(across.Contains({-15, 0}));
 }
 
+TEST(Places, TheDateLineHasTwoLongitudesAndIsInABoxByEither) {
+  for (const double camera : {-180.0, 180.0}) {
+    const Point point{0, camera};
+    EXPECT_TRUE((Box{0, -180, 0, -180}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{0, 180, 0, 180}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{-1, -180, 1, -170}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{-1, 170, 1, 180}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{-1, 180, 1, -170}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{-1, 170, 1, -180}.Contains(point))) << camera;
+    EXPECT_TRUE((Box{-1, 170, 1, -170}.Contains(point))) << camera;
+    EXPECT_FALSE((Box{-1, -170, 1, 170}.Contains(point))) << camera;
+  }
+  EXPECT_FALSE((Box{-1, 180, 1, -180}.Contains({0, 0})));
+}
+
 // Along the equator eastwards, left at noon, at 10 to 20 m/s.
 Journey Eastwards(std::vector<Point> route, double buffer_m) {
   return {std::move(route), buffer_m, {kNoon, kNoon + 60 * kUsPerSecond}, 10, 20};
