@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 
 #include "api/chosen_cameras.h"
@@ -25,12 +26,14 @@ std::string CursorOf(const query::SearchPlace& place) {
 }
 
 query::SearchPlace ReadCursor(const std::string& text, const char* fault) {
-  const size_t dash = text.find('-');
-  char* end = nullptr;
-  const TimeUs start_us = std::strtoll(text.c_str(), &end, 10);
-  const auto camera = dash == std::string::npos ? Result<CameraId>(Fail(Code::kInvalid, ""))
-                                                : CameraId::Parse(text.substr(dash + 1));
-  if (camera && end == text.c_str() + dash) return {*camera, start_us};
+  TimeUs start_us = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, start_us);
+  if (error == std::errc() && stop != end && start_us >= kTimeMinUs && start_us <= kTimeMaxUs) {
+    const auto camera = CameraId::Parse({stop + 1, end});
+    // What is written otherwise was no cursor, whatever it can be read as.
+    if (camera && CursorOf({*camera, start_us}) == text) return {*camera, start_us};
+  }
   throw FieldProblem(fault, "after", "after takes what \"next\" of an answer was");
 }
 

@@ -71,6 +71,12 @@ query::Box ReadBox(const Query& query) {
 
 // "22:00" or "22:00:30"; "24:00" is the day's end. Nothing: it is neither.
 std::optional<int64_t> ReadTimeOfDay(std::string_view text) {
+  constexpr std::string_view kForm = "00:00:00";
+  if (text.size() != kForm.size() && text.size() != kForm.find_last_of(':')) return std::nullopt;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool fits = kForm[i] == ':' ? text[i] == ':' : text[i] >= '0' && text[i] <= '9';
+    if (!fits) return std::nullopt;
+  }
   // Of a day that no zone does anything to, the same clock as everywhere else.
   static const TimeZone utc = *TimeZone::Find("UTC");
   const auto instants = utc.Resolve("1970-01-01", text);
@@ -84,7 +90,7 @@ void ReadDaily(std::string_view text, query::WallClockRule& rule) {
   const auto to = dash == text.npos ? std::nullopt
                                     : ReadTimeOfDay(text.substr(std::min(dash + 1, text.size())));
   if (!from || !to || *from == kUsPerDay) {
-    Refuse("daily", "a time of day from and to is taken, as 22:00-05:00");
+    Refuse("daily", "a time of day from and to is taken, two digits each, as 22:00-05:00");
   }
   if (*from == *to) {
     Refuse("daily", fmt::format("it ends when it begins; the whole day is 00:00-24:00"));

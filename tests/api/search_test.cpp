@@ -79,6 +79,11 @@ TEST_F(SearchTest, ACameraOnTheDateLineIsFoundFromEitherSide) {
   EXPECT_THAT(Found("&box=-1,170,1,180"), ElementsAre("lane", "yard"));
 }
 
+TEST_F(SearchTest, SecondsMayStandInATimeOfDay) {
+  EXPECT_EQ(Search("&camera=gate&daily=22:00:05-24:00&tz=UTC")["windows"][0]["start"],
+            FormatTime(test::kEvening + 5 * kUsPerSecond));
+}
+
 TEST_F(SearchTest, CamerasThatCannotBeFoundByPlaceAreCounted) {
   const Json answer = Search("&near=52.5,13.4,100000");
   EXPECT_EQ(answer["cameras"], 2);
@@ -171,7 +176,23 @@ TEST_F(SearchTest, WhatMakesNoSenseIsRefusedInWords) {
                           "&limit=1001",
                           "&after=gate",
                           "&after=1-",
-                          "&after=x-gate"}) {
+                          "&after=x-gate",
+                          "&after=--gate",
+                          "&after=+5-gate",
+                          "&after=  5-gate",
+                          "&after=05-gate",
+                          "&after=-5-gate",
+                          "&after=5",
+                          "&after=5 -gate",
+                          "&after=99999999999999999999999-gate",
+                          "&after=9223372036854775807-gate",
+                          "&daily=+1:00-05:00",
+                          "&daily=1:2- 5:3",
+                          "&daily=1:00-05:00",
+                          "&daily=01:00-5:00",
+                          "&daily=01:00:0-05:00",
+                          "&daily=01:00:00.5-05:00",
+                          "&daily=01.00-05.00"}) {
     EXPECT_EQ(Refusal(bad), "bad-parameter") << bad;
   }
   EXPECT_EQ(ProblemIn(Ask("GET",
@@ -216,6 +237,7 @@ TEST_F(SearchTest, ARouteThatMakesNoSenseIsRefusedInWords) {
   EXPECT_EQ(refused("min_kmh", 0), "bad-field");
   EXPECT_EQ(refused("max_kmh", 10), "bad-field");
   EXPECT_EQ(refused("limit", 0), "bad-field");
+  EXPECT_EQ(refused("after", "--gate"), "bad-field");
   EXPECT_EQ(refused("end", FormatTime(test::kEvening)), "empty-range");
   EXPECT_EQ(refused("end", FormatTime(test::kEvening + 32 * kUsPerDay)), "range-too-long");
   EXPECT_EQ(refused("speed", 3), "unknown-field");
