@@ -182,10 +182,12 @@ net::HttpResponse GetSpriteCues(Context& context, const Call& call) {
   for (size_t i = 0; i < asked.cells; ++i) {
     const TimeRange cell = asked.Cell(i);
     if (!FirstShown(timeline, cell)) continue;
-    text += fmt::format(
-        "\n{} --> {}\n{}#xywh={},{},{},{}\n", CueTime(cell.start_us - asked.range.start_us),
-        CueTime(cell.end_us - asked.range.start_us), sprite, i % kGrid.columns * kGrid.cell_width,
-        i / kGrid.columns * kGrid.cell_height, kGrid.cell_width, kGrid.cell_height);
+    const int64_t start_us = cell.start_us - asked.range.start_us;
+    // A cue ends later than it begins, by the milliseconds that it is told in.
+    const int64_t end_us = std::max(cell.end_us - asked.range.start_us, start_us + kUsPerMs);
+    text += fmt::format("\n{} --> {}\n{}#xywh={},{},{},{}\n", CueTime(start_us), CueTime(end_us),
+                        sprite, i % kGrid.columns * kGrid.cell_width,
+                        i / kGrid.columns * kGrid.cell_height, kGrid.cell_width, kGrid.cell_height);
   }
   net::HttpResponse response;
   response.headers = {{"Content-Type", "text/vtt; charset=utf-8"},

@@ -142,6 +142,17 @@ TEST_F(PicturesTest, EachCueOfASpriteLeadsToTheCellOfItsTime) {
             1);
 }
 
+TEST_F(PicturesTest, ACueLastsAMillisecondAtLeast) {
+  const auto cues_until = [this](int64_t us) {
+    return Ask("GET", "/api/v1/cameras/gate/sprites.vtt?start=" + FormatTime(test::kEvening) +
+                          "&end=" + FormatTime(test::kEvening + us))
+        .body;
+  };
+  EXPECT_THAT(cues_until(1), HasSubstr("\n00:00:00.000 --> 00:00:00.001\nsprite.jpg?"));
+  EXPECT_THAT(cues_until(1'500), HasSubstr("\n00:00:00.000 --> 00:00:00.001\nsprite.jpg?"));
+  EXPECT_THAT(cues_until(1'000'300), HasSubstr("\n00:00:01.000 --> 00:00:01.001\nsprite.jpg?"));
+}
+
 TEST_F(PicturesTest, WhatCannotBeShownIsSaid) {
   EXPECT_EQ(ProblemIn(Ask("GET", PathOf(30'000))), "no-footage");
   EXPECT_EQ(ProblemIn(Ask("GET", PathOf(3'600'000))), "future-range");
