@@ -115,7 +115,7 @@ net::HttpResponse GetMedia(Context& context, const Call& call) {
                   part.message() + "; ask for the playlist anew, which has a gap there"};
   }
   if (!part) throw ProblemOf(part.error());
-  RecordPlaybackPart(context, call, camera, part->range, part->segment);
+  RecordPlaybackPart(context, call, camera, part->range, part->segment, query.Reason());
   net::HttpResponse response = SendFile(context, call.http, part->file, "video/mp4");
   if (response.status < 400) response.headers.emplace_back("Cache-Control", kMediaCaching);
   return response;

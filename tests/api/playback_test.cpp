@@ -79,6 +79,16 @@ TEST_F(PlaybackTest, WhoHasTheUrlAloneIsPutOnRecordToo) {
   EXPECT_EQ(Views()[0].range.start_us, test::kEvening);
 }
 
+TEST_F(PlaybackTest, AReasonThatComesWithMediaStandsInItsAct) {
+  const auto urls = UrlsIn(Ask("GET", kVariant).body);
+  const std::string token = TokenOfPlainUser("li");
+  const Headers theirs = {{"authorization", "Bearer " + token}};
+  ASSERT_EQ(Ask("GET", urls.at(0) + "&reason=case 8", {}, theirs).status, 200) << urls.at(0);
+  ASSERT_EQ(Views().size(), 2u);
+  EXPECT_EQ(Views()[0].person, "li");
+  EXPECT_EQ(Views()[0].reason, "case 8");
+}
+
 TEST_F(PlaybackTest, WithoutARecordNeitherPlaylistNorMediaLeaves) {
   const auto urls = UrlsIn(Ask("GET", kVariant).body);
   clock_.Advance(15 * kUsPerMinute);
