@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/utf8.h"
 #include "base/words.h"
 
 namespace lookback::api {
@@ -110,7 +111,7 @@ std::string CsvLine(const std::vector<std::string>& values) {
   std::string line;
   for (size_t i = 0; i < values.size(); ++i) {
     if (i > 0) line += ',';
-    const std::string value = (BeginsAFormula(values[i]) ? "'" : "") + values[i];
+    const std::string value = ValidUtf8((BeginsAFormula(values[i]) ? "'" : "") + values[i]);
     if (value.find_first_of(",\"\r\n") == std::string::npos) {
       line += value;
       continue;
@@ -217,7 +218,7 @@ std::vector<ExportFile> ExportTables::Finish(const Json& request) && {
     readme +=
         "Some times are by the recorder's own clock, which no time server set: see clock.csv\n";
   }
-  return {{"README.txt", std::move(readme)},         {"meta/clips.csv", std::move(clips_)},
+  return {{"README.txt", ValidUtf8(readme)},         {"meta/clips.csv", std::move(clips_)},
           {"meta/clock.csv", std::move(clock_)},     {"meta/gaps.csv", std::move(gaps_)},
           {"meta/imports.csv", std::move(imports_)}, {"meta/markers.csv", std::move(markers_)}};
 }

@@ -10,39 +10,13 @@
 #include <utility>
 
 #include "base/journal_stream.h"
+#include "base/utf8.h"
 #include "base/words.h"
 
 namespace lookback::app {
 namespace {
 
-constexpr char32_t kReplacement = 0xFFFD;
 constexpr size_t kBetweenColumns = 2;
-
-// Takes one code point off `text`; kReplacement for bytes that are no UTF-8.
-char32_t TakeCodePoint(std::string_view& text) {
-  const auto first = static_cast<unsigned char>(text[0]);
-  const size_t length = first < 0x80   ? 1
-                        : first < 0xC2 ? 0
-                        : first < 0xE0 ? 2
-                        : first < 0xF0 ? 3
-                        : first < 0xF5 ? 4
-                                       : 0;
-  if (length == 0 || length > text.size()) {
-    text.remove_prefix(1);
-    return kReplacement;
-  }
-  char32_t point = length == 1 ? first : first & (0x7Fu >> length);
-  for (size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) {
-      text.remove_prefix(1);
-      return kReplacement;
-    }
-    point = (point << 6) | (next & 0x3Fu);
-  }
-  text.remove_prefix(length);
-  return point;
-}
 
 bool IsWide(char32_t c) {
   // The blocks of East Asian Width W and F in which camera names are written.

@@ -106,6 +106,21 @@ TEST_F(ExportPackageTest, WhatIsMissingIsInItWithItsCauseAndSoIsWhatWasMarkedAnd
   EXPECT_EQ(act.cameras.size(), 2U);
 }
 
+TEST_F(ExportPackageTest, ItsTextIsUtf8WhateverACameraSaid) {
+  store_->archive().RecordGap(
+      {test::MakeStream("gate"),
+       {test::kEvening + 20 * kUsPerSecond, test::kEvening + 40 * kUsPerSecond},
+       index::GapCause::kCameraFault,
+       "oops \xff\xfe"});
+  ASSERT_TRUE(store_->archive().Drain());
+  auto response = Ask("GET", PathOf("camera=gate", 60));
+  EXPECT_THAT(Unpacked(response, "cat meta/gaps.csv"),
+              HasSubstr(",oops \xEF\xBF\xBD\xEF\xBF\xBD\r\n"));
+  EXPECT_EQ(test::Shell("cd " + out_.Path("x") + " && iconv -f utf-8 -t utf-8 README.txt " +
+                        "meta/*.csv > /dev/null && echo valid"),
+            "valid\n");
+}
+
 TEST_F(ExportPackageTest, EachHourIsAClipAndWhatHasNotHappenedIsLeftOut) {
   AddFootage("gate", test::kEvening + kUsPerHour - 10 * kUsPerSecond, 10);
   auto response = Ask("GET", PathOf("camera=gate", 2 * 3600));

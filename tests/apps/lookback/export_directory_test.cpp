@@ -104,5 +104,10 @@ TEST(ExportMeta, CsvHasEachValueAsItIs) {
             "\"1,5\",\"say \"\"no\"\"\",\"two\nlines\"\r\n");
 }
 
+TEST(ExportMeta, CsvIsUtf8WhateverACameraSaid) {
+  EXPECT_EQ(api::CsvLine({"\xff\xfe", "市场", "a\xe5\xb8"}),
+            "\xEF\xBF\xBD\xEF\xBF\xBD,市场,a\xEF\xBF\xBD\r\n");
+}
+
 }  // namespace
 }  // namespace lookback::app

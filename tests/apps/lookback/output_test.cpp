@@ -49,7 +49,8 @@ TEST(OutputTest, NothingThatIsPrintedSteersATerminal) {
   EXPECT_EQ(Printable("a\xE2\x80\xAE"
                       "b"),
             "a b");  // Right-to-left override.
-  EXPECT_EQ(Printable("\xFFz\xE5\xB8"), "\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD");
+  EXPECT_EQ(Printable("\xFFz\xE5\xB8"), "\xEF\xBF\xBDz\xEF\xBF\xBD");
+  EXPECT_EQ(Printable("\xED\xA0\x80"), "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");  // A surrogate.
   EXPECT_EQ(Printable("市场路口东"), "市场路口东");
 }
 
