@@ -61,8 +61,9 @@ TEST(ExportLayout, WhatClipsLackIsMissingThoughTheTimelineHasIt) {
               HasSubstr("clips/gate_20260504T220000Z.mp4,gate,main,2026-05-04T22:00:00Z,"
                         "2026-05-04T22:01:00Z,2026-05-04T22:00:20Z,2026-05-04T22:01:00Z\r\n"));
   EXPECT_THAT(files["README.txt"], HasSubstr("Case: 2026-114\nExported by: li\n"));
-  EXPECT_THAT(files["README.txt"],
-              HasSubstr("gate (Market gate): 40 s of footage, 20 s missing (no sync sample)\n"));
+  EXPECT_THAT(
+      files["README.txt"],
+      HasSubstr("gate (Market gate): 40.0 s of footage, 20.0 s missing (no sync sample)\n"));
 }
 
 }  // namespace
