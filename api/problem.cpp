@@ -7,11 +7,6 @@
 namespace lookback::api {
 namespace {
 
-// What a camera or a client said may be no UTF-8; it is shown as far as it can be.
-std::string Dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 std::string Title(std::string_view type) {
   std::string title(type);
   for (char& c : title) {
@@ -22,6 +17,10 @@ std::string Title(std::string_view type) {
 }
 
 }  // namespace
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Problem FieldProblem(std::string type, std::string field, std::string detail) {
   return {400, std::move(type), std::move(detail), {{"field", std::move(field)}}};

@@ -32,6 +32,8 @@ Problem ProblemOf(const Error& error);
 Problem NotOnRecord(const Error& error, std::string_view what);
 
 net::HttpResponse ToResponse(const Problem& problem);
+// What a camera or a client said may be no UTF-8: U+FFFD stands for what is none.
+std::string Dump(const Json& json);
 net::HttpResponse JsonResponse(const Json& json, int status = 200);
 net::HttpResponse NoContent();
 

@@ -67,7 +67,7 @@ std::string WebhookBody(Context& context, AlarmWatch::What what, const index::Al
   const Json body = {{"what", kWhat[static_cast<size_t>(what)]},
                      {"store", context.store.id().text()},
                      {"event", EventToJson(event)}};
-  return body.dump();
+  return Dump(body);  // A sentence may have a camera's own words.
 }
 
 net::HttpResponse ListEvents(Context& context, const Call& call) {

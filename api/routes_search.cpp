@@ -94,7 +94,7 @@ class SearchBody final : public net::HttpBody {
   Status Add() {
     LB_TRY_ASSIGN(found, search_->Next());
     if (found) {
-      pending_ += (first_ ? "" : ",") + ToJson(*found).dump();
+      pending_ += (first_ ? "" : ",") + Dump(ToJson(*found));
       first_ = false;
       return Ok();
     }
