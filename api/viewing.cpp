@@ -85,23 +85,21 @@ void RecordPlaybackPart(Context& context, const Call& call, const CameraId& came
 
 void ThrowNoFootage(Context& context, const StreamId& stream, TimeRange range, const Error& error,
                     bool audio) {
-  Problem problem{404, "no-footage", error.message};
   query::ClipRequest request{stream, range};
   request.audio = audio;
+  storage::Footage& footage = context.store.archive();
   const TimeUs now_us = context.clock.NowUs();
   std::vector<index::Gap> missing;
-  if (auto why = query::WhyNothing(context.store.archive(), request, now_us)) {
-    missing = std::move(*why);
-  }
+  if (auto why = query::WhyNothing(footage, request, now_us)) missing = std::move(*why);
   // Of an instant, which is shorter than any gap, the timeline alone tells.
-  const auto timeline = query::BuildTimeline(context.store.archive(), stream, range, now_us);
-  if (missing.empty() && timeline) {
-    std::merge(timeline->gaps.begin(), timeline->gaps.end(), timeline->away.begin(),
-               timeline->away.end(), std::back_inserter(missing),
-               [](const auto& a, const auto& b) { return a.range.start_us < b.range.start_us; });
+  if (missing.empty()) {
+    if (const auto timeline = query::BuildTimeline(footage, stream, range, now_us)) {
+      std::merge(timeline->gaps.begin(), timeline->gaps.end(), timeline->away.begin(),
+                 timeline->away.end(), std::back_inserter(missing),
+                 [](const auto& a, const auto& b) { return a.range.start_us < b.range.start_us; });
+    }
   }
-  problem.more["missing"] = GapsToJson(missing);
-  throw problem;
+  throw Problem{404, "no-footage", error.message, {{"missing", GapsToJson(missing)}}};
 }
 
 void RefuseFuture(Context& context, TimeRange range) {

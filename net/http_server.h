@@ -28,7 +28,7 @@ namespace lookback::net {
 inline constexpr size_t kMaxRequestBody = 1 << 20;
 inline constexpr size_t kMaxRequestHeaders = 16 << 10;
 inline constexpr size_t kBodyPieceBytes = 96 << 10;
-inline constexpr size_t kSlowPieceBytes = 32 << 10;  // While the kernel has much that is unsent.
+inline constexpr size_t kSlowPieceBytes = 32 << 10;  // The first, and while much is unsent.
 
 // What all clients together, and each one, may cost. Tests shorten them.
 struct HttpLimits {

@@ -103,11 +103,6 @@ Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
                                                const ClipRequest& request, TimeUs now_us,
                                                std::shared_ptr<IdleReaders> readers) {
   auto pin = footage.pins().Add(request.stream, request.range, now_us);
-  // What decoding needs before the range is read, too.
-  const auto pin_from = [&](TimeUs first_us) {
-    if (first_us >= request.range.start_us) return;
-    pin = footage.pins().Add(request.stream, {first_us, request.range.end_us}, now_us);
-  };
   if (request.range.duration_us() > kMaxFlatClipUs) {
     if (request.range.duration_us() > kMaxClipUs) {
       return Fail(Code::kUnsupported,
@@ -121,15 +116,12 @@ Result<std::shared_ptr<const Clip>> Clip::Plan(storage::Footage& footage,
                                           ": ask for it in parts, or without them");
     }
     LB_TRY_ASSIGN(parts, PlanLongClip(footage, request, now_us));
-    pin_from(parts.parts.front().start_us);
+    pin.ReachBack(parts.parts.front().start_us);
     return MakeLongClip(footage, std::move(parts), std::move(readers), std::move(pin));
   }
   LB_TRY_ASSIGN(parts, PlanClip(footage, request, now_us));
-  TimeUs first_us = request.range.start_us;
-  for (const SourceFile& file : parts.files) {
-    first_us = std::min(first_us, file.segment.row.start_us);
-  }
-  pin_from(first_us);
+  // What decoding needs before the range is read, too.
+  for (const SourceFile& file : parts.files) pin.ReachBack(file.segment.row.start_us);
   return MakeVirtualFile(footage, std::move(parts), std::move(readers), std::move(pin));
 }
 

@@ -6,8 +6,8 @@
 //            stands first. One edit entry a track hides what decoding needs before the first
 //            picture. No empty edit, ever: a kept gap is the last sample before it, shown longer.
 //            What it shows is pinned while it exists (storage/read_pins.h).
-// Threads:   Plan on any (it reads files); a Clip is immutable, Read on any. The footage must
-//            outlive the clip.
+// Threads:   Plan on any (it reads files); a Clip is immutable, Read and PinAnew on any. The
+//            footage must outlive the clip.
 // Errors:    kNotFound when there is nothing to show (the message names the causes); kInvalid
 //            for a bad range; kUnsupported above kMaxClipUs (with subtitles kMaxFlatClipUs),
 //            and when a codec changes inside the range (the message lists the parts that can be

@@ -1,8 +1,9 @@
 // storage/local_volume.h: a volume that is a directory of this machine.
 //
 // Invariant: what a write returned from is in the dirty set before the write returns, so a Sync()
-//            that begins later covers it. A directory is made below the root only after the root
-//            was seen to be ours: a bare mount point gets nothing.
+//            that begins later covers it. Names below the root are made, removed and opened to
+//            be changed only after the root was seen to be ours: a bare mount point and another
+//            volume in its place get nothing, and lose nothing.
 // Threads:   any. Sync() calls follow one another; the rest runs beside them.
 // Errors:    of storage/volume.h.
 #pragma once

@@ -11,6 +11,7 @@
 // Errors:    none.
 #pragma once
 
+#include <algorithm>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,12 @@ class ReadPins {
       state_->entries.erase(entry_);
     }
 
+    // What is before the range is pinned with it, from `start_us` on.
+    void ReachBack(TimeUs start_us) const {
+      if (!state_) return;
+      const std::lock_guard lock(state_->mutex);
+      entry_->range.start_us = std::min(entry_->range.start_us, start_us);
+    }
     // As one that is added at `now_us`.
     void Renew(TimeUs now_us) const {
       if (!state_) return;
